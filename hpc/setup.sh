@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Make .venv with everything vinfo_mpi needs, once; later calls return at once.
+#
+#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--venv=DIR] [--latest]
+#
+#   --mpi=system  the machine's MPI and parallel HDF5: all ranks write one shared file through MPI-IO
+#   --mpi=wheel   the MPICH wheel and serial h5py: needs neither root nor modules; one file per rank, joined
+#   --mpi=auto    system where mpicc and a parallel HDF5 are found, or can be installed (Debian/Ubuntu as root);
+#                 wheel otherwise
+#   --venv=DIR    where to put the environment (default: .venv, or $VINFO_VENV)
+#   --latest      newest versions above requirements.txt, instead of the tested ones in hpc/constraints.txt
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+mpi=auto venv=${VINFO_VENV:-.venv} constraints=(--constraint hpc/constraints.txt)
+for argument in "$@"; do
+    case $argument in
+        --mpi=auto | --mpi=system | --mpi=wheel) mpi=${argument#--mpi=} ;;
+        --venv=?*) venv=${argument#--venv=} ;;
+        --latest) constraints=() ;;
+        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --venv=DIR, --latest" >&2; exit 2 ;;
+    esac
+done
+say() { echo "setup: $*"; }
+
+stamp=$venv/.vinfo-setup
+wanted="$mpi ${constraints[*]:-latest} $(cat requirements.txt pyproject.toml hpc/constraints.txt hpc/setup.sh | cksum)"
+if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ]; then
+    exit 0
+fi
+
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    { say "Python 3.11 or newer is needed as '$python'; name one with PYTHON=/path/to/python3" >&2; exit 2; }
+
+parallel_hdf5() { command -v h5pcc >/dev/null || pkg-config --exists hdf5-openmpi 2>/dev/null || [ -n "${HDF5_DIR:-}" ]; }
+system_mpi() { command -v mpicc >/dev/null && parallel_hdf5; }
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+if [ $mpi != wheel ] && ! system_mpi && can_install; then
+    say "installing Open MPI and parallel HDF5 with apt-get"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends \
+        openmpi-bin libopenmpi-dev libhdf5-openmpi-dev gcc libc6-dev pkg-config python3-venv python3-dev >/dev/null
+fi
+if [ $mpi != wheel ] && system_mpi; then
+    kind=system
+elif [ $mpi = system ]; then
+    say "no mpicc with a parallel HDF5 here: load your site's modules (or set HDF5_DIR), or use --mpi=wheel" >&2
+    exit 2
+else
+    kind=wheel
+fi
+if [ $kind = system ]; then
+    say "MPI: the system's ($(command -v mpicc)), with parallel HDF5: one shared file through MPI-IO"
+else
+    say "MPI: the MPICH wheel, with serial HDF5: one file per rank, joined by virtual data sets"
+fi
+
+say "making $venv (a few minutes, once)"
+rm -rf "$venv"
+"$python" -m venv "$venv"
+install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "${constraints[@]}" "$@"; }
+install --upgrade pip setuptools wheel
+if [ $kind = system ]; then
+    # The MPI build of h5py has to see the numpy, mpi4py and cython it will run with: no build isolation.
+    grep -v '^h5py' requirements.txt > "$venv/requirements.txt"
+    install -r "$venv/requirements.txt" cython pkgconfig
+    say "building h5py on the system's parallel HDF5"
+    CC=mpicc HDF5_MPI=ON install --no-build-isolation --no-deps --no-binary=h5py h5py
+else
+    install -r requirements.txt mpich
+fi
+install --no-build-isolation --editable ".[test]"
+
+say "checking that one MPI serves mpirun, mpi4py and h5py"
+# shellcheck source=hpc/env.sh
+VINFO_VENV=$venv . hpc/env.sh
+mpirun -n 2 python hpc/check.py $kind
+echo "$wanted" > "$stamp"
+say "done: source hpc/env.sh"

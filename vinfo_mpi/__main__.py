@@ -1,0 +1,12 @@
+"""Run the whole pipeline, bringing every stage up to date, and show a summary.
+
+mpirun -n 8 python -m vinfo_mpi --config config/quickstart.yaml
+
+Single stages: python -m vinfo_mpi.train, .extract, .dictionary, .encode, .score, .importance, .dynamics.
+Any of our files, for people: python -m vinfo_mpi.inspect FILE.
+"""
+
+from vinfo_mpi import command
+
+if __name__ == "__main__":
+    command.main(None, __doc__)

@@ -1,0 +1,124 @@
+"""What every command shares: options, configuration, the guard over all ranks, exit codes.
+
+Options and configuration are read before torch and MPI are imported, so that --help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from vinfo_mpi import config
+from vinfo_mpi.config import Config
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel import launcher
+
+if TYPE_CHECKING:
+    from vinfo_mpi.run import Run
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "quickstart.yaml"
+
+
+def main(stage: str | None, description: str | None) -> NoReturn:
+    """Run a stage, or all of them for None, from the command line; never returns."""
+    try:
+        options = _parse(stage, description)
+        settings = config.load(Path(options.config), options.set)
+    except InputError as error:
+        _end(error)
+    from vinfo_mpi.parallel.guard import guard
+
+    with guard():
+        _start(stage, options, settings)
+    sys.exit(0)
+
+
+def _parse(stage: str | None, description: str | None) -> argparse.Namespace:
+    name = "vinfo_mpi" + (f".{stage}" if stage else "")
+    parser = _Parser(
+        prog=f"python -m {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Settings and their defaults: the comments in config/*.yaml, and config.yaml in every run's folder.\n"
+        "Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input.",
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--config", metavar="FILE", default=os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG)),
+        help="the experiment (default: $VINFO_CONFIG, else config/quickstart.yaml)")  # fmt: skip
+    add("--set", metavar="A.B=VALUE", action="append", help="change a setting; may be repeated")
+    add("--run-dir", metavar="DIR", help="where everything is written (default: runs/<name>)")
+    add("--only", action="store_true", help="run this stage alone; fail if its inputs are missing")
+    add("--force", action="store_true", help="run this stage even if it is up to date")
+    add("--dry-run", action="store_true", help="show the plan: images, taps, disk, memory, operations")
+    add("--info", action="store_true", help="show versions, MPI, HDF5, and where each rank computes")
+    add("--verbose", action="store_true", help="say more")
+    options = parser.parse_args()
+    if stage is None and options.only:
+        raise InputError("--only belongs to a single stage; for example python -m vinfo_mpi.score --only")
+    return options
+
+
+def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> None:
+    import torch
+
+    from vinfo_mpi import pipeline, plan
+    from vinfo_mpi.parallel import devices, logs
+    from vinfo_mpi.parallel.ranks import Ranks
+    from vinfo_mpi.run import Run
+
+    ranks = Ranks()
+    logs.start(ranks.rank, options.verbose)
+    device, bindings = devices.bind(ranks, settings.machine.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    folder = Path(options.run_dir or Path("runs") / settings.name)
+    run = Run(settings, folder, ranks, device, bindings, shlex.join(["python", "-m", *_module_and_arguments(stage)]))
+    if options.info:
+        ranks.on_root(lambda: print(plan.info(run)))
+        return
+    work = plan.make(run)
+    if options.dry_run:
+        ranks.on_root(lambda: print(work.text()))
+    work.check()
+    if options.dry_run:
+        return
+    targets = [stage] if stage else pipeline.applicable(run)
+    pipeline.bring_up_to_date(run, targets, options.only, options.force)
+    if stage is None:
+        ranks.on_root(_summarise, run)
+
+
+def _summarise(run: Run) -> None:
+    from vinfo_mpi.summary import summary
+
+    print(summary(run.folder))
+
+
+def _module_and_arguments(stage: str | None) -> list[str]:
+    return ["vinfo_mpi" + (f".{stage}" if stage else ""), *sys.argv[1:]]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Turns mistakes into `InputError`; under mpirun only rank 0 prints the help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: object = None) -> None:
+        if launcher.rank() == 0:
+            super().print_help()
+
+
+def _end(error: InputError) -> NoReturn:
+    """End all ranks for a mistake that each of them has found on its own, with one message."""
+    if launcher.rank() == 0:
+        print(f"vinfo_mpi: {error}", file=sys.stderr, flush=True)
+    if launcher.size() > 1:
+        # The launcher kills all ranks as soon as one has failed: wait until rank 0 has spoken.
+        with contextlib.suppress(ImportError):
+            from mpi4py import MPI
+
+            MPI.COMM_WORLD.Barrier()
+    sys.exit(error.exit_code)

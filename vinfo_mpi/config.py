@@ -1,0 +1,266 @@
+"""The experiment: every setting, its default, what it may be. Loads in well under a second, without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vinfo_mpi.errors import InputError, choices
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(Section):
+    """Which images are learned from and analysed."""
+
+    source: str = Field("digits", description="digits, folder, a torchvision data set (CIFAR10), or package.module:function")
+    root: str | None = Field(None, description="where a folder or torchvision data set lies on disk")
+    image_size: Count | None = Field(None, description="pixels per side; default: the weights' own, else 32")
+    mean: list[float] | None = Field(None, description="per channel, subtracted; default: the weights' own, else 0.5")
+    std: list[Positive] | None = Field(None, description="per channel, divided by; default: the weights' own, else 0.5")
+    test_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="held out from training where the source has no split")
+    analyse: Literal["train", "test", "all"] = Field("all", description="which images are analysed")
+    per_class: Count | None = Field(None, description="analyse at most this many images per class, chosen by seed and id")
+    on_bad_image: Literal["fail", "skip"] = Field("fail", description="what to do with an image that cannot be read")
+
+
+class Network(Section):
+    """Which network is analysed."""
+
+    name: str | None = Field(None, description="a torchvision classification model (resnet50)")
+    target: str | None = Field(None, description="package.module:function that returns a torch module, instead of name")
+    weights: str | None = Field(None, description="a torchvision weights enum name (IMAGENET1K_V2) or a state dict's path")
+    small_images: bool = Field(False, description="ResNets: 3x3 stem without pooling, for images of 32 pixels or so")
+    width: Positive = Field(1.0, description="ResNets with small_images: factor on the number of channels")
+    checkpoints: list[str] = Field([], description="your own training's state dicts, in order, paths or globs; skips training")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Network:
+        if (self.name is None) == (self.target is None):
+            raise ValueError("give exactly one of network.name and network.target")
+        if self.width != 1 and not self.small_images:
+            raise ValueError("network.width applies to small_images: true only")
+        return self
+
+
+class Train(Section):
+    """How the network is trained; epochs: 0 takes the weights as they are."""
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    save: list[int] | Literal["all"] = Field("all", description="epochs whose checkpoint is kept; the last one always is")
+    batch: Count = Field(128, description="images per step, over all ranks")
+    rate: Positive = Field(0.1, description="peak learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    schedule: Literal["cosine", "step"] = "cosine"
+    step_epochs: list[int] = Field([30, 60, 80], description="step schedule: the rate is divided by ten at these epochs")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: Literal["none", "crop", "crop-flip", "resized-crop-flip"] = "none"
+
+
+class Extract(Section):
+    """Which activations are read and how they are stored."""
+
+    taps: list[str] | Literal["auto"] = Field("auto", description="module names or globs, in any order; auto: every block")
+    pooling: str = Field("mean", description="feature maps: mean, or grid:G for GxG averages", pattern=r"^(mean|grid:[1-9]\d*)$")
+    tokens: Literal["class", "mean"] = Field("class", description="transformers: the class token, or the mean of the others")
+    positions: Count | Literal["all"] = Field("all", description="positions kept per image of the last map")
+    dtype: Literal["float32", "float16"] = "float32"
+
+
+class Dictionary(Section):
+    """How concepts are fitted."""
+
+    kind: Literal["class-wise", "joint"] = "class-wise"
+    concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
+    concepts: Count = Field(100, description="joint: atoms in all")
+    solver: Literal["hals", "mu"] = "hals"
+    atoms: Literal["non-negative", "signed"] = Field("non-negative", description="signed: for layers without a ReLU (hals only)")
+    tolerance: Positive = Field(1e-4, description="stop when one iteration lowers the objective by less than this share")
+    max_iterations: Count = 500
+
+    @model_validator(mode="after")
+    def _solver_fits(self) -> Dictionary:
+        if self.atoms == "signed" and self.solver == "mu":
+            raise ValueError("dictionary.solver: mu needs non-negative atoms; use hals")
+        return self
+
+
+class Encode(Section):
+    """How codes are found."""
+
+    positions: Literal["all", "pooled"] = Field("all", description="encode every position and average, or the pooled vector")
+    tolerance: Positive = Field(1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|")
+    max_iterations: Count = 5000
+
+
+class Score(Section):
+    """How V-information is estimated."""
+
+    estimator: Literal["held-out", "in-sample"] = "held-out"
+    folds: Annotated[int, Field(ge=2)] = 5
+    penalties: list[Positive] = Field(
+        [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0], min_length=1, description="relative to the tap's mean eigenvalue"
+    )
+    products: Literal["float64", "float32"] = Field("float64", description="matrix products; sums are always float64")
+
+
+class Importance(Section):
+    """How much the decision rests on a concept."""
+
+    target: Literal["prediction", "label"] = Field("prediction", description="whose logit is explained")
+
+
+class Dynamics(Section):
+    """When concepts are learned."""
+
+    grid: bool = Field(False, description="V-information at every tap of every checkpoint, not only at the last tap")
+
+
+class Machine(Section):
+    """How the work is done; nothing here changes a result."""
+
+    device: Literal["auto", "cpu"] = "auto"
+    batch: Count = Field(128, description="images per forward pass of a rank")
+    rows: Count = Field(4096, description="rows per block of linear algebra")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes per rank that read images")
+    storage: Literal["auto", "parallel", "virtual"] = Field("auto", description="one shared file, or one per rank joined")
+    memory_limit: Positive | None = Field(None, description="GiB per rank; default: what the node has free")
+    disk_limit: Positive | None = Field(None, description="GiB; default: what the file system has free")
+
+
+class Config(Section):
+    """One experiment."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to runs/<name>")
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: Data = Data()
+    network: Network
+    train: Train = Train()
+    extract: Extract = Extract()
+    dictionary: Dictionary = Dictionary()
+    encode: Encode = Encode()
+    score: Score = Score()
+    importance: Importance = Importance()
+    dynamics: Dynamics = Dynamics()
+    machine: Machine = Machine()
+
+
+def load(path: Path, settings: list[str] | None = None) -> Config:
+    """Read and check a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML file.
+    settings : list of str
+        Changes to it, each ``a.b=value`` with the value in YAML.
+
+    Raises
+    ------
+    InputError
+        For anything wrong, with the line or the dotted path and the nearest valid name.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise InputError(f"cannot read the configuration {path} ({error.strerror}); name one with --config") from None
+    try:
+        node, values = yaml.compose(text), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no settings: expected sections such as 'network:' and 'data:'")
+    lines = _lines(node)
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {setting}: expected a.b=value, for example --set dictionary.concepts_per_class=5")
+        _set(values, key.strip(), yaml.safe_load(value))
+        lines[key.strip()] = 0
+    return check(values, path, lines)
+
+
+def check(values: dict[str, Any], source: object = "configuration", lines: dict[str, int] | None = None) -> Config:
+    """Return the validated configuration; raise `InputError` naming the first thing wrong."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InputError(_sentence(problem, source, lines or {})) from None
+
+
+def dump(config: Config) -> str:
+    """Return the configuration with every default filled in, as YAML."""
+    return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False)
+
+
+def _sentence(problem: Any, source: object, lines: dict[str, int]) -> str:
+    path = _without_union_tags(problem["loc"])
+    line = lines.get(path)
+    where = f"{source}, line {line}" if line else "--set" if line == 0 else str(source)
+    if problem["type"] == "extra_forbidden":
+        section = _section(problem["loc"][:-1])
+        return f"{where}: unknown key '{path}'; {choices(problem['loc'][-1], section.model_fields)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "missing":
+        return f"{where}: '{path}' is missing; give it a value"
+    if not path or message.startswith(f"{path}.") or "network." in message or "dictionary." in message:
+        return f"{where}: {message}"
+    return f"{where}: '{path}' is {problem['input']!r}: {message}"
+
+
+def _section(location: tuple) -> type[BaseModel]:
+    section: type[BaseModel] = Config
+    for name in location:
+        section = section.model_fields[name].annotation  # type: ignore[assignment]
+    return section
+
+
+def _without_union_tags(location: tuple) -> str:
+    """Return the dotted path of a setting; pydantic appends which member of a union it tried."""
+    section: Any = Config
+    names: list[str] = []
+    for part in location:
+        fields = getattr(section, "model_fields", {})
+        if fields and part not in fields:
+            names.append(str(part))
+            break
+        if not fields:
+            break
+        names.append(part)
+        section = fields[part].annotation
+    return ".".join(names)
+
+
+def _lines(node: yaml.Node | None, prefix: str = "") -> dict[str, int]:
+    """Return the line of every key, by dotted path."""
+    found: dict[str, int] = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = f"{prefix}{key.value}"
+            found[path] = key.start_mark.line + 1
+            found |= _lines(value, f"{path}.")
+    return found
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {key}: '{section}' is not a section")
+    values[last] = value

@@ -1,0 +1,155 @@
+"""Fit a dictionary of concepts to the last tap of the final network, all ranks together.
+
+mpirun -n 8 python -m vinfo_mpi.dictionary
+"""
+
+from __future__ import annotations
+
+from vinfo_mpi import command
+
+if __name__ == "__main__":
+    command.main("dictionary", __doc__)  # before the imports below: --help and mistakes answer without torch
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vinfo_mpi import pipeline
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.numerics import nmf
+from vinfo_mpi.numerics.nmf import State
+from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.run import Run
+from vinfo_mpi.storage import files
+from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.rows import Column, RowReader, RowWriter
+from vinfo_mpi.vision.taps import after_relu
+
+KEEP_EVERY = 50  # iterations between two savings of an unfinished fit
+ROWS = {"sample": "samples/id"}
+
+
+def run(run: Run, force: bool = False) -> None:
+    """Fit the dictionary, going on from an unfinished fit of the same data and settings."""
+    options, ranks = run.config.dictionary, run.ranks
+    attributes = pipeline.provenance(run, "dictionary", "vinfo-dictionary")
+    with run.clock.phase("read"):
+        x, ids, labels = _rows(run)
+    positions = len(x) // max(1, len(ids))
+    groups = len(run.images.classes) if options.kind == "class-wise" else 1
+    concepts = options.concepts_per_class if options.kind == "class-wise" else options.concepts
+    group = torch.from_numpy(labels.repeat(positions)).to(run.device) if groups > 1 else None
+
+    start = None if force else _unfinished(run, attributes["fingerprint"], concepts)
+    bar = run.bar("dictionary: iterations", options.max_iterations)
+
+    def each(state: State) -> None:
+        bar.update()
+        if len(state.objective) % KEEP_EVERY == 0:
+            with run.clock.phase("save"):
+                _keep(run, state, ids, positions, attributes)
+
+    with run.clock.phase("fit"):
+        state = nmf.fit(
+            x,
+            concepts,
+            group,
+            groups,
+            solver=options.solver,
+            signed=options.atoms == "signed",
+            tolerance=options.tolerance,
+            max_iterations=options.max_iterations,
+            seed=run.config.seed,
+            reduce=ranks.sum,
+            start=start,
+            each=each,
+        )
+    bar.close()
+    dead = int((ranks.sum(state.codes.sum(1) if groups == 1 else _use(state, group, groups)) == 0).sum())
+    log.info("dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
+             groups * concepts, dead, state.relative_error, len(state.objective))  # fmt: skip
+    ranks.on_root(_write, run, state, attributes)
+
+
+def _rows(run: Run) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """Return this rank's vectors (images times positions, d), and ids and labels of its images."""
+    options = run.config.dictionary
+    with run.open_activations(run.final) as file:
+        labels = file.read("samples/label")
+        counts = np.bincount(labels, minlength=len(run.images.classes))
+        if options.kind == "class-wise" and (counts < options.concepts_per_class).any():
+            few = int(counts.argmin())
+            raise InputError(
+                f"class '{run.images.classes[few]}' has {counts[few]} images, fewer than dictionary.concepts_per_class "
+                f"({options.concepts_per_class}); lower it, analyse more images, or use dictionary.kind: joint"
+            )
+        mine = run.ranks.block(len(labels))
+        x = torch.from_numpy(file.read("penultimate/activations", mine)).flatten(0, 1).to(run.device)
+        ids = file.read("samples/id", mine)
+        run.clock.bytes_read += file.bytes_read
+    if options.atoms == "non-negative" and run.ranks.any(bool((x < 0).any())):
+        raise InputError(
+            "the last tap has negative activations, to which NMF does not apply; set dictionary.atoms: signed, "
+            f"or end extract.taps with a layer after a ReLU ({after_relu(run.network(run.final))})"
+        )
+    return x, ids, labels[mine.start : mine.stop]
+
+
+def _use(state: State, group: torch.Tensor | None, groups: int) -> torch.Tensor:
+    """Return the sum of the codes of every atom: (groups times k,)."""
+    total = torch.zeros(groups, len(state.codes), dtype=torch.float64, device=state.codes.device)
+    if group is not None:
+        total.index_add_(0, group, state.codes.T.contiguous())
+    return total.flatten()
+
+
+def _write(run: Run, state: State, attributes: dict) -> None:
+    groups, concepts, d = state.atoms.shape
+    classes = np.repeat(np.arange(groups), concepts) if run.config.dictionary.kind == "class-wise" else -np.ones(concepts)
+    tables = {
+        "atoms": Table(state.atoms.reshape(-1, d).cpu().numpy(), "atoms of unit length", axes=("concept", "channel")),
+        "class": Table(classes.astype(np.int64), "class whose images the atom was fitted to; -1: all", axes=("concept",)),
+        "objective": Table(np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)),
+    }
+    attributes = attributes | {"relative_error_of_fit": state.relative_error}
+    files.write_tables(run.dictionary, tables, attributes)
+    _fit_file(run).unlink(missing_ok=True)
+
+
+def _fit_file(run: Run) -> Path:
+    return run.dictionary.with_name("dictionary.fit.h5")
+
+
+def _keep(run: Run, state: State, ids: np.ndarray, positions: int, attributes: dict) -> None:
+    """Write an unfinished fit, so that a killed job goes on from here."""
+    k = len(state.codes)
+    columns = {
+        "codes": Column((positions, k), "float64", Table(None, "codes so far", axes=("sample", "position", "atom"))),
+        "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=("sample",))),
+    }
+    tables = {
+        "atoms": Table(state.atoms.cpu().numpy(), "atoms so far", axes=("group", "atom", "channel")),
+        "objective": Table(np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)),
+    }
+    attributes = attributes | {"filetype": "vinfo-dictionary-fit", "size": state.size}
+    writer = RowWriter(
+        _fit_file(run), columns, len(run.ids), len(run.ids), run.ranks, attributes, tables, ROWS, run.storage
+    )
+    with writer:
+        if len(ids):
+            codes = state.codes.T.reshape(len(ids), positions, k).cpu().numpy()
+            writer.write(run.ranks.block(len(run.ids)).start, {"codes": codes, "samples/id": ids})
+
+
+def _unfinished(run: Run, fingerprint: str, concepts: int) -> State | None:
+    """Return where an earlier fit of the same data with the same settings was left."""
+    path = _fit_file(run)
+    if run.ranks.on_root(files.fingerprint, path, "vinfo-dictionary-fit") != fingerprint:
+        return None
+    with RowReader(path, "vinfo-dictionary-fit") as file:
+        mine = run.ranks.block(file.shape("codes")[0])
+        codes = run.tensor(file.read("codes", mine)).reshape(-1, concepts).T.contiguous()
+        objective = file.read("objective").tolist()
+        log.info("dictionary: going on after iteration %d", len(objective))
+        return State(run.tensor(file.read("atoms")), codes, objective, float(file.attributes["size"]))

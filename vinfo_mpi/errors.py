@@ -1,0 +1,26 @@
+"""What a user did that cannot work: one sentence saying what was found, where, and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(Exception):
+    """Wrong usage, configuration or input: ends every rank with exit code 2 and this sentence, no traceback."""
+
+    exit_code = 2
+
+
+def choices(name: object, valid: Iterable[str], at_most: int = 12) -> str:
+    """Return the part of a sentence that lists the valid names, the nearest first.
+
+    >>> choices("resnet81", ["vgg11", "resnet18", "resnet34"])
+    "did you mean 'resnet18', 'resnet34'?"
+    >>> choices("x", ["held-out", "in-sample"])
+    'valid: held-out, in-sample'
+    """
+    names = [str(one) for one in valid]
+    near = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + ", ".join(f"'{one}'" for one in near) + "?"
+    listed = names if len(names) <= at_most else [*names[:at_most], f"... ({len(names)} in all)"]
+    return "valid: " + ", ".join(listed)

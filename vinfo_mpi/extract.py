@@ -1,0 +1,164 @@
+"""Run every checkpoint over the images and store what its taps show, in one file per checkpoint.
+
+mpirun -n 8 python -m vinfo_mpi.extract
+"""
+
+from __future__ import annotations
+
+from vinfo_mpi import command
+
+if __name__ == "__main__":
+    command.main("extract", __doc__)  # before the imports below: --help and mistakes answer without torch
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vinfo_mpi import pipeline
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.numerics.folds import hashed
+from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.run import Run
+from vinfo_mpi.storage.activations import SCALES, Layout
+from vinfo_mpi.storage.rows import Column, RowWriter, batch_rows
+from vinfo_mpi.vision import heads, taps
+from vinfo_mpi.vision.checkpoints import Checkpoint
+from vinfo_mpi.vision.loading import batches
+from vinfo_mpi.vision.taps import Reading
+
+PILOT = 64  # images whose mean activations are subtracted before anything is stored
+
+
+@dataclass
+class Pilot:
+    """What a few images tell beforehand: taps in forward order, mean activations, widths, the head if it is linear."""
+
+    taps: list[str]
+    shifts: dict[str, np.ndarray]
+    map_shape: tuple[int, int]
+    outputs: int
+    head: tuple[np.ndarray, np.ndarray] | None
+
+
+def run(run: Run, force: bool = False) -> None:
+    """Bring the activations of every checkpoint up to date."""
+    stale = run.checkpoints if force else run.ranks.on_root(pipeline.stale_activations, run)
+    log.info("extract: %d images; %d checkpoints to do, %d up to date",
+             len(run.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
+    with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.ids)))) as bar:
+        for checkpoint in stale:
+            extract(run, checkpoint, bar)
+
+
+@torch.no_grad()
+def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
+    """Write the activations of one checkpoint; each rank reads its own images and writes its own rows."""
+    network, ids, ranks = run.network(checkpoint), run.ids, run.ranks
+    mine = ranks.block(len(ids))
+    with run.clock.phase("pilot"):
+        pilot = ranks.on_root(look_ahead, run, network)
+        shifts = {name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()}
+    layout = _layout(run, pilot, keep_map=checkpoint == run.final)
+    columns = layout.columns()
+    size = batch_rows(columns, run.config.machine.batch)
+    attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
+    writer = RowWriter(
+        run.activations(checkpoint), columns, len(ids), size, ranks, attributes, layout.tables(), SCALES, run.storage
+    )
+
+    with writer:
+        done = mine.start
+        loader = batches(
+            run.images, ids[mine.start : mine.stop], run.preprocessing.transform(), size, run.config.machine.workers
+        )
+        for images, numbers, labels in loader:
+            with run.clock.phase("network"):
+                reading = taps.read(network, pilot.taps, images.to(run.device), run.config.extract)
+                values = _values(run, reading, shifts, numbers, labels, columns)
+            with run.clock.phase("write"):
+                writer.write(done, values)
+            done += len(numbers)
+            bar.update(len(numbers))
+    run.clock.bytes_written += writer.bytes_written
+
+
+def look_ahead(run: Run, network: torch.nn.Module) -> Pilot:
+    """Find taps, mean activations, shapes and the head on images spread evenly over those analysed."""
+    chosen = run.ids[np.unique(np.linspace(0, len(run.ids) - 1, min(PILOT, len(run.ids))).astype(int))]
+    images, _, _ = next(batches(run.images, chosen, run.preprocessing.transform(), len(chosen)))
+    images = images.to(run.device)
+    names = taps.find(network, run.config.extract, images[:1])
+    reading = taps.read(network, names, images, run.config.extract)
+    if reading.outputs.ndim != 2:
+        raise InputError(f"the network returns shape {tuple(reading.outputs.shape)}; expected logits (N, C)")
+    if run.images.labels[run.ids].max() >= reading.outputs.shape[1]:
+        raise InputError(
+            f"the network has {reading.outputs.shape[1]} outputs, but labels go up to {run.images.labels[run.ids].max()}; "
+            "choose a network for these classes"
+        )
+    head = heads.linear(network, reading.map.mean(1), reading.outputs)
+    return Pilot(
+        names,
+        {name: values.double().mean(0).float().cpu().numpy() for name, values in reading.pooled.items()},
+        (reading.map.shape[1], reading.map.shape[2]),
+        reading.outputs.shape[1],
+        None if head is None else (head[0].cpu().numpy(), head[1].cpu().numpy()),
+    )
+
+
+def kept_positions(run: Run, ids: np.ndarray, count: int) -> np.ndarray:
+    """Return which positions of each image are kept, ascending: (N, n) int64, chosen by hash."""
+    wanted = run.config.extract.positions
+    if wanted == "all" or wanted >= count:
+        return np.tile(np.arange(count), (len(ids), 1))
+    keys = hashed(ids[:, None] * count + np.arange(count), run.config.seed)
+    return np.sort(np.argsort(keys, axis=1, kind="stable")[:, :wanted], axis=1)
+
+
+def _values(
+    run: Run,
+    reading: Reading,
+    shifts: dict[str, torch.Tensor],
+    ids: torch.Tensor,
+    labels: torch.Tensor,
+    columns: dict[str, Column],
+) -> dict[str, np.ndarray]:
+    """Return one batch of every column; raise `InputError` for values that are not finite."""
+    numbers = ids.numpy()
+    stored = getattr(torch, run.config.extract.dtype)
+    values = {
+        "samples/id": numbers,
+        "samples/label": labels.numpy(),
+        "samples/prediction": reading.outputs.argmax(1).cpu().numpy(),
+        "samples/held_out": run.images.test[numbers].astype(np.uint8),
+        "outputs": reading.outputs.float().cpu().numpy(),
+    }
+    for name, pooled in reading.pooled.items():
+        values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
+    if "penultimate/activations" in columns:
+        kept = kept_positions(run, numbers, reading.map.shape[1])
+        values["penultimate/activations"] = np.take_along_axis(
+            reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1
+        )
+    for name, block_values in values.items():
+        if block_values.dtype.kind == "f" and not np.isfinite(block_values).all():
+            sample = numbers[~np.isfinite(block_values.reshape(len(block_values), -1)).all(1)][0]
+            raise InputError(
+                f"/{name}: the activations of sample {sample} hold NaN or infinity; check the weights and data.mean/std"
+                + (", or store extract.dtype: float32" if stored == torch.float16 else "")
+            )
+    return values
+
+
+def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
+    kept = kept_positions(run, run.ids[:1], pilot.map_shape[0]).shape[1]
+    return Layout(
+        pilot.shifts,
+        run.config.extract.pooling,
+        run.config.extract.dtype,
+        pilot.outputs,
+        (kept, pilot.map_shape[1]) if keep_map else None,
+        pilot.head,
+    )

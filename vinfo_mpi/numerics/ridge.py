@@ -1,0 +1,209 @@
+"""Predictive V-information of linear predictors: held-out R² of ridge regression, from moments alone.
+
+With linear-Gaussian predictors the V-information from activations x to a standardised code z is the R² of the best
+linear predictor (Xu et al. 2020, "A Theory of Usable Information Under Computational Constraints").
+
+The algebra, for one fold held out, m and s the training mean and standard deviation of x:
+
+- C = V diag(v) Vᵀ is the training covariance of (x - m) / s, and B = diag(1/s) V takes x - m into its eigenbasis.
+- g = Bᵀ cov(x, z) over the training samples; the ridge weights in the eigenbasis, for the penalty a·mean(v), are
+  w = g / (v + a·mean(v)), which is scikit-learn's ``Ridge(alpha=n·a·mean(v))`` on standardised x.
+- over the held-out samples, with H = Bᵀ Σ(x - m)(x - m)ᵀ B and h = Bᵀ Σ(x - m)(z - z̄):
+  Σ(z - ẑ)² = Σ(z - z̄)² - 2 wᵀh + wᵀH w, so that no prediction is ever formed.
+
+Each covariance is diagonalised once for all penalties and concepts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from vinfo_mpi.numerics import folds as fold_division
+from vinfo_mpi.numerics.moments import Moments
+
+PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+CONSTANT = 1e-13  # a variance below this share of the mean square is rounding: the variable is constant
+TINY = torch.finfo(torch.float64).tiny
+BLOCK = 2**24  # elements of the weights that are formed at once
+
+
+@dataclass
+class Factor:
+    """The diagonalised covariance of one training set, and the held-out second moments in its eigenbasis.
+
+    Attributes
+    ----------
+    buffer : (d + 2 d²,) float64 tensor
+        Behind all the others, so that a factor travels as one message.
+    values : (d,) tensor
+        Eigenvalues v.
+    basis, held_out : (d, d) tensors
+        B and H.
+    """
+
+    buffer: torch.Tensor
+
+    def __post_init__(self) -> None:
+        d = round(((1 + 8 * len(self.buffer)) ** 0.5 - 1) / 4)
+        self.values, basis, held_out = self.buffer.split([d, d * d, d * d])
+        self.basis, self.held_out = basis.view(d, d), held_out.view(d, d)
+
+    @classmethod
+    def empty(cls, d: int, device: torch.device | str = "cpu") -> Factor:
+        """Return a factor for d variables that is still to be filled."""
+        return cls(torch.zeros(d + 2 * d * d, dtype=torch.float64, device=device))
+
+
+def splits(folds: int, estimator: Literal["held-out", "in-sample"]) -> list[int | None]:
+    """Return what is held out in turn: each fold, or nothing (train and test on all)."""
+    return [None] if estimator == "in-sample" else list(range(folds))
+
+
+def factorise(moments: Moments, held_out: int | None) -> Factor:
+    """Diagonalise the covariance of all folds but one (of all folds for None, which are then also the test set)."""
+    (n, n_test), (x, x_test), (xx, xx_test) = (_parts(one, held_out) for one in (moments.n, moments.x, moments.xx))
+    mean = x / n
+    covariance = xx / n - torch.outer(mean, mean)
+    variance = covariance.diagonal()
+    alive = variance > CONSTANT * xx.diagonal() / n
+    scale = torch.where(alive, variance.clamp(min=TINY).rsqrt(), 0.0)
+    values, vectors = torch.linalg.eigh(scale[:, None] * covariance * scale)
+    basis = scale[:, None] * vectors
+    cross = torch.outer(x_test, mean)
+    centred = xx_test - cross - cross.T + n_test * torch.outer(mean, mean)
+    factor = Factor.empty(len(values), values.device)
+    factor.values.copy_(values.clamp(min=0))
+    factor.basis.copy_(basis)
+    factor.held_out.copy_(basis.T @ centred @ basis)
+    return factor
+
+
+def errors(factor: Factor, moments: Moments, held_out: int | None, penalties: tuple[float, ...]) -> torch.Tensor:
+    """Return the sum of squared held-out errors of every penalty and concept: (penalties, K) tensor."""
+    (n, n_test), (x, x_test), (z, z_test) = (_parts(one, held_out) for one in (moments.n, moments.x, moments.z))
+    x_mean, z_mean = x / n, z / n
+    spread = _parts(moments.zz, held_out)[1] - 2 * z_mean * z_test + n_test * z_mean.square()
+    relative = torch.tensor(penalties, dtype=torch.float64, device=n.device)[:, None]
+    ridge = factor.values + relative * factor.values.mean().clamp(min=TINY)  # (penalties, d)
+
+    result = torch.empty(len(penalties), len(z_mean), dtype=torch.float64, device=z_mean.device)
+    size = max(1, BLOCK // ridge.numel())
+    for start in range(0, len(z_mean), size):
+        block = slice(start, start + size)
+        zx, zx_test = _parts(moments.zx[block], held_out, axis=1)
+        m = z_mean[block, None]
+        train_cross = (zx / n - m * x_mean) @ factor.basis
+        test_cross = (zx_test - m * x_test - z_test[block, None] * x_mean + n_test * m * x_mean) @ factor.basis
+        weights = train_cross / ridge[:, None]  # (penalties, block, d)
+        quadratic = ((weights @ factor.held_out) * weights).sum(-1)
+        result[:, block] = spread[block] - 2 * (weights * test_cross).sum(-1) + quadratic
+    return result
+
+
+@dataclass
+class Scores:
+    """V-information of K concepts at one tap.
+
+    Attributes
+    ----------
+    r2 : (K,) float64 array
+        V-information, in [0, 1]; NaN for a concept without variance.
+    penalty : (K,) float64 array
+        The penalty that was best on the held-out samples.
+    without : (F, K) float64 array
+        The same R² with one fold left out of the test samples, for the jackknife.
+    alive : (K,) bool array
+        Whether the concept varies at all.
+    """
+
+    r2: np.ndarray
+    penalty: np.ndarray
+    without: np.ndarray
+    alive: np.ndarray
+
+
+def finish(squared: torch.Tensor, moments: Moments, penalties: tuple[float, ...]) -> Scores:
+    """Choose the best penalty of each concept and turn squared errors into R².
+
+    Parameters
+    ----------
+    squared : (splits, penalties, K) tensor
+        From `errors`, in the order of `splits`.
+    """
+    best = squared.sum(0).argmin(0)  # (K,)
+    errors_best = squared.gather(1, best.expand(len(squared), 1, -1))[:, 0]  # (splits, K)
+    n, z, zz = moments.n.sum(), moments.z.sum(0), moments.zz.sum(0)
+    spread = zz - z.square() / n
+    alive = spread > CONSTANT * zz
+    r2 = _explained(errors_best.sum(0), spread, alive)
+    if len(squared) == 1:  # in-sample: there are no folds to leave out
+        without = torch.full_like(errors_best, torch.nan)
+    else:
+        n_without = (n - moments.n)[:, None]
+        spread_without = (zz - moments.zz) - (z - moments.z).square() / n_without
+        without = _explained(errors_best.sum(0) - errors_best, spread_without, alive)
+    chosen = torch.tensor(penalties, dtype=torch.float64, device=best.device)[best]
+    return Scores(*(part.cpu().numpy() for part in (r2, chosen, without, alive)))
+
+
+def r2(
+    x: np.ndarray,
+    z: np.ndarray,
+    fold: np.ndarray | int = 5,
+    penalties: tuple[float, ...] = PENALTIES,
+    estimator: Literal["held-out", "in-sample"] = "held-out",
+    products: torch.dtype = torch.float64,
+) -> Scores:
+    """Return the V-information from activations to every code.
+
+    Parameters
+    ----------
+    x, z : (N, d), (N, K) arrays
+        Activations and codes.
+    fold : (N,) integer array, or int
+        Fold of each sample, or how many folds to make.
+    penalties : tuple of float
+        Ridge penalties to choose from, relative to the mean eigenvalue of the standardised covariance.
+    estimator : str
+        ``held-out``: cross-validated; ``in-sample``: trained and tested on all samples, which inflates by about d/N.
+    products : torch dtype
+        Precision of the matrix products.
+    """
+    xs, zs = torch.as_tensor(x), torch.as_tensor(z)
+    division = fold_division.assign(np.arange(len(xs)), np.zeros(len(xs)), fold) if isinstance(fold, int) else fold
+    division = torch.as_tensor(division)
+    moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1])
+    shift_x, shift_z = (part[:256].mean(0, dtype=torch.float64).to(part.dtype) for part in (xs, zs))
+    for start in range(0, len(xs), 4096):
+        rows = slice(start, start + 4096)
+        moments.add(xs[rows] - shift_x, zs[rows] - shift_z, division[rows], products)
+    held_out = splits(moments.folds, estimator)
+    squared = [errors(factorise(moments, one), moments, one, penalties) for one in held_out]
+    return finish(torch.stack(squared), moments, penalties)
+
+
+def complexity(vinformation: np.ndarray) -> np.ndarray:
+    """Return K(z) = 1 - mean over taps of the V-information, for an (L, ..., K) array (Fel et al. 2024, eq. 2)."""
+    return 1 - vinformation.mean(0)
+
+
+def jackknife(without: np.ndarray) -> np.ndarray:
+    """Return the delete-one standard error of a statistic from its values without each fold: (F, K) to (K,)."""
+    folds = len(without)
+    return np.sqrt((folds - 1) / folds * np.square(without - without.mean(0)).sum(0))
+
+
+def _parts(sums: torch.Tensor, held_out: int | None, axis: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sums of the training and of the test samples, from sums per fold along the axis."""
+    total = sums.sum(axis)
+    test = total if held_out is None else sums.select(axis, held_out)
+    return (total if held_out is None else total - test), test
+
+
+def _explained(errors: torch.Tensor, spread: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
+    # V contains the constant predictor: worse than the mean counts as 0.
+    return torch.where(alive, (1 - errors / spread).clamp(min=0), torch.nan)

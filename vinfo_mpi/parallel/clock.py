@@ -1,0 +1,47 @@
+"""Where a stage's time goes, phase by phase, and what it moves."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vinfo_mpi.parallel.ranks import Ranks
+
+
+class Clock:
+    """Seconds per named phase of one stage on this rank, and bytes read and written."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.bytes_read = self.bytes_written = 0
+        self._sent_before = ranks.bytes_sent
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the time of the block under this name."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def summary(self) -> dict:
+        """Return minimum, mean and maximum over the ranks of each phase, and bytes summed over the ranks."""
+        self.seconds["total"] = time.perf_counter() - self._start
+        moved = (self.bytes_read, self.bytes_written, self.ranks.bytes_sent - self._sent_before)
+        every = self.ranks.gather((dict(self.seconds), moved))
+        names = sorted({name for seconds, _ in every for name in seconds})
+        phases = {name: [seconds.get(name, 0.0) for seconds, _ in every] for name in names}
+        read, written, sent = (sum(column) for column in zip(*(moved for _, moved in every), strict=True))
+        return {
+            "ranks": self.ranks.size,
+            "seconds": {
+                name: {"min": min(values), "mean": sum(values) / len(values), "max": max(values)}
+                for name, values in phases.items()
+            },
+            "bytes": {"read": read, "written": written, "communicated": sent},
+        }

@@ -1,0 +1,171 @@
+"""The ranks of one job: who they are, what they add up, what they agree on.
+
+Without mpirun a job is one rank with the same methods, so that nothing else in the package asks whether MPI is there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from mpi4py import MPI
+
+from vinfo_mpi.parallel.division import block, sizes
+
+T = TypeVar("T")
+LARGEST_COUNT = 2**30  # elements in one MPI call: Open MPI 4 fails above 2**31 - 1
+
+
+class Ranks:
+    """All ranks of the job, seen from one of them.
+
+    Attributes
+    ----------
+    rank, size : int
+        This rank and how many there are.
+    local_rank, local_size : int
+        The same among the ranks of this node.
+    bytes_sent : int
+        What this rank has put into sums and broadcasts so far.
+    """
+
+    def __init__(self, comm: MPI.Comm = MPI.COMM_WORLD) -> None:
+        self.comm = comm
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self.bytes_sent = 0
+        node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        self.local_rank, self.local_size = node.Get_rank(), node.Get_size()
+        node.Free()
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is rank 0, the one that talks and writes the small files."""
+        return self.rank == 0
+
+    def block(self, total: int) -> range:
+        """Return the part of ``range(total)`` that this rank owns."""
+        return block(total, self.size, self.rank)
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Add a contiguous tensor over all ranks, in place; every rank holds the sum. Returns it.
+
+        What is summed together belongs into one tensor (parts of it as views): one call costs less than several.
+        A tensor on a GPU is staged through host memory.
+        """
+        if self.size > 1:
+            host = _host(values)
+            for piece in _pieces(host):
+                self.comm.Allreduce(MPI.IN_PLACE, piece)
+            self._count(host)
+            _store(host, values)
+        return values
+
+    def sum_scatter(self, values: torch.Tensor) -> torch.Tensor:
+        """Add a (K, ...) tensor over all ranks and return this rank's block of its first axis."""
+        mine = self.block(len(values))
+        if self.size == 1:
+            return values
+        counts = np.array(sizes(len(values), self.size))
+        host = _host(values).reshape(len(values), -1)
+        result = np.empty((len(mine), host.shape[1]), host.dtype)
+        width = max(1, LARGEST_COUNT // max(1, len(host)))
+        for start in range(0, host.shape[1], width):
+            columns = np.ascontiguousarray(host[:, start : start + width])
+            received = np.empty((len(mine), columns.shape[1]), host.dtype)
+            self.comm.Reduce_scatter(columns, received, (counts * columns.shape[1]).tolist())
+            result[:, start : start + width] = received
+        self._count(host)
+        return torch.from_numpy(result.reshape(len(mine), *values.shape[1:])).to(values.device)
+
+    def broadcast(self, values: torch.Tensor, root: int) -> torch.Tensor:
+        """Copy a contiguous tensor of rank `root` into the same tensor of all others, in place. Returns it."""
+        if self.size > 1:
+            host = _host(values)
+            for piece in _pieces(host):
+                self.comm.Bcast(piece, root=root)
+            self._count(host if self.rank == root else host[:0])
+            _store(host, values)
+        return values
+
+    def concatenate(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Join the small arrays of all ranks along an axis, in rank order; every rank holds the result."""
+        return np.concatenate(self.comm.allgather(values), axis=axis) if self.size > 1 else values
+
+    def gather(self, value: T) -> list[T]:
+        """Return every rank's value, in rank order, on every rank."""
+        return self.comm.allgather(value)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank."""
+        return self.comm.allreduce(bool(flag), op=MPI.LOR)
+
+    def on_root(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call the function on rank 0 alone; every rank gets its value, or raises its error."""
+        value: Any = None
+        with self.together():
+            if self.is_root:
+                value = function(*arguments)
+        return self.comm.bcast(value)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Fail together: an exception in the block on any rank is raised on all of them, the lowest rank's first.
+
+        For work that each rank does on its own (reading, checking), so that no rank waits for one that has failed.
+        """
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as caught:
+            error = caught
+        errors = [other for other in self.comm.allgather(error if error is None else _portable(error)) if other]
+        if error is not None and (not errors or type(errors[0]) is type(error)):
+            raise error
+        if errors:
+            raise errors[0]
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        self.comm.Barrier()
+
+    def hosts(self) -> list[str]:
+        """Return the host of every rank."""
+        return self.gather(os.uname().nodename)
+
+    def _count(self, host: np.ndarray) -> None:
+        self.bytes_sent += host.nbytes
+
+
+def library() -> str:
+    """Return the MPI library's name and version, one line."""
+    return MPI.Get_library_version().replace("\x00", "").split("\n")[0].split(",")[0].strip()
+
+
+def _host(values: torch.Tensor) -> np.ndarray:
+    if not values.is_contiguous():
+        raise ValueError("only contiguous tensors are sent between ranks")
+    return values.detach().cpu().numpy()
+
+
+def _store(host: np.ndarray, values: torch.Tensor) -> None:
+    if values.device.type != "cpu":
+        values.copy_(torch.from_numpy(host))
+
+
+def _pieces(host: np.ndarray) -> list[np.ndarray]:
+    flat = host.reshape(-1)
+    return [flat[start : start + LARGEST_COUNT] for start in range(0, len(flat), LARGEST_COUNT)]
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error in a form that travels to the other ranks: itself without its traceback, or its text."""
+    import pickle
+
+    try:
+        return pickle.loads(pickle.dumps(error)).with_traceback(None)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")

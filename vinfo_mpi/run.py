@@ -1,0 +1,240 @@
+"""One run: its configuration, its folder, its ranks, and what the stages share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+import vinfo_mpi
+from vinfo_mpi.config import Config, dump
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel.clock import Clock
+from vinfo_mpi.parallel.devices import Binding
+from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.parallel.ranks import Ranks, library
+from vinfo_mpi.storage.files import FORMAT_VERSIONS
+from vinfo_mpi.storage.activations import ActivationReader
+from vinfo_mpi.storage.rows import RowReader, storage_kind
+from vinfo_mpi.vision import checkpoints, datasets, heads, networks
+from vinfo_mpi.vision.checkpoints import Checkpoint
+from vinfo_mpi.vision.datasets import Images
+from vinfo_mpi.vision.loading import Preprocessing, unreadable
+
+T = TypeVar("T")
+
+
+class Run:
+    """What every stage is given.
+
+    Attributes
+    ----------
+    config : Config
+    folder : Path
+        Where everything of this run lies: runs/<name>.
+    ranks : Ranks
+    device : torch.device
+        Where this rank computes.
+    bindings : list of Binding
+        Where every rank computes.
+    clock : Clock
+        Of the stage that is running.
+    """
+
+    def __init__(
+        self, config: Config, folder: Path, ranks: Ranks, device: torch.device, bindings: list[Binding], command: str
+    ) -> None:
+        self.config, self.folder, self.ranks, self.device, self.bindings = config, folder, ranks, device, bindings
+        self.command = command
+        self.clock = Clock(ranks)
+
+    # --- where things are ---
+
+    @cached_property
+    def checkpoints(self) -> list[Checkpoint]:
+        """The checkpoints, in order; the last one is the network that is analysed."""
+        return checkpoints.expected(self.folder / "checkpoints", self.config.network, self.config.train)
+
+    @property
+    def final(self) -> Checkpoint:
+        """The network that is analysed."""
+        return self.checkpoints[-1]
+
+    def activations(self, checkpoint: Checkpoint) -> Path:
+        """Return the activations file of a checkpoint."""
+        return self.folder / "activations" / f"{checkpoint.name}.h5"
+
+    @property
+    def dictionary(self) -> Path:
+        """The dictionary file."""
+        return self.folder / "dictionary.h5"
+
+    @property
+    def codes(self) -> Path:
+        """The codes file."""
+        return self.folder / "codes.h5"
+
+    @property
+    def results(self) -> Path:
+        """The results file."""
+        return self.folder / "results.h5"
+
+    def open_activations(self, checkpoint: Checkpoint) -> ActivationReader:
+        """Open the activations of a checkpoint."""
+        return ActivationReader(self.activations(checkpoint))
+
+    def open_codes(self) -> RowReader:
+        """Open the codes."""
+        return RowReader(self.codes, "vinfo-codes")
+
+    # --- what is analysed ---
+
+    @cached_property
+    def images(self) -> Images:
+        """The labelled images."""
+        return datasets.load(self.config.data, self.config.seed)
+
+    @cached_property
+    def skipped(self) -> frozenset[int]:
+        """Images that cannot be read, where the configuration says to skip them; listed in skipped.json."""
+        if self.config.data.on_bad_image == "fail":
+            return frozenset()
+        path, count = self.folder / "skipped.json", len(self.images.labels)
+        key = self.config.data.model_dump(include={"source", "root"})
+        known = self.ranks.on_root(lambda: json.loads(path.read_text()) if path.exists() else {})
+        if known.get("data") != key or known.get("images") != count:
+            log.info("looking for images that cannot be read")
+            mine = unreadable(self.images, np.arange(count)[slice(*_ends(self.ranks.block(count)))])
+            bad = [one for part in self.ranks.gather(mine) for one in part]
+            known = {"data": key, "images": count, "skipped": bad}
+            self.save_config()
+            self.ranks.on_root(lambda: path.write_text(json.dumps(known, indent=1)))
+            for _, sentence in bad:
+                log.info("skipped: %s", sentence)
+        return frozenset(index for index, _ in known["skipped"])
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Ids of the analysed images, ascending: (N,) int64."""
+        return self.images.analysed(self.config.data, self.config.seed, self.skipped)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """Size and normalisation of the input."""
+        return Preprocessing.of(self.config.data, networks.own_transforms(self.config.network))
+
+    def network(self, checkpoint: Checkpoint | None = None) -> nn.Module:
+        """Return the network on this rank's device, with a checkpoint's weights."""
+        torch.manual_seed(self.config.seed)
+        network = networks.build(self.config.network, len(self.images.classes))
+        if checkpoint is not None:
+            checkpoint.load_into(network)
+        return network.to(self.device)
+
+    def head(self, activations: ActivationReader) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return the function from (N, d) vectors of the last tap to the final network's logits, differentiable."""
+        if "head" in activations:
+            weight, bias = (self.tensor(activations.read(f"head/{name}")) for name in ("weight", "bias"))
+            return lambda vectors: vectors @ weight.T + bias
+        network = self.network(self.final).double()
+        return heads.replaced(network, activations.taps[-1], self.preprocessing.size)
+
+    # --- how it is done ---
+
+    def tensor(self, values: np.ndarray) -> torch.Tensor:
+        """Return an array as a float64 tensor on this rank's device."""
+        return torch.from_numpy(values).to(self.device, torch.float64)
+
+    @property
+    def storage(self) -> Literal["parallel", "virtual"]:
+        """How row files are written."""
+        return storage_kind(self.config.machine.storage)
+
+    def bar(self, what: str, total: int) -> tqdm:
+        """Return a progress bar, shown on rank 0; in a log file it writes a line now and then."""
+        seldom = 0.1 if sys.stderr.isatty() else 30
+        return tqdm(desc=f"{what:<24}", total=total, disable=not self.ranks.is_root, mininterval=seldom, maxinterval=seldom)
+
+    def progress(self, items: Sequence[T], what: str) -> Iterator[T]:
+        """Yield the items, with a progress bar on rank 0."""
+        with self.bar(what, len(items)) as bar:
+            for item in items:
+                yield item
+                bar.update()
+
+    def provenance(self, filetype: str, fingerprint: str, inputs: dict[str, str]) -> dict[str, Any]:
+        """Return the attributes that say where a file comes from; the same on all ranks."""
+
+        def collect() -> dict[str, Any]:
+            return {
+                "filetype": filetype,
+                "format_version": FORMAT_VERSIONS[filetype],
+                "vinfo_version": vinfo_mpi.__version__,
+                "git_commit": _git_commit(),
+                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "command": self.command,
+                "config": self.config.model_dump_json(),
+                "fingerprint": fingerprint,
+                "inputs": json.dumps(inputs),
+                "ranks": self.ranks.size,
+                "mpi_library": library(),
+                "torch_version": str(torch.__version__),
+                "h5py_version": h5py.__version__,
+                "hdf5_version": h5py.version.hdf5_version,
+                "seed": self.config.seed,
+            }
+
+        return self.ranks.on_root(collect)
+
+    def save_config(self) -> None:
+        """Write the configuration with all defaults filled in."""
+
+        def write() -> None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                (self.folder / "config.yaml").write_text(dump(self.config))
+            except OSError as error:
+                raise InputError(f"cannot write to the run directory {self.folder} ({error.strerror}); name another with --run-dir") from None
+
+        self.ranks.on_root(write)
+
+    def save_timings(self, stage: str) -> None:
+        """Add the stage's times to timings.json."""
+        summary = self.clock.summary()
+
+        def write() -> None:
+            path = self.folder / "timings.json"
+            timings = json.loads(path.read_text()) if path.exists() else {}
+            timings[stage] = summary
+            path.write_text(json.dumps(timings, indent=1))
+
+        self.ranks.on_root(write)
+
+
+def digest(*parts: Any) -> str:
+    """Return the fingerprint of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _ends(rows: range) -> tuple[int, int]:
+    return rows.start, rows.stop
+
+
+def _git_commit() -> str:
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

@@ -1,0 +1,1 @@
+"""HDF5: row files written by all ranks, results, where every file comes from."""

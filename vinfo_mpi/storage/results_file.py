@@ -1,0 +1,83 @@
+"""results.h5: each stage adds its part, or replaces it; the file is whole at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.storage.files import Table, attach_scales, commit, describe, open_checked, partial
+
+# Which dataset numbers or names which axis.
+SCALES = {"concept": "concepts/index", "tap": "taps", "checkpoint": "dynamics/checkpoints"}
+INDEX = "number of the concept: its row in dictionary.h5"
+_OWN = ("description", "units", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "CLASS", "NAME")
+
+
+def fingerprint(path: Path, stage: str) -> str | None:
+    """Return the fingerprint of a stage's part, None where there is none."""
+    try:
+        with open_checked(path, "vinfo-results") as file:
+            return str(file[f"provenance/{stage}"].attrs["fingerprint"])
+    except (InputError, KeyError):
+        return None
+
+
+def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapping[str, Any]) -> None:
+    """Replace a stage's part of the file, on one rank.
+
+    The parts of other stages stay, unless they speak of another number of concepts: those belong to a dictionary
+    that is no more.
+    """
+    concepts = _length(tables, "concept")
+    kept, stages = _read(path)
+    if _length(kept, "concept") not in (None, concepts):
+        kept, stages = {}, {}
+    gone = stages.get(stage, {}).get("datasets", "").split()
+    everything = {name: table for name, table in kept.items() if name not in gone} | dict(tables)
+    everything[SCALES["concept"]] = Table(np.arange(concepts), INDEX, axes=("concept",))
+    stages[stage] = dict(provenance) | {"datasets": " ".join(sorted(tables))}
+    _write(partial(path), everything, stages, provenance)
+    commit(partial(path), path)
+
+
+def _read(path: Path) -> tuple[dict[str, Table], dict[str, dict[str, Any]]]:
+    """Return all datasets, and the provenance of each stage."""
+    tables: dict[str, Table] = {}
+    if not path.exists():
+        return tables, {}
+
+    def visit(name: str, thing: object) -> None:
+        if isinstance(thing, h5py.Dataset):
+            attributes = {key: value for key, value in thing.attrs.items() if key not in _OWN}
+            axes = tuple(axis.label for axis in thing.dims)
+            tables[name] = Table(thing[()], thing.attrs["description"], thing.attrs.get("units"), axes, attributes)
+
+    with open_checked(path, "vinfo-results") as file:
+        file.visititems(visit)
+        return tables, {stage: dict(part.attrs) for stage, part in file["provenance"].items()}
+
+
+def _write(path: Path, tables: Mapping[str, Table], stages: Mapping[str, Mapping], provenance: Mapping[str, Any]) -> None:
+    with h5py.File(path, "w") as file:
+        for name, table in sorted(tables.items()):
+            describe(file.create_dataset(name, data=table.values), table)
+        scales = {axis: file[name] for axis, name in SCALES.items() if name in file}
+        for axis, scale in scales.items():
+            scale.make_scale(axis)
+        for name, table in sorted(tables.items()):
+            attach_scales(file[name], table, scales)
+        for stage, attributes in sorted(stages.items()):
+            file.create_group(f"provenance/{stage}").attrs.update(attributes)
+        file.attrs.update(provenance)
+        file.attrs["complete"] = 1
+        file.flush()
+
+
+def _length(tables: Mapping[str, Table], axis: str) -> int | None:
+    lengths = [np.shape(table.values)[table.axes.index(axis)] for table in tables.values() if axis in table.axes]
+    return lengths[0] if lengths else None

@@ -1,0 +1,62 @@
+"""The end of a run in the terminal: what was found, and where it lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from vinfo_mpi.results import Results
+from vinfo_mpi.storage.activations import ActivationReader
+from vinfo_mpi.storage.files import open_checked
+
+SHOWN = 3  # concepts at either end
+
+
+def summary(folder: Path) -> str:
+    """Return the summary of a finished run."""
+    results = Results(folder)
+    config = json.loads(results.attributes["config"])
+    concepts = results.concepts
+    living = concepts[concepts["alive"]]
+    with open_checked(folder / "codes.h5", "vinfo-codes") as file:
+        fidelity = dict(file.attrs)
+    last = max((folder / "activations").glob("epoch_*.h5"))
+    with ActivationReader(last) as file:
+        right = file.read("samples/label") == file.read("samples/prediction")
+        held_out = file.read("samples/held_out") == 1
+    name = config["network"]["name"] or config["network"]["target"]
+    share = right[held_out].mean() if held_out.any() else right.mean()
+    lines = [
+        "",
+        f"network      {name} on {config['data']['source']}: {100 * share:.2f} % of "
+        + (f"{held_out.sum()} held-out images correct" if held_out.any() else f"{len(right)} images correct"),
+        f"concepts     {len(living)} of {len(concepts)} alive",
+        f"fidelity     relative error {fidelity['relative_error']:.4f}, "
+        f"{100 * fidelity['predictions_kept']:.2f} % of the predictions kept",
+    ]
+    quantiles = living["complexity"].quantile([0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
+    lines.append("complexity   " + "  ".join(f"{100 * q:.0f}%: {value:.2f}" for q, value in quantiles.items()))
+    lines.append("V-information, mean over the concepts, per tap")
+    for tap, value in results.vinformation[living.index].mean(axis=1).items():
+        lines.append(f"  {tap!s:<24} {value:.3f} " + "█" * round(30 * value))
+    others = {"temporal": "temporal score", "importance": "importance"}
+    for column, label in others.items():
+        if column in living:
+            lines.append(f"Spearman(complexity, {label}) = {results.correlation('complexity', column):+.2f}")
+    lines += _extremes("simplest", living.nsmallest(SHOWN, "complexity"))
+    lines += _extremes("most complex", living.nlargest(SHOWN, "complexity"))
+    lines += [
+        f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})",
+        f"logs         {folder / 'logs'}, times {folder / 'timings.json'}",
+    ]
+    return "\n".join(lines)
+
+
+def _extremes(title: str, rows) -> list[str]:  # noqa: ANN001
+    shown = [
+        f"#{index} (class {row['class']:.0f}, K {row['complexity']:.2f} ± {np.nan_to_num(row['complexity_se']):.2f})"
+        for index, row in rows.iterrows()
+    ]
+    return [f"{title:<12} " + ", ".join(shown)]

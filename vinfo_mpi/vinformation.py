@@ -1,0 +1,81 @@
+"""V-information of every concept at one tap, computed by all ranks together.
+
+Rows stay on their rank: the moments are summed, the factorisations shared out, the concepts divided.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vinfo_mpi.numerics import folds, ridge
+from vinfo_mpi.numerics.moments import Moments
+from vinfo_mpi.numerics.ridge import Factor, Scores
+from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.run import Run
+from vinfo_mpi.storage.rows import RowReader
+
+
+def fold_of_rows(run: Run, codes: RowReader) -> torch.Tensor:
+    """Return the fold of each of this rank's rows."""
+    ids = codes.read("samples/id")
+    fold = folds.assign(ids, run.images.labels[ids], run.config.score.folds, run.config.seed)
+    rows = run.ranks.block(len(ids))
+    return torch.from_numpy(fold[rows.start : rows.stop]).to(run.device)
+
+
+def at_tap(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int = 0) -> Scores:
+    """Return the scores of this rank's concepts at a tap.
+
+    Parameters
+    ----------
+    activations, codes : RowReader
+    tap : str
+    fold : (n,) tensor
+        Fold of each of this rank's rows.
+    turn : int
+        Number of the tap: who factorises first goes round the ranks.
+    """
+    ranks, options = run.ranks, run.config.score
+    penalties, held_out = tuple(options.penalties), ridge.splits(options.folds, options.estimator)
+    moments = _moments(run, activations, tap, codes, fold)
+
+    with run.clock.phase("factorise"):
+        owner = {split: (turn + number) % ranks.size for number, split in enumerate(held_out)}
+        factors = {split: ridge.factorise(moments, split) for split in held_out if owner[split] == ranks.rank}
+    squared = []
+    for split in held_out:
+        with run.clock.phase("communicate"):
+            factor = factors.pop(split, None) or Factor.empty(moments.x.shape[1], run.device)
+            ranks.broadcast(factor.buffer, owner[split])
+        with run.clock.phase("solve"):
+            squared.append(ridge.errors(factor, moments, split, penalties))
+    return ridge.finish(torch.stack(squared), moments, penalties)
+
+
+def gather(run: Run, scores: Scores) -> Scores:
+    """Return the scores of all concepts, on every rank."""
+    join = run.ranks.concatenate
+    return Scores(join(scores.r2), join(scores.penalty), join(scores.without, axis=1), join(scores.alive))
+
+
+def standard_error(without: np.ndarray) -> np.ndarray:
+    """Return the jackknife error of a mean over taps or checkpoints: (L, F, K) to (K,)."""
+    return ridge.jackknife(without.mean(0))
+
+
+def _moments(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor) -> Moments:
+    """Return the moments of all rows, for this rank's concepts; one pass over this rank's rows."""
+    name = f"taps/{tap}/activations"
+    n, d, concepts = *activations.shape(name), codes.shape("codes")[1]
+    rows = run.ranks.block(n)
+    products = getattr(torch, run.config.score.products)
+    moments = Moments(run.config.score.folds, d, concepts, run.device)
+    for block in batches(rows, run.config.machine.rows):
+        with run.clock.phase("read"):
+            x, z = activations.read(name, block), codes.read("codes", block)
+        with run.clock.phase("moments"):
+            mine = fold[block.start - rows.start : block.stop - rows.start]
+            moments.add(torch.from_numpy(x).to(run.device), torch.from_numpy(z).to(run.device), mine, products)
+    with run.clock.phase("communicate"):
+        return moments.reduced(run.ranks.sum, run.ranks.sum_scatter, run.ranks.block(concepts))

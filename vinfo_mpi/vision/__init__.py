@@ -1,0 +1,1 @@
+"""Networks, their taps and heads, data sets, checkpoints."""

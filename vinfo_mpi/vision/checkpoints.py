@@ -1,0 +1,107 @@
+"""Checkpoints of a training run: ours, or the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vinfo_mpi.config import Network, Train
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.storage.files import commit, partial
+from vinfo_mpi.vision.networks import load_state, read_state
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of one epoch; epoch 0 is the untrained network (or the one whose weights were given)."""
+
+    epoch: int
+    path: Path
+    ours: bool = True
+
+    @property
+    def name(self) -> str:
+        """How files made from it are called: epoch_007."""
+        return f"epoch_{self.epoch:03d}"
+
+    def content(self) -> dict[str, Any]:
+        """Return what `save` has written; raise `InputError` where it cannot be read."""
+        try:
+            return torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            reason = str(error).split("\n")[0]
+            raise InputError(f"{self.path} cannot be read ({reason}); delete it and run vinfo_mpi.train again") from None
+
+    def fingerprint(self) -> str | None:
+        """Return what identifies the weights, None where the file is not there."""
+        if not self.path.exists():
+            return None
+        if self.ours:
+            return str(self.content()["fingerprint"])
+        status = self.path.stat()
+        return _digest(f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
+
+    def load_into(self, network: nn.Module) -> None:
+        """Give the network these weights."""
+        state = self.content()["state"] if self.ours else read_state(self.path, "network.checkpoints")
+        load_state(network, state, str(self.path))
+
+
+def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
+    """Return the checkpoints that the configuration asks for, in order; the last one is the network analysed.
+
+    Raises
+    ------
+    InputError
+        If the user's own are not there, or epochs to save lie outside the training.
+    """
+    if network.checkpoints:
+        paths = []
+        for pattern in network.checkpoints:
+            matching = sorted(glob(str(Path(pattern).expanduser())), key=_natural)
+            if not matching:
+                raise InputError(f"network.checkpoints: nothing matches '{pattern}'; give paths or globs of state dicts")
+            paths += matching
+        return [Checkpoint(number, Path(path), ours=False) for number, path in enumerate(paths, start=1)]
+    wanted = range(1, train.epochs + 1) if train.save == "all" else train.save
+    if outside := [epoch for epoch in wanted if not 0 <= epoch <= train.epochs]:
+        raise InputError(f"train.save: epoch {outside[0]} is outside 0..{train.epochs}; train.epochs is {train.epochs}")
+    return [at(folder, epoch) for epoch in sorted({0, train.epochs, *wanted})]
+
+
+def at(folder: Path, epoch: int) -> Checkpoint:
+    """Return our checkpoint of an epoch, whether it is there or not."""
+    return Checkpoint(epoch, folder / f"epoch_{epoch:03d}.pt")
+
+
+def save(checkpoint: Checkpoint, network: nn.Module, **others: Any) -> None:
+    """Write the weights and whatever else the training needs to go on, whole or not at all."""
+    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    content = {"state": state, "epoch": checkpoint.epoch, "fingerprint": _digest_of(state), **others}
+    checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, partial(checkpoint.path))
+    commit(partial(checkpoint.path), checkpoint.path)
+
+
+def _digest_of(state: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _natural(path: str) -> list[Any]:
+    """Sort epoch_2 before epoch_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]

@@ -1,0 +1,221 @@
+"""Labelled images with stable ids, wherever they come from."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torchvision
+from PIL import Image
+from torchvision.datasets import ImageFolder
+
+from vinfo_mpi.config import Data
+from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.numerics.folds import hashed
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images that are read one by one, by id.
+
+    Attributes
+    ----------
+    read : function of an id
+        Returns a PIL image or a (C, H, W) tensor; raises `InputError` where it cannot be read.
+    labels : (N,) int64 array
+        Class of every id.
+    test : (N,) bool array
+        Whether the image is held out from training.
+    classes : list of str
+        Names of the classes.
+    """
+
+    read: Callable[[int], Any]
+    labels: np.ndarray
+    test: np.ndarray
+    classes: list[str]
+
+    def analysed(self, data: Data, seed: int, skipped: frozenset[int] = frozenset()) -> np.ndarray:
+        """Return the ids that are analysed, ascending; at most `data.per_class` of each class, chosen by hash."""
+        wanted = {"all": np.ones_like(self.test), "train": ~self.test, "test": self.test}[data.analyse]
+        ids = np.flatnonzero(wanted)
+        ids = ids[~np.isin(ids, list(skipped))]
+        if data.per_class is not None:
+            ids = np.sort(ids[_rank_in_class(ids, self.labels[ids], seed) < data.per_class])
+        if not len(ids):
+            raise InputError(f"data.analyse: {data.analyse} leaves no image; choose another of train, test, all")
+        return ids
+
+    def training(self, skipped: frozenset[int] = frozenset()) -> np.ndarray:
+        """Return the ids that are learned from, ascending."""
+        ids = np.flatnonzero(~self.test)
+        return ids[~np.isin(ids, list(skipped))]
+
+
+def load(data: Data, seed: int) -> Images:
+    """Return the images that the configuration names.
+
+    Raises
+    ------
+    InputError
+        If there is no such source, nothing is found on disk, or labels are out of range.
+    """
+    if data.source in SOURCES:
+        images = SOURCES[data.source](data, seed)
+    elif ":" in data.source:
+        images = _from_target(data, seed)
+    else:
+        images = _from_torchvision(data, seed)
+    outside = np.flatnonzero((images.labels < 0) | (images.labels >= len(images.classes)))
+    if len(outside):
+        first = outside[0]
+        raise InputError(
+            f"data.source {data.source}: image {first} has label {images.labels[first]}, "
+            f"outside 0..{len(images.classes) - 1}; number the classes from 0 without gaps"
+        )
+    return images
+
+
+def call_target(target: str, setting: str) -> Any:
+    """Call the function that ``package.module:function`` names and return what it returns."""
+    module_name, _, name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(f"{setting}: cannot import '{module_name}' ({error}); is it on PYTHONPATH?") from None
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(f"{setting}: '{module_name}' has no function '{name}'; {choices(name, vars(module))}")
+    return function()
+
+
+def _digits(data: Data, seed: int) -> Images:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    scans = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+    labels = bunch.target.astype(np.int64)
+    return Images(
+        lambda index: Image.fromarray(scans[index]),
+        labels,
+        _held_out(labels, data.test_share, seed),
+        [str(name) for name in bunch.target_names],
+    )
+
+
+def _folder(data: Data, seed: int) -> Images:
+    if data.root is None:
+        raise InputError("data.source is folder, but data.root is missing; set it to the folder of the images")
+    root = Path(data.root).expanduser()
+    if not root.is_dir():
+        raise InputError(f"data.root: {root} is not a folder; set it to the folder that holds a folder per class")
+    splits = [root / name for name in ("train", "val", "test") if (root / name).is_dir()][:2]
+    if len(splits) < 2 or splits[0].name != "train":
+        splits = [root]
+    try:
+        folders = [ImageFolder(str(split)) for split in splits]
+    except FileNotFoundError as error:
+        raise InputError(f"data.root: {' '.join(str(error).split())}; expected {root}/<class>/<image>") from None
+    if len({tuple(folder.classes) for folder in folders}) > 1:
+        raise InputError(f"data.root: {splits[0]} and {splits[1]} hold different classes; make them the same")
+    paths = [path for folder in folders for path, _ in folder.samples]
+    labels = np.array([label for folder in folders for _, label in folder.samples], np.int64)
+
+    def read(index: int) -> Image.Image:
+        try:
+            with Image.open(paths[index]) as image:
+                return image.convert("RGB")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(
+                f"cannot read the image {paths[index]} ({error}); mend it, or set data.on_bad_image: skip"
+            ) from None
+
+    if len(folders) == 1:
+        test = _held_out(labels, data.test_share, seed)
+    else:
+        test = np.arange(len(paths)) >= len(folders[0].samples)
+    return Images(read, labels, test, folders[0].classes)
+
+
+def _from_torchvision(data: Data, seed: int) -> Images:
+    available = torchvision.datasets.__all__
+    if data.source not in available:
+        raise InputError(
+            f"data.source: '{data.source}' is no data set; {choices(data.source, [*SOURCES, *available, 'package.module:function'])}"
+        )
+    make = getattr(torchvision.datasets, data.source)
+    parameters = inspect.signature(make).parameters
+    options: list[dict[str, Any]] = [{}]
+    if "train" in parameters:
+        options = [{"train": True}, {"train": False}]
+    elif "split" in parameters:
+        options = [{"split": "train"}, {"split": "val" if data.source == "ImageNet" else "test"}]
+    try:
+        parts = [make(root=str(Path(data.root or "data").expanduser()), **option) for option in options]
+    except (RuntimeError, OSError, ValueError) as error:
+        raise InputError(
+            f"data.source: {data.source} is not under data.root {data.root or 'data'} ({' '.join(str(error).split())}); "
+            "put it there, or set data.root"
+        ) from None
+    return _join(parts, data, seed)
+
+
+def _from_target(data: Data, seed: int) -> Images:
+    made = call_target(data.source, "data.source")
+    return made if isinstance(made, Images) else _join(list(made) if isinstance(made, (tuple, list)) else [made], data, seed)
+
+
+def _join(parts: list[Any], data: Data, seed: int) -> Images:
+    """Return one set of images from a training and a test data set of torch's kind, or from one to be divided."""
+    labels = np.concatenate([_labels_of(part) for part in parts])
+    ends = np.cumsum([len(part) for part in parts])
+
+    def read(index: int) -> Any:
+        part = int(np.searchsorted(ends, index, side="right"))
+        try:
+            return parts[part][int(index - (ends[part - 1] if part else 0))][0]
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(
+                f"cannot read image {index} of {data.source} ({error}); mend it, or set data.on_bad_image: skip"
+            ) from None
+
+    test = np.arange(len(labels)) >= ends[0] if len(parts) > 1 else _held_out(labels, data.test_share, seed)
+    classes = getattr(parts[0], "classes", None) or [str(label) for label in range(int(labels.max()) + 1)]
+    names = [" ".join(name) if isinstance(name, tuple) else str(name) for name in classes]
+    return Images(read, labels, test, names)
+
+
+def _labels_of(part: Any) -> np.ndarray:
+    for name in ("targets", "labels", "_labels"):
+        if hasattr(part, name):
+            return np.asarray(getattr(part, name), np.int64)
+    return np.array([label for _, label in _items(part)], np.int64)
+
+
+def _items(part: Any) -> Iterator[Any]:
+    return (part[index] for index in range(len(part)))
+
+
+def _rank_in_class(ids: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the place of every id in the order of hashes within its class: (n,) int64."""
+    order = np.lexsort((ids, hashed(ids, seed), labels))
+    sorted_labels = labels[order]
+    starts = np.searchsorted(sorted_labels, sorted_labels, side="left")
+    place = np.empty(len(ids), np.int64)
+    place[order] = np.arange(len(ids)) - starts
+    return place
+
+
+def _held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return which images are held out where the source has no split: the same share of every class."""
+    ids = np.arange(len(labels))
+    counts = np.bincount(labels, minlength=int(labels.max()) + 1)
+    return _rank_in_class(ids, labels, seed) < np.round(share * counts)[labels]
+
+
+SOURCES: dict[str, Callable[[Data, int], Images]] = {"digits": _digits, "folder": _folder}

@@ -1,0 +1,53 @@
+"""From the last tap to the logits: the part of the network that the decision rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+AGREEMENT = 1e-3  # largest difference of logits, relative to their spread, for a head to count as linear
+
+
+def linear(network: nn.Module, vectors: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return weight (C, d) and bias (C) where the logits are W·mean(last tap) + b, None where they are not.
+
+    Parameters
+    ----------
+    network : nn.Module
+    vectors : (N, d) tensor
+        The last tap, averaged over positions.
+    outputs : (N, C) tensor
+        The logits of the same images: the claim is tested, not assumed.
+    """
+    shape = (outputs.shape[1], vectors.shape[1])
+    for layer in reversed([one for one in network.modules() if isinstance(one, nn.Linear)]):
+        if (layer.out_features, layer.in_features) == shape:
+            bias = layer.bias if layer.bias is not None else torch.zeros(shape[0], device=vectors.device)
+            difference = vectors @ layer.weight.T + bias - outputs
+            if difference.abs().max() <= AGREEMENT * outputs.std().clamp(min=1e-6):
+                return layer.weight.detach(), bias.detach()
+    return None
+
+
+def replaced(network: nn.Module, tap: str, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the head as a function of (N, d) vectors: the logits if the tap had this vector at every position.
+
+    The rest of the network runs on blank images whose values at the tap are replaced, so that any network has a head.
+    """
+
+    def head(vectors: torch.Tensor) -> torch.Tensor:
+        def hook(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+            spread = vectors.to(output.dtype)
+            spread = {4: spread[:, :, None, None], 3: spread[:, None], 2: spread}[output.ndim] if output.ndim > 1 else spread
+            return spread.expand_as(output).clone()
+
+        handle = network.get_submodule(tap).register_forward_hook(hook)
+        try:
+            blank = torch.zeros(len(vectors), 3, size, size, device=vectors.device)
+            return network(blank)
+        finally:
+            handle.remove()
+
+    return head

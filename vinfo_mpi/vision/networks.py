@@ -1,0 +1,142 @@
+"""Networks by name, with weights from torchvision or from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.resnet import ResNet
+
+from vinfo_mpi.config import Network
+from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.vision.datasets import call_target
+
+# Where common training scripts keep the state dict inside a checkpoint, and what wrappers put before its names.
+NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
+PREFIXES = ("module.", "_orig_mod.", "model.")
+
+
+def build(network: Network, classes: int) -> nn.Module:
+    """Return the network that the configuration names, in evaluation mode, with its weights if it names any.
+
+    Raises
+    ------
+    InputError
+        If there is no such network or weights, or they do not fit.
+    """
+    if network.target is not None:
+        module = call_target(network.target, "network.target")
+        if not isinstance(module, nn.Module):
+            raise InputError(f"network.target: {network.target} returned {type(module).__name__}, not a torch module")
+    else:
+        module = _from_torchvision(network, classes)
+    if network.weights is not None and not _is_enum(network):
+        load_state(module, read_state(Path(network.weights), "network.weights"), f"network.weights {network.weights}")
+    return module.eval()
+
+
+def own_transforms(network: Network) -> Any:
+    """Return the transforms that belong to torchvision weights, None for any other weights."""
+    return _enum(network).transforms() if _is_enum(network) else None
+
+
+def read_state(path: Path, setting: str) -> dict[str, torch.Tensor]:
+    """Return the state dict in a file, without the names that wrappers put around it."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{setting}: {path} is not there; give the path of a state dict") from None
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{setting}: {path} is not a state dict that torch can load safely ({reason})") from None
+    for name in NESTED:
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise InputError(f"{setting}: {path} holds no state dict; save model.state_dict()")
+    for prefix in PREFIXES:
+        if content and all(name.startswith(prefix) for name in content):
+            content = {name.removeprefix(prefix): value for name, value in content.items()}
+    return content
+
+
+def load_state(module: nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
+    """Load a state dict; raise `InputError` naming the first keys or shapes that do not fit."""
+    own = module.state_dict()
+    problems = []
+    if missing := [name for name in own if name not in state]:
+        problems.append(f"{len(missing)} keys are missing, first '{missing[0]}'")
+    if unexpected := [name for name in state if name not in own]:
+        problems.append(f"{len(unexpected)} are unexpected, first '{unexpected[0]}'")
+    if different := [name for name in own if name in state and own[name].shape != state[name].shape]:
+        shapes = f"{tuple(state[different[0]].shape)} instead of {tuple(own[different[0]].shape)}"
+        problems.append(f"'{different[0]}' is {shapes}")
+    if problems:
+        raise InputError(f"{source} does not fit the network: {'; '.join(problems)}; check network.name and its options")
+    module.load_state_dict(state)
+
+
+def _from_torchvision(network: Network, classes: int) -> nn.Module:
+    name = str(network.name)
+    names = torchvision.models.list_models(module=torchvision.models)
+    if name not in names:
+        raise InputError(f"network.name: torchvision has no classification model '{name}'; {choices(name, names)}")
+    if _is_enum(network):
+        weights = _enum(network)
+        try:
+            return torchvision.models.get_model(name, weights=weights)
+        except (OSError, RuntimeError) as error:
+            cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+            raise InputError(
+                f"network.weights: cannot download {network.weights} ({error}); put the file at {cache}, or give its path"
+            ) from None
+    module = torchvision.models.get_model(name, weights=None, num_classes=classes)
+    return _small(module, network.width, classes) if network.small_images else module
+
+
+def _is_enum(network: Network) -> bool:
+    weights = network.weights
+    if weights is None or network.name is None:
+        return False
+    if weights in _enum_names(network):
+        return True
+    if "/" not in weights and "." not in weights and not Path(weights).exists():
+        raise InputError(
+            f"network.weights: '{weights}' is neither a file nor weights of {network.name}; "
+            f"{choices(weights, _enum_names(network))}"
+        )
+    return False
+
+
+def _enum_names(network: Network) -> list[str]:
+    try:
+        return [weights.name for weights in torchvision.models.get_model_weights(str(network.name))]
+    except ValueError:
+        return []
+
+
+def _enum(network: Network) -> Any:
+    return torchvision.models.get_model_weights(str(network.name))[str(network.weights)]
+
+
+def _small(module: nn.Module, width: float, classes: int) -> nn.Module:
+    """Return the ResNet for small images: 3x3 stem without pooling (He et al. 2016, section 4.2), channels scaled."""
+    if not isinstance(module, ResNet):
+        raise InputError(f"network.small_images applies to ResNets, not to {type(module).__name__}; set it to false")
+    block = type(module.layer1[0])
+    channels = [max(1, round(width * base)) for base in (64, 128, 256, 512)]
+    module.inplanes = channels[0]
+    module.conv1 = nn.Conv2d(3, channels[0], kernel_size=3, padding=1, bias=False)
+    module.bn1 = nn.BatchNorm2d(channels[0])
+    module.maxpool = nn.Identity()
+    for number, count in enumerate(channels):
+        depth = len(getattr(module, f"layer{number + 1}"))
+        setattr(module, f"layer{number + 1}", module._make_layer(block, count, depth, stride=1 if number == 0 else 2))
+    module.fc = nn.Linear(channels[-1] * block.expansion, classes)
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+    return module

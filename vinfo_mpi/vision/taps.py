@@ -1,0 +1,144 @@
+"""Where a network is read: its taps, in forward order, pooled inside the hook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+from torchvision.models import VGG
+
+from vinfo_mpi.config import Extract
+from vinfo_mpi.errors import InputError, choices
+
+# The repeated block of each family, by the name of its class.
+BLOCKS = ("BasicBlock", "Bottleneck", "CNBlock", "EncoderBlock")
+FAMILIES = "ResNet, VGG, ConvNeXt, VisionTransformer"
+
+
+@dataclass
+class Reading:
+    """What one forward pass showed.
+
+    Attributes
+    ----------
+    pooled : dict of str to (N, d) tensor
+        One vector per image for every tap, in forward order.
+    map : (N, P, d) tensor
+        The last tap, one vector per image and position.
+    outputs : (N, C) tensor
+        Logits.
+    """
+
+    pooled: dict[str, torch.Tensor]
+    map: torch.Tensor
+    outputs: torch.Tensor
+
+
+def find(network: nn.Module, extract: Extract, example: torch.Tensor) -> list[str]:
+    """Return the module names of the taps in forward order.
+
+    Parameters
+    ----------
+    network : nn.Module
+    extract : Extract
+        ``taps: auto`` for every block of a known family, or names and globs.
+    example : (1, 3, H, W) tensor
+        An image to find the order with.
+
+    Raises
+    ------
+    InputError
+        If nothing matches, or a module gives no feature map.
+    """
+    names = [name for name, _ in network.named_modules() if name]
+    if extract.taps == "auto":
+        found = [name for name, module in network.named_modules() if type(module).__name__ in BLOCKS]
+        if isinstance(network, VGG):
+            found = [name for name in names if name.startswith("features.") and isinstance(network.get_submodule(name), nn.ReLU)]
+        if not found:
+            raise InputError(
+                f"extract.taps: auto knows the blocks of {FAMILIES}, not of {type(network).__name__}; "
+                f"name modules or globs instead ({choices('', names)})"
+            )
+    else:
+        found = []
+        for pattern in extract.taps:
+            matching = [name for name in names if fnmatchcase(name, pattern)]
+            if not matching:
+                raise InputError(f"extract.taps: no module is called '{pattern}'; {choices(pattern, names)}")
+            found += [name for name in matching if name not in found]
+    shapes = _shapes(network, found, example)
+    for name in found:
+        if name not in shapes:
+            raise InputError(f"extract.taps: '{name}' is not used in the forward pass; {choices(name, shapes)}")
+        if len(shapes[name]) not in (2, 3, 4):
+            raise InputError(f"extract.taps: '{name}' gives shape {tuple(shapes[name])}; expected (N,d), (N,T,d) or (N,C,H,W)")
+    return list(shapes)
+
+
+def pool(values: torch.Tensor, pooling: str = "mean", tokens: str = "class") -> torch.Tensor:
+    """Return one vector per image: (N, C, H, W), (N, T, d) or (N, d) to (N, d')."""
+    if values.ndim == 4:
+        if pooling == "mean":
+            return values.mean((2, 3))
+        return nn.functional.adaptive_avg_pool2d(values, int(pooling.removeprefix("grid:"))).flatten(1)
+    if values.ndim == 3:
+        return values[:, 0].clone() if tokens == "class" else values[:, 1:].mean(1)
+    return values.clone()
+
+
+def positions(values: torch.Tensor, tokens: str = "class") -> torch.Tensor:
+    """Return the vectors of every position: (N, P, d), a copy."""
+    if values.ndim == 4:
+        return values.flatten(2).transpose(1, 2).contiguous()
+    if values.ndim == 3:
+        return (values[:, :1] if tokens == "class" else values[:, 1:]).clone()
+    return values[:, None].clone()
+
+
+def read(network: nn.Module, taps: list[str], images: torch.Tensor, extract: Extract) -> Reading:
+    """Run the network once and return what its taps showed. Call without gradients."""
+    pooled: dict[str, torch.Tensor] = {}
+    last: list[torch.Tensor] = []
+
+    def keep(name: str, values: torch.Tensor) -> None:
+        # Blocks end in in-place additions and ReLUs: what is not pooled or copied here is overwritten later.
+        pooled[name] = pool(values, extract.pooling, extract.tokens)
+        if name == taps[-1]:
+            last[:] = [positions(values, extract.tokens)]
+
+    with hooks(network, taps, keep):
+        outputs = network(images)
+    return Reading({name: pooled[name] for name in taps}, last[0], outputs)
+
+
+def after_relu(network: nn.Module) -> str:
+    """Return the names of the last modules that give non-negative activations, for a message."""
+    names = [name for name, module in network.named_modules() if isinstance(module, (nn.ReLU, nn.ReLU6))]
+    return ", ".join(names[-3:]) if names else "this network has none"
+
+
+@contextmanager
+def hooks(network: nn.Module, names: list[str], keep: Callable[[str, torch.Tensor], None]) -> Iterator[None]:
+    """Call ``keep(name, output)`` whenever a named module has run."""
+
+    def hook(name: str) -> Callable:
+        return lambda module, inputs, output: keep(name, output)
+
+    handles = [network.get_submodule(name).register_forward_hook(hook(name)) for name in names]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _shapes(network: nn.Module, names: list[str], example: torch.Tensor) -> dict[str, torch.Size]:
+    shapes: dict[str, torch.Size] = {}
+    with hooks(network, names, lambda name, output: shapes.update({name: output.shape})), torch.no_grad():
+        network(example)
+    return shapes

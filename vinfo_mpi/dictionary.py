@@ -133,9 +133,7 @@ def _keep(run: Run, state: State, ids: np.ndarray, positions: int, attributes: d
         "objective": Table(np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)),
     }
     attributes = attributes | {"filetype": "vinfo-dictionary-fit", "size": state.size}
-    writer = RowWriter(
-        _fit_file(run), columns, len(run.ids), len(run.ids), run.ranks, attributes, tables, ROWS, run.storage
-    )
+    writer = RowWriter(_fit_file(run), columns, len(run.ids), len(run.ids), run.ranks, attributes, tables, ROWS, run.storage)
     with writer:
         if len(ids):
             codes = state.codes.T.reshape(len(ids), positions, k).cpu().numpy()

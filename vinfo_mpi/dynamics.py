@@ -38,10 +38,16 @@ def run(run: Run, force: bool = False) -> None:
             last, "V-information from the last tap at this epoch to the final network's concept", "1", grid[::2]
         ),
         "concepts/temporal": Table(
-            ridge.complexity(last[trained]), "temporal score: 1 - mean V-information over epochs from 1 on", "1", concept
+            ridge.complexity(last[trained]),
+            "temporal score: 1 - mean V-information over epochs from 1 on",
+            "1",
+            concept,
         ),
         "concepts/temporal_se": Table(
-            vinformation.standard_error(without), "standard error of the temporal score (jackknife over folds)", "1", concept
+            vinformation.standard_error(without),
+            "standard error of the temporal score (jackknife over folds)",
+            "1",
+            concept,
         ),
     }
     if run.config.dynamics.grid:

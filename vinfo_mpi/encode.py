@@ -10,10 +10,10 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("encode", __doc__)  # before the imports below: --help and mistakes answer without torch
 
-import numpy as np
 import torch
 
 from vinfo_mpi import pipeline
+from vinfo_mpi.numerics.fidelity import Fidelity
 from vinfo_mpi.numerics.nnls import Dictionary
 from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
@@ -33,8 +33,7 @@ def run(run: Run, force: bool = False) -> None:
         "codes": Column((len(atoms),), "float64", Table(None, "codes, averaged over positions", axes=("sample", "concept"))),
         "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=("sample",))),
     }
-    # Sums over images: squared error, squared size, predictions kept; and the largest residual of any rank.
-    sums, residual = torch.zeros(3, dtype=torch.float64), 0.0
+    fidelity, residual = Fidelity(), 0.0
     with run.open_activations(run.final) as activations:
         head = run.head(activations)
         n, positions, _ = activations.shape("penultimate/activations")
@@ -50,23 +49,19 @@ def run(run: Run, force: bool = False) -> None:
                     rows = x.mean(1) if options.positions == "pooled" else x.flatten(0, 1)
                     found = dictionary.encode(rows, options.tolerance, options.max_iterations)
                     codes = found.codes.reshape(len(ids), -1, len(atoms)).mean(1)
-                    sums[0] += (found.codes @ atoms - rows).square().sum().cpu()
-                    sums[1] += rows.square().sum().cpu()
-                    sums[2] += float((head(codes @ atoms).argmax(1).cpu() == torch.from_numpy(predictions)).sum())
+                    pooled = (x.mean(1), codes @ atoms)
+                    kept = head(pooled[1]).argmax(1) == torch.from_numpy(predictions).to(run.device)
+                    fidelity.add(pooled, (rows, found.codes @ atoms), kept)
                     residual = max(residual, found.residual.max().item())
                 writer.write(block.start, {"codes": codes.cpu().numpy(), "samples/id": ids})
             writer.drain()
-            ranks.sum(sums)
             residual = max(ranks.gather(residual))
-            fidelity = {
-                "relative_error": float((sums[0] / sums[1]).sqrt()) if sums[1] else 0.0,
-                "predictions_kept": float(sums[2] / n),
-                "kkt_residual": residual,
-            }
-            writer.attributes |= fidelity
+            figures = fidelity.finish(ranks.sum) | {"kkt_residual": residual}
+            writer.attributes |= figures
         run.clock.bytes_read += activations.bytes_read
         run.clock.bytes_written += writer.bytes_written
     log.info("encode: relative error %.4f, %.2f %% of the predictions kept, KKT residual %.1e",
-             fidelity["relative_error"], 100 * fidelity["predictions_kept"], residual)  # fmt: skip
+             figures["relative_error"], 100 * figures["predictions_kept"], residual)  # fmt: skip
     if residual > options.tolerance:
         log.warning("encode: not all codes reached encode.tolerance (%g); raise encode.max_iterations", options.tolerance)
+

@@ -25,7 +25,6 @@ from vinfo_mpi.storage.activations import SCALES, Layout
 from vinfo_mpi.storage.rows import Column, RowWriter, batch_rows
 from vinfo_mpi.vision import heads, taps
 from vinfo_mpi.vision.checkpoints import Checkpoint
-from vinfo_mpi.vision.loading import batches
 from vinfo_mpi.vision.taps import Reading
 
 PILOT = 64  # images whose mean activations are subtracted before anything is stored
@@ -70,12 +69,9 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
 
     with writer:
         done = mine.start
-        loader = batches(
-            run.images, ids[mine.start : mine.stop], run.preprocessing.transform(), size, run.config.machine.workers
-        )
-        for images, numbers, labels in loader:
+        for images, numbers, labels in run.loader.batches(ids[mine.start : mine.stop], size):
             with run.clock.phase("network"):
-                reading = taps.read(network, pilot.taps, images.to(run.device), run.config.extract)
+                reading = taps.read(network, pilot.taps, images, run.config.extract)
                 values = _values(run, reading, shifts, numbers, labels, columns)
             with run.clock.phase("write"):
                 writer.write(done, values)
@@ -87,8 +83,7 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
 def look_ahead(run: Run, network: torch.nn.Module) -> Pilot:
     """Find taps, mean activations, shapes and the head on images spread evenly over those analysed."""
     chosen = run.ids[np.unique(np.linspace(0, len(run.ids) - 1, min(PILOT, len(run.ids))).astype(int))]
-    images, _, _ = next(batches(run.images, chosen, run.preprocessing.transform(), len(chosen)))
-    images = images.to(run.device)
+    images, _, _ = next(run.loader.batches(chosen, len(chosen)))
     names = taps.find(network, run.config.extract, images[:1])
     reading = taps.read(network, names, images, run.config.extract)
     if reading.outputs.ndim != 2:
@@ -139,9 +134,7 @@ def _values(
         values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
     if "penultimate/activations" in columns:
         kept = kept_positions(run, numbers, reading.map.shape[1])
-        values["penultimate/activations"] = np.take_along_axis(
-            reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1
-        )
+        values["penultimate/activations"] = np.take_along_axis(reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1)
     for name, block_values in values.items():
         if block_values.dtype.kind == "f" and not np.isfinite(block_values).all():
             sample = numbers[~np.isfinite(block_values.reshape(len(block_values), -1)).all(1)][0]

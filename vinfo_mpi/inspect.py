@@ -52,7 +52,10 @@ def _concepts(path: Path) -> list[str]:
     lines = [f"{len(living)} of {len(table)} concepts alive; quantiles:", ""]
     lines += numbers.quantile([0, 0.1, 0.5, 0.9, 1]).T.to_string(float_format="%.4f").split("\n")
     if "complexity" in living:
-        for title, rows in (("simplest", living.nsmallest(TOP, "complexity")), ("most complex", living.nlargest(TOP, "complexity"))):
+        for title, rows in (
+            ("simplest", living.nsmallest(TOP, "complexity")),
+            ("most complex", living.nlargest(TOP, "complexity")),
+        ):
             lines += ["", f"{title}:", *rows.to_string(float_format="%.4f").split("\n")]
     return lines
 

@@ -124,7 +124,9 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             log.info("%s: up to date", stage)
             continue
         if only and not target:
-            raise InputError(f"--only {' '.join(targets)}: its input from '{stage}' is missing or stale; run vinfo_mpi.{stage} first")
+            raise InputError(
+                f"--only {' '.join(targets)}: its input from '{stage}' is missing or stale; run vinfo_mpi.{stage} first"
+            )
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
         run.clock = Clock(run.ranks)

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -25,13 +25,13 @@ from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.ranks import Ranks, library
-from vinfo_mpi.storage.files import FORMAT_VERSIONS
 from vinfo_mpi.storage.activations import ActivationReader
+from vinfo_mpi.storage.files import FORMAT_VERSIONS
 from vinfo_mpi.storage.rows import RowReader, storage_kind
 from vinfo_mpi.vision import checkpoints, datasets, heads, networks
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.datasets import Images
-from vinfo_mpi.vision.loading import Preprocessing, unreadable
+from vinfo_mpi.vision.loading import Loader, Preprocessing, unreadable
 
 T = TypeVar("T")
 
@@ -135,6 +135,11 @@ class Run:
         """Size and normalisation of the input."""
         return Preprocessing.of(self.config.data, networks.own_transforms(self.config.network))
 
+    @cached_property
+    def loader(self) -> Loader:
+        """What gives batches of images to the network."""
+        return Loader(self.images, self.preprocessing, self.device, self.config.machine.workers)
+
     def network(self, checkpoint: Checkpoint | None = None) -> nn.Module:
         """Return the network on this rank's device, with a checkpoint's weights."""
         torch.manual_seed(self.config.seed)
@@ -174,7 +179,7 @@ class Run:
                 yield item
                 bar.update()
 
-    def provenance(self, filetype: str, fingerprint: str, inputs: dict[str, str]) -> dict[str, Any]:
+    def provenance(self, filetype: str, fingerprint: str, inputs: dict[str, str | None]) -> dict[str, Any]:
         """Return the attributes that say where a file comes from; the same on all ranks."""
 
         def collect() -> dict[str, Any]:
@@ -183,7 +188,7 @@ class Run:
                 "format_version": FORMAT_VERSIONS[filetype],
                 "vinfo_version": vinfo_mpi.__version__,
                 "git_commit": _git_commit(),
-                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "command": self.command,
                 "config": self.config.model_dump_json(),
                 "fingerprint": fingerprint,
@@ -206,7 +211,9 @@ class Run:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 (self.folder / "config.yaml").write_text(dump(self.config))
             except OSError as error:
-                raise InputError(f"cannot write to the run directory {self.folder} ({error.strerror}); name another with --run-dir") from None
+                raise InputError(
+                    f"cannot write to the run directory {self.folder} ({error.strerror}); name another with --run-dir"
+                ) from None
 
         self.ranks.on_root(write)
 

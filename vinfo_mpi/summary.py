@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from vinfo_mpi.results import Results
 from vinfo_mpi.storage.activations import ActivationReader
@@ -33,11 +34,12 @@ def summary(folder: Path) -> str:
         f"network      {name} on {config['data']['source']}: {100 * share:.2f} % of "
         + (f"{held_out.sum()} held-out images correct" if held_out.any() else f"{len(right)} images correct"),
         f"concepts     {len(living)} of {len(concepts)} alive",
-        f"fidelity     relative error {fidelity['relative_error']:.4f}, "
+        f"fidelity     relative error {fidelity['relative_error']:.4f} "
+        f"({fidelity['relative_error_positions']:.4f} position by position), "
         f"{100 * fidelity['predictions_kept']:.2f} % of the predictions kept",
     ]
-    quantiles = living["complexity"].quantile([0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
-    lines.append("complexity   " + "  ".join(f"{100 * q:.0f}%: {value:.2f}" for q, value in quantiles.items()))
+    quantiles = ((q, living["complexity"].quantile(q / 100)) for q in (0, 10, 25, 50, 75, 90, 100))
+    lines.append("complexity   " + "  ".join(f"{q} %: {value:.2f}" for q, value in quantiles))
     lines.append("V-information, mean over the concepts, per tap")
     for tap, value in results.vinformation[living.index].mean(axis=1).items():
         lines.append(f"  {tap!s:<24} {value:.3f} " + "█" * round(30 * value))
@@ -54,7 +56,7 @@ def summary(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _extremes(title: str, rows) -> list[str]:  # noqa: ANN001
+def _extremes(title: str, rows: pd.DataFrame) -> list[str]:
     shown = [
         f"#{index} (class {row['class']:.0f}, K {row['complexity']:.2f} ± {np.nan_to_num(row['complexity_se']):.2f})"
         for index, row in rows.iterrows()

@@ -32,7 +32,6 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
 from vinfo_mpi.vision import checkpoints
 from vinfo_mpi.vision.checkpoints import Checkpoint
-from vinfo_mpi.vision.loading import batches
 
 
 def run(run: Run, force: bool = False) -> None:
@@ -48,9 +47,7 @@ def run(run: Run, force: bool = False) -> None:
     kept = {one.epoch for one in run.checkpoints}
 
     network = run.network()
-    optimiser = torch.optim.SGD(
-        network.parameters(), lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay
-    )
+    optimiser = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay)
     with run.ranks.together():
         start = None if force else _last(run, made_with)
         if start is not None:
@@ -58,8 +55,7 @@ def run(run: Run, force: bool = False) -> None:
             optimiser.load_state_dict(start.content()["optimiser"])
             log.info("train: going on after epoch %d", start.epoch)
     if start is None:
-        save = {"optimiser": optimiser.state_dict(), "made_with": made_with}
-        run.ranks.on_root(lambda: checkpoints.save(checkpoints.at(folder, 0), network, **save))
+        _save(run, 0, network, optimiser, made_with, _accuracy(run, network))
 
     steps = len(ids) // batch
     first = start.epoch + 1 if start else 1
@@ -68,8 +64,7 @@ def run(run: Run, force: bool = False) -> None:
             _train_epoch(run, network, optimiser, ids, epoch, batch, bar)
             accuracy = _accuracy(run, network)
             log.info("train: epoch %d of %d, %.2f %% of the held-out images correct", epoch, options.epochs, 100 * accuracy)
-            save = {"optimiser": optimiser.state_dict(), "made_with": made_with, "accuracy": accuracy}
-            run.ranks.on_root(lambda: checkpoints.save(checkpoints.at(folder, epoch), network, **save))
+            _save(run, epoch, network, optimiser, made_with, accuracy)
             if run.ranks.is_root and epoch - 1 not in kept:
                 checkpoints.at(folder, epoch - 1).path.unlink(missing_ok=True)
 
@@ -99,13 +94,12 @@ def _train_epoch(
     mine = block(batch, ranks.size, ranks.rank)
     steps = len(ids) // batch
     own = order(ids, run.config.seed, epoch)[: steps * batch].reshape(steps, batch)[:, mine.start : mine.stop].ravel()
-    transform = run.preprocessing.transform(options.augment)
     network.train()
-    for step, (images, _, labels) in enumerate(batches(run.images, own, transform, len(mine), run.config.machine.workers)):
+    for step, (images, _, labels) in enumerate(run.loader.batches(own, len(mine), options.augment)):
         for group in optimiser.param_groups:
             group["lr"] = rate(options, epoch - 1 + step / steps)
         optimiser.zero_grad(set_to_none=True)
-        loss(parallel(images.to(run.device)), labels.to(run.device)).backward()
+        loss(parallel(images), labels.to(run.device)).backward()
         optimiser.step()
         bar.update()
     network.eval()
@@ -118,10 +112,15 @@ def _accuracy(run: Run, network: nn.Module) -> float:
     ids = ids[~np.isin(ids, list(run.skipped))]
     mine = run.ranks.block(len(ids))
     right = torch.zeros(1, dtype=torch.float64)
-    transform, size = run.preprocessing.transform(), run.config.machine.batch
-    for images, _, labels in batches(run.images, ids[mine.start : mine.stop], transform, size, run.config.machine.workers):
-        right += (network(images.to(run.device)).argmax(1).cpu() == labels).sum()
+    for images, _, labels in run.loader.batches(ids[mine.start : mine.stop], run.config.machine.batch):
+        right += (network(images).argmax(1).cpu() == labels).sum()
     return run.ranks.sum(right).item() / max(1, len(ids))
+
+
+def _save(run: Run, epoch: int, network: nn.Module, optimiser: torch.optim.Optimizer, made_with: str, accuracy: float) -> None:
+    """Keep everything that is needed to go on from this epoch."""
+    others = {"optimiser": optimiser.state_dict(), "made_with": made_with, "accuracy": accuracy}
+    run.ranks.on_root(lambda: checkpoints.save(checkpoints.at(run.folder / "checkpoints", epoch), network, **others))
 
 
 def _last(run: Run, made_with: str) -> Checkpoint | None:
@@ -151,9 +150,7 @@ def _process_group(run: Run) -> Iterator[None]:
             return ("127.0.0.1" if one_node else socket.gethostname()), probe.getsockname()[1]
 
     host, number = ranks.on_root(port)
-    torch.distributed.init_process_group(
-        backend, init_method=f"tcp://{host}:{number}", rank=ranks.rank, world_size=ranks.size
-    )
+    torch.distributed.init_process_group(backend, init_method=f"tcp://{host}:{number}", rank=ranks.rank, world_size=ranks.size)
     try:
         yield
     finally:

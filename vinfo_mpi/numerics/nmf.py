@@ -5,8 +5,8 @@ factorisation with a block-diagonal Z. Rows and their codes never move; one iter
 [ZᵀX | ZᵀZ] of every group in one buffer, whose size does not depend on the number of rows.
 
 HALS (Cichocki & Phan 2009, "Fast Local Algorithms for Large Scale Nonnegative Matrix and Tensor Factorizations")
-updates one column of Z, one row of D at a time, exactly; with the sums of an iteration at hand it repeats its cheap sweeps (Gillis &
-Glineur 2012, "Accelerated Multiplicative Updates and Hierarchical ALS Algorithms").
+updates one column of Z, one row of D at a time, exactly; with the sums of an iteration at hand it repeats its cheap
+sweeps (Gillis & Glineur 2012, "Accelerated Multiplicative Updates and Hierarchical ALS Algorithms").
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def hals(product: torch.Tensor, gram: torch.Tensor, factor: torch.Tensor, signed
 
 def multiplicative(product: torch.Tensor, gram: torch.Tensor, factor: torch.Tensor, signed: bool = False) -> None:
     """Improve B in X ≈ A B in place by Lee and Seung's multiplicative update. Parameters as `hals`."""
-    factor.mul_(product).div_((gram @ factor).clamp_(min=torch.finfo(factor.dtype).tiny))
+    factor.mul_(product / (gram @ factor).clamp_(min=torch.finfo(factor.dtype).tiny))
 
 
 SOLVERS = {"hals": hals, "mu": multiplicative}
@@ -168,7 +168,7 @@ def fit(
         state.objective.append(_objective(state, products, grams))
         _normalise(state, parts)
         if each is not None and len(state.objective) % every == 0:
-            each(State(state.atoms, state.codes[:, torch.argsort(order)], state.objective, state.size))
+            each(State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
         if _converged(state, tolerance, sums[-2:], reduce):
             break
     state.codes = state.codes[:, torch.argsort(order)]
@@ -232,10 +232,7 @@ def initial_atoms(
         atoms = strength * half / norm.clamp(min=torch.finfo(torch.float64).tiny)
         mean = (total / (count * d).clamp(min=1))[:, None, None]
         atoms = torch.where(atoms > 0, atoms, mean.clamp(min=torch.finfo(torch.float32).tiny))
-    if concepts > d:
-        atoms = random
-    else:
-        atoms = torch.where((count >= concepts)[:, None, None], atoms, random)
+    atoms = random if concepts > d else torch.where((count >= concepts)[:, None, None], atoms, random)
     return torch.nn.functional.normalize(atoms, dim=-1)
 
 

@@ -174,8 +174,9 @@ def r2(
         Precision of the matrix products.
     """
     xs, zs = torch.as_tensor(x), torch.as_tensor(z)
-    division = fold_division.assign(np.arange(len(xs)), np.zeros(len(xs)), fold) if isinstance(fold, int) else fold
-    division = torch.as_tensor(division)
+    if isinstance(fold, int):
+        fold = fold_division.assign(np.arange(len(xs)), np.zeros(len(xs)), fold)
+    division = torch.as_tensor(fold)
     moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1])
     shift_x, shift_z = (part[:256].mean(0, dtype=torch.float64).to(part.dtype) for part in (xs, zs))
     for start in range(0, len(xs), 4096):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from vinfo_mpi.results import Results
@@ -22,9 +21,14 @@ class Plots:
         """How complex are the concepts? Their distribution."""
         ax = _axes(ax)
         values = self._living["complexity"]
-        ax.hist(values, bins=np.linspace(0, 1, 41), color="#4c72b0")
+        ax.hist(values, bins=[edge / 40 for edge in range(41)], color="#4c72b0")
         ax.axvline(values.median(), color="0.3", linewidth=1)
-        ax.set(xlabel="complexity K", ylabel="concepts", xlim=(0, 1), title=f"{len(values)} concepts, median {values.median():.2f}")
+        ax.set(
+            xlabel="complexity K",
+            ylabel="concepts",
+            xlim=(0, 1),
+            title=f"{len(values)} concepts, median {values.median():.2f}",
+        )
         return ax
 
     def vinformation(self, ax: Axes | None = None) -> Axes:
@@ -51,7 +55,7 @@ class Plots:
         return ax
 
     @property
-    def _living(self):  # noqa: ANN202
+    def _living(self) -> pd.DataFrame:
         return self._results.concepts[self._results.concepts["alive"]]
 
     def _scatter(self, x: str, y: str, ax: Axes | None) -> Axes:

@@ -40,8 +40,7 @@ class Clock:
         return {
             "ranks": self.ranks.size,
             "seconds": {
-                name: {"min": min(values), "mean": sum(values) / len(values), "max": max(values)}
-                for name, values in phases.items()
+                name: {"min": min(values), "mean": sum(values) / len(values), "max": max(values)} for name, values in phases.items()
             },
             "bytes": {"read": read, "written": written, "communicated": sent},
         }

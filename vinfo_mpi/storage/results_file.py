@@ -39,7 +39,8 @@ def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapp
         kept, stages = {}, {}
     gone = stages.get(stage, {}).get("datasets", "").split()
     everything = {name: table for name, table in kept.items() if name not in gone} | dict(tables)
-    everything[SCALES["concept"]] = Table(np.arange(concepts), INDEX, axes=("concept",))
+    if concepts is not None:
+        everything[SCALES["concept"]] = Table(np.arange(concepts), INDEX, axes=("concept",))
     stages[stage] = dict(provenance) | {"datasets": " ".join(sorted(tables))}
     _write(partial(path), everything, stages, provenance)
     commit(partial(path), path)

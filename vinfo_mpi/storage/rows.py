@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import h5py
 import numpy as np
@@ -98,7 +98,13 @@ class RowWriter:
         scales: Mapping[str, str] | None = None,
         kind: Literal["parallel", "virtual"] = "parallel",
     ) -> None:
-        self.path, self.columns, self.rows, self.ranks, self.kind = path, dict(sorted(columns.items())), rows, ranks, kind
+        self.path, self.columns, self.rows, self.ranks, self.kind = (
+            path,
+            dict(sorted(columns.items())),
+            rows,
+            ranks,
+            kind,
+        )
         self.attributes, self.tables, self.scales = dict(attributes), dict(tables or {}), dict(scales or {})
         self.bytes_written = 0
         self._mine = block(rows, ranks.size, ranks.rank)
@@ -107,7 +113,7 @@ class RowWriter:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def __enter__(self) -> RowWriter:
+    def __enter__(self) -> Self:
         with self.ranks.together():
             if self.ranks.is_root:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,9 +135,7 @@ class RowWriter:
         self._queue.put((start, values))
         self._raise()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
             _abandoned.append(self._file)
             return
@@ -196,7 +200,11 @@ class RowWriter:
         """Create all datasets, in the same order on all ranks; small ones are written by rank 0."""
         for name, column in self.columns.items():
             file.create_dataset(
-                name, (rows, *column.shape), column.dtype, chunks=column.chunks(rows) if rows else None, fill_time="never"
+                name,
+                (rows, *column.shape),
+                column.dtype,
+                chunks=column.chunks(rows) if rows else None,
+                fill_time="never",
             )
         if everything:
             self._finish_metadata(file)
@@ -259,7 +267,7 @@ class RowReader:
         self.bytes_read = 0
         self._check_parts()
 
-    def __enter__(self) -> RowReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -296,8 +304,7 @@ class RowReader:
         def visit(name: str, thing: object) -> None:
             if isinstance(thing, h5py.Dataset) and thing.is_virtual:
                 missing.extend(
-                    source.file_name for source in thing.virtual_sources()
-                    if not (self.path.parent / source.file_name).exists()
+                    source.file_name for source in thing.virtual_sources() if not (self.path.parent / source.file_name).exists()
                 )
 
         self.file.visititems(visit)

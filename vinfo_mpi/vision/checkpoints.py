@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
     if network.checkpoints:
         paths = []
         for pattern in network.checkpoints:
-            matching = sorted(glob(str(Path(pattern).expanduser())), key=_natural)
+            matching = sorted(glob.glob(str(Path(pattern).expanduser())), key=_natural)  # noqa: PTH207  absolute patterns
             if not matching:
                 raise InputError(f"network.checkpoints: nothing matches '{pattern}'; give paths or globs of state dicts")
             paths += matching

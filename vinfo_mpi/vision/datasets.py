@@ -131,9 +131,7 @@ def _folder(data: Data, seed: int) -> Images:
             with Image.open(paths[index]) as image:
                 return image.convert("RGB")
         except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(
-                f"cannot read the image {paths[index]} ({error}); mend it, or set data.on_bad_image: skip"
-            ) from None
+            raise InputError(f"cannot read the image {paths[index]} ({error}); mend it, or set data.on_bad_image: skip") from None
 
     if len(folders) == 1:
         test = _held_out(labels, data.test_share, seed)

@@ -20,6 +20,7 @@ from vinfo_mpi.vision.datasets import Images
 T = TypeVar("T")
 AHEAD = 2  # batches read ahead of the network
 DEFAULT_SIZE = 32
+MEMORY = 2**29  # bytes of images that a rank remembers
 
 AUGMENTATIONS: dict[str, Callable[[int], list[Any]]] = {
     "none": lambda size: [v2.Resize(size, antialias=True), v2.CenterCrop(size)],
@@ -51,25 +52,65 @@ class Preprocessing:
             raise InputError(f"data.mean and data.std need 3 values each, found {len(mean)} and {len(std)}")
         return cls(size, mean, std)
 
-    def transform(self, augment: str = "none") -> v2.Transform:
-        """Return the function from an image to a (3, size, size) float tensor."""
-        return v2.Compose(
-            [
-                v2.ToImage(),
-                v2.RGB(),
-                *AUGMENTATIONS[augment](self.size),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(self.mean, self.std),
-            ]
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the network's input for a batch of 8-bit (or float, in [0, 1]) images, on their device."""
+        values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        mean, std = (torch.tensor(part, device=images.device)[:, None, None] for part in (self.mean, self.std))
+        return (values - mean) / std
+
+
+class Loader:
+    """Gives batches of images to the network.
+
+    Parameters
+    ----------
+    images : Images
+    preprocessing : Preprocessing
+    device : torch.device
+        Where batches go; they travel as 8-bit images and are normalised there.
+    workers : int
+        Processes that read; 0: a thread of this process, which also remembers up to `MEMORY` bytes of images.
+    """
+
+    def __init__(self, images: Images, preprocessing: Preprocessing, device: torch.device, workers: int = 0) -> None:
+        self.images, self.preprocessing, self.device, self.workers = images, preprocessing, device, workers
+        self._known: dict[int, torch.Tensor] = {}
+
+    def batches(
+        self, ids: np.ndarray, size: int, augment: str = "none"
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Yield (images, ids, labels) in the order of `ids`, read ahead of their use; images are on the device.
+
+        Raises
+        ------
+        InputError
+            For an image that cannot be read.
+        """
+        transform = v2.Compose([v2.ToImage(), v2.RGB(), *AUGMENTATIONS[augment](self.preprocessing.size)])
+        known = self._known if augment == "none" and not self.workers else None
+        loader: DataLoader = DataLoader(
+            _Reader(self.images, ids, transform, known),
+            batch_size=size,
+            num_workers=self.workers,
+            collate_fn=_collate,
+            multiprocessing_context="forkserver" if self.workers else None,  # no fork once MPI has started
+            pin_memory=self.device.type == "cuda",
         )
+        batch: Any
+        for batch in ahead(loader):
+            if isinstance(batch, str):
+                raise InputError(batch)
+            images, numbers, labels = batch
+            yield self.preprocessing.normalised(images.to(self.device, non_blocking=True)), numbers, labels
 
 
 class _Reader(Dataset):
     """Items are (image, id, label), or a sentence where the image cannot be read: errors lose their form on the way
-    out of a worker process, sentences do not."""
+    out of a worker process, sentences do not.
+    """
 
-    def __init__(self, images: Images, ids: np.ndarray, transform: v2.Transform) -> None:
-        self.images, self.ids, self.transform = images, ids, transform
+    def __init__(self, images: Images, ids: np.ndarray, transform: v2.Transform, known: dict[int, torch.Tensor] | None) -> None:
+        self.images, self.ids, self.transform, self.known = images, ids, transform, known
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,9 +118,19 @@ class _Reader(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int, int] | str:
         number = int(self.ids[index])
         try:
-            return self.transform(self.images.read(number)), number, int(self.images.labels[number])
+            return self._image(number), number, int(self.images.labels[number])
         except InputError as error:
             return str(error)
+
+    def _image(self, number: int) -> torch.Tensor:
+        if self.known is None:
+            return self.transform(self.images.read(number)).as_subclass(torch.Tensor)
+        if number not in self.known:
+            image = self.transform(self.images.read(number)).as_subclass(torch.Tensor)
+            if len(self.known) * image.nbytes > MEMORY:
+                return image
+            self.known[number] = image
+        return self.known[number]
 
 
 def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | str:
@@ -88,30 +139,6 @@ def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
         return problem
     images, ids, labels = zip(*items, strict=True)
     return torch.stack(images), torch.tensor(ids), torch.tensor(labels)
-
-
-def batches(
-    images: Images, ids: np.ndarray, transform: v2.Transform, size: int, workers: int = 0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Yield (images, ids, labels) in the order of `ids`, read ahead of their use.
-
-    Raises
-    ------
-    InputError
-        For an image that cannot be read.
-    """
-    loader: DataLoader = DataLoader(
-        _Reader(images, ids, transform),
-        batch_size=size,
-        num_workers=workers,
-        collate_fn=_collate,
-        multiprocessing_context="forkserver" if workers else None,  # no fork once MPI has started
-        pin_memory=torch.cuda.is_available(),
-    )
-    for batch in ahead(loader):
-        if isinstance(batch, str):
-            raise InputError(batch)
-        yield batch
 
 
 def ahead(items: Sequence[T] | DataLoader, depth: int = AHEAD) -> Iterator[T]:

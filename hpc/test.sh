@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Set-up (once), then everything that must hold: style, types, the serial tests, the MPI tests at 1 to 4 ranks.
+#     bash hpc/test.sh [pytest options]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash hpc/setup.sh
+source hpc/env.sh
+export OMP_NUM_THREADS=1
+
+ruff check .
+ruff format --check .
+mypy
+python -m pytest tests --ignore=tests/mpi "$@"
+for ranks in 1 2 3 4; do
+    echo "MPI tests on $ranks ranks"
+    # A hang is a failure: the limit ends it.
+    timeout --kill-after=10 180 mpirun -n $ranks python -m pytest tests/mpi "$@"
+done

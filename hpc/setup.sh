@@ -24,7 +24,8 @@ done
 say() { echo "setup: $*"; }
 
 stamp=$venv/.vinfo-setup
-wanted="$mpi ${constraints[*]:-latest} $(cat requirements.txt pyproject.toml hpc/constraints.txt hpc/setup.sh | cksum)"
+project=$(sed -n '/^\[project/,/^\[tool/p' pyproject.toml)
+wanted="$mpi ${constraints[*]:-latest} $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum)"
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ]; then
     exit 0
 fi
@@ -32,6 +33,8 @@ fi
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     { say "Python 3.11 or newer is needed as '$python'; name one with PYTHON=/path/to/python3" >&2; exit 2; }
+# Called from inside an environment (maybe the very one that is made anew): go by the Python behind it.
+python=$("$python" -c 'import sys; print(sys._base_executable)')
 
 parallel_hdf5() { command -v h5pcc >/dev/null || pkg-config --exists hdf5-openmpi 2>/dev/null || [ -n "${HDF5_DIR:-}" ]; }
 system_mpi() { command -v mpicc >/dev/null && parallel_hdf5; }

@@ -33,6 +33,9 @@ def main(stage: str | None, description: str | None) -> NoReturn:
         _end(error)
     from vinfo_mpi.parallel.guard import guard
 
+    # Processes that read images (machine.workers) would import the program again and start MPI in themselves: hide it.
+    program = sys.modules["__main__"]
+    program.__spec__ = program.__file__ = None
     with guard():
         _start(stage, options, settings)
     sys.exit(0)

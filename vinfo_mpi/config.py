@@ -174,7 +174,7 @@ def load(path: Path, settings: list[str] | None = None) -> Config:
         For anything wrong, with the line or the dotted path and the nearest valid name.
     """
     try:
-        text = path.read_text()
+        text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the configuration {path} ({error.strerror}); name one with --config") from None
     try:
@@ -188,7 +188,10 @@ def load(path: Path, settings: list[str] | None = None) -> Config:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise InputError(f"--set {setting}: expected a.b=value, for example --set dictionary.concepts_per_class=5")
-        _set(values, key.strip(), yaml.safe_load(value))
+        try:
+            _set(values, key.strip(), yaml.safe_load(value))
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from None
         lines[key.strip()] = 0
     return check(values, path, lines)
 
@@ -198,8 +201,7 @@ def check(values: dict[str, Any], source: object = "configuration", lines: dict[
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InputError(_sentence(problem, source, lines or {})) from None
+        raise InputError(_sentence(error.errors(), source, lines or {})) from None
 
 
 def dump(config: Config) -> str:
@@ -207,14 +209,17 @@ def dump(config: Config) -> str:
     return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False)
 
 
-def _sentence(problem: Any, source: object, lines: dict[str, int]) -> str:
+def _sentence(problems: list[Any], source: object, lines: dict[str, int]) -> str:
+    problem = problems[0]
     path = _without_union_tags(problem["loc"])
     line = lines.get(path)
     where = f"{source}, line {line}" if line else "--set" if line == 0 else str(source)
     if problem["type"] == "extra_forbidden":
         section = _section(problem["loc"][:-1])
         return f"{where}: unknown key '{path}'; {choices(problem['loc'][-1], section.model_fields)}"
-    message = problem["msg"].removeprefix("Value error, ")
+    # A setting that may be of several kinds has a message for each.
+    messages = dict.fromkeys(one["msg"] for one in problems if _without_union_tags(one["loc"]) == path)
+    message = " or ".join(messages).removeprefix("Value error, ").replace(" or Input should be", " or")
     message = message[0].lower() + message[1:]
     if problem["type"] == "missing":
         return f"{where}: '{path}' is missing; give it a value"

@@ -64,4 +64,3 @@ def run(run: Run, force: bool = False) -> None:
              figures["relative_error"], 100 * figures["predictions_kept"], residual)  # fmt: skip
     if residual > options.tolerance:
         log.warning("encode: not all codes reached encode.tolerance (%g); raise encode.max_iterations", options.tolerance)
-

@@ -86,17 +86,12 @@ def look_ahead(run: Run, network: torch.nn.Module) -> Pilot:
     images, _, _ = next(run.loader.batches(chosen, len(chosen)))
     names = taps.find(network, run.config.extract, images[:1])
     reading = taps.read(network, names, images, run.config.extract)
-    if reading.outputs.ndim != 2:
-        raise InputError(f"the network returns shape {tuple(reading.outputs.shape)}; expected logits (N, C)")
-    if run.images.labels[run.ids].max() >= reading.outputs.shape[1]:
-        raise InputError(
-            f"the network has {reading.outputs.shape[1]} outputs, but labels go up to {run.images.labels[run.ids].max()}; "
-            "choose a network for these classes"
-        )
     head = heads.linear(network, reading.map.mean(1), reading.outputs)
+    # NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
+    shifts = {name: values.double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy() for name, values in reading.pooled.items()}
     return Pilot(
         names,
-        {name: values.double().mean(0).float().cpu().numpy() for name, values in reading.pooled.items()},
+        shifts,
         (reading.map.shape[1], reading.map.shape[2]),
         reading.outputs.shape[1],
         None if head is None else (head[0].cpu().numpy(), head[1].cpu().numpy()),
@@ -128,13 +123,13 @@ def _values(
         "samples/label": labels.numpy(),
         "samples/prediction": reading.outputs.argmax(1).cpu().numpy(),
         "samples/held_out": run.images.test[numbers].astype(np.uint8),
-        "outputs": reading.outputs.float().cpu().numpy(),
     }
     for name, pooled in reading.pooled.items():
         values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
     if "penultimate/activations" in columns:
         kept = kept_positions(run, numbers, reading.map.shape[1])
         values["penultimate/activations"] = np.take_along_axis(reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1)
+    values["outputs"] = reading.outputs.float().cpu().numpy()  # last: the first tap that is not finite is the one to name
     for name, block_values in values.items():
         if block_values.dtype.kind == "f" and not np.isfinite(block_values).all():
             sample = numbers[~np.isfinite(block_values.reshape(len(block_values), -1)).all(1)][0]

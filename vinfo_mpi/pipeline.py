@@ -125,7 +125,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             continue
         if only and not target:
             raise InputError(
-                f"--only {' '.join(targets)}: its input from '{stage}' is missing or stale; run vinfo_mpi.{stage} first"
+                f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or stale; run vinfo_mpi.{stage} first"
             )
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)

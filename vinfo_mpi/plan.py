@@ -56,6 +56,7 @@ class Plan:
         stage, peak = max(self.memory.items(), key=lambda item: item[1])
         if peak > self.memory_limit:
             remedy = {
+                "train": "use more ranks, or lower train.batch",
                 "extract": "lower machine.batch",
                 "dictionary": "use more ranks, or lower data.per_class or extract.positions",
                 "score": "use more ranks, or lower score.folds or the number of concepts",
@@ -99,6 +100,13 @@ def _make(run: Run) -> Plan:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         reading = taps.read(network, names, example, config.extract)
+    if reading.outputs.ndim != 2:
+        raise InputError(f"the network returns shape {tuple(reading.outputs.shape)}; expected logits (N, C)")
+    if images.labels.max() >= reading.outputs.shape[1]:
+        raise InputError(
+            f"the network has {reading.outputs.shape[1]} outputs, but labels go up to {images.labels.max()}; "
+            "choose a network for these classes"
+        )
     n, checkpoints = len(ids), len(run.checkpoints)
     _, map_positions, d = reading.map.shape
     positions = map_positions if config.extract.positions == "all" else min(config.extract.positions, map_positions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 
@@ -31,7 +32,12 @@ class Results:
         self.path = path / "results.h5" if path.is_dir() or path.suffix != ".h5" else path
         with open_checked(self.path, "vinfo-results") as file:
             self.attributes = dict(file.attrs)
-            self.stages = list(file["provenance"])
+            self.inputs = {stage: json.loads(part.attrs["inputs"]) for stage, part in file["provenance"].items()}
+
+    @property
+    def analysed(self) -> str:
+        """The activations that were scored, relative to the run's folder: activations/epoch_012."""
+        return next(name for name in self.inputs["score"] if name.startswith("activations/"))
 
     @cached_property
     def concepts(self) -> pd.DataFrame:
@@ -67,7 +73,7 @@ class Results:
         """Return any dataset of the file as an array."""
         with open_checked(self.path, "vinfo-results") as file:
             if not isinstance(file.get(name), h5py.Dataset):
-                raise KeyError(f"{self.path} has no dataset '{name}'; it holds the results of: {', '.join(self.stages)}")
+                raise KeyError(f"{self.path} has no dataset '{name}'; it holds the results of: {', '.join(self.inputs)}")
             return file[name][()]
 
     @property

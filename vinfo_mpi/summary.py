@@ -23,8 +23,7 @@ def summary(folder: Path) -> str:
     living = concepts[concepts["alive"]]
     with open_checked(folder / "codes.h5", "vinfo-codes") as file:
         fidelity = dict(file.attrs)
-    last = max((folder / "activations").glob("epoch_*.h5"))
-    with ActivationReader(last) as file:
+    with ActivationReader(folder / f"{results.analysed}.h5") as file:
         right = file.read("samples/label") == file.read("samples/prediction")
         held_out = file.read("samples/held_out") == 1
     name = config["network"]["name"] or config["network"]["target"]

@@ -79,6 +79,14 @@ def test_a_fit_goes_on_where_it_was_left():
     assert rest.objective == whole.objective
 
 
+def test_blocks_of_rows_do_not_change_the_result(monkeypatch):
+    x, group = rows(), torch.arange(300) % 2
+    whole = nmf.fit(x, 5, group, 2, max_iterations=20, tolerance=1e-15)
+    monkeypatch.setattr(nmf, "BLOCK", 37)
+    cut = nmf.fit(x, 5, group, 2, max_iterations=20, tolerance=1e-15)
+    torch.testing.assert_close(cut.atoms, whole.atoms, rtol=1e-9, atol=1e-9)
+
+
 def test_a_row_without_curvature_stays_as_it_is():
     gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     factor = torch.tensor([[1.0, 1.0], [5.0, 7.0]], dtype=torch.float64)

@@ -20,6 +20,7 @@ Sum = Callable[[torch.Tensor], torch.Tensor]
 
 SWEEPS = 4  # passes over the atoms per matrix product
 EPSILON = 1e-7
+BLOCK = 2**14  # rows that are worked on at once: what bounds the memory beside X and Z
 SUBSPACE_ITERATIONS, OVERSAMPLING = 6, 8  # of the truncated SVD behind the initial atoms
 
 
@@ -145,7 +146,7 @@ def fit(
     parts = _parts(len(x), groups, group)
     d = x.shape[1]
     if start is None:
-        size = reduce(x.double().square().sum().reshape(1)).item()
+        size = reduce(torch.linalg.vector_norm(x, dtype=torch.float64).square().reshape(1)).item()
         atoms = initial_atoms(x, parts, groups, concepts, seed, signed, reduce)
         # Small and positive, so that the multiplicative solver can move the codes.
         codes = torch.full((concepts, len(x)), EPSILON, dtype=torch.float64, device=x.device)
@@ -161,8 +162,8 @@ def fit(
         for index, rows in parts:
             block, codes, atoms = x[rows].double(), state.codes[:, rows], state.atoms[index]
             improve(atoms @ block.T, atoms @ atoms.T, codes)
-            torch.mm(codes, block, out=products[index])
-            torch.mm(codes, codes.T, out=grams[index])
+            products[index].addmm_(codes, block)
+            grams[index].addmm_(codes, codes.T)
         reduce(sums)
         improve(products, grams, state.atoms, signed)
         state.objective.append(_objective(state, products, grams))
@@ -200,7 +201,7 @@ def initial_atoms(
         image = torch.zeros(basis.shape, dtype=torch.float64, device=x.device)  # XᵀX times the basis
         for index, rows in parts:
             block = x[rows].double()
-            image[index] = block.T @ (block @ basis[index])
+            image[index].addmm_(block.T, block @ basis[index])
         reduce(image)
         if step < SUBSPACE_ITERATIONS:
             basis = torch.linalg.qr(image).Q
@@ -211,10 +212,10 @@ def initial_atoms(
     signs = torch.zeros(groups, vectors.shape[2] + 1, 2, dtype=torch.float64, device=x.device)
     for index, rows in parts:
         left = x[rows].double() @ vectors[index]  # (rows, k), singular values times the left singular vectors
-        signs[index, :-1, 0] = left.clamp(min=0).square().sum(0)
-        signs[index, :-1, 1] = left.clamp(max=0).square().sum(0)
-        signs[index, -1, 0] = x[rows].sum(dtype=torch.float64)
-        signs[index, -1, 1] = len(left)
+        signs[index, :-1, 0] += left.clamp(min=0).square().sum(0)
+        signs[index, :-1, 1] += left.clamp(max=0).square().sum(0)
+        signs[index, -1, 0] += x[rows].sum(dtype=torch.float64)
+        signs[index, -1, 1] += len(left)
     reduce(signs)
     total, count = signs[:, -1, 0], signs[:, -1, 1]
     left_norms = signs[:, :-1].sqrt()  # (G, k, 2)
@@ -237,12 +238,14 @@ def initial_atoms(
 
 
 def _parts(rows: int, groups: int, group: torch.Tensor | None) -> list[tuple[int, slice]]:
-    """Return the groups present among sorted rows, each with its rows."""
-    if group is None:
-        return [(0, slice(0, rows))] if rows else []
-    ends = torch.bincount(group, minlength=groups).cumsum(0).tolist()
+    """Return the groups present among sorted rows, each with its rows, cut into blocks."""
+    ends = [rows] if group is None else torch.bincount(group, minlength=groups).cumsum(0).tolist()
     starts = [0, *ends[:-1]]
-    return [(index, slice(start, end)) for index, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
+    return [
+        (index, slice(first, min(first + BLOCK, end)))
+        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
+        for first in range(start, end, BLOCK)
+    ]
 
 
 def _objective(state: State, products: torch.Tensor, grams: torch.Tensor) -> float:

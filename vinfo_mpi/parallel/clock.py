@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -30,17 +31,22 @@ class Clock:
             self.seconds[name] += time.perf_counter() - start
 
     def summary(self) -> dict:
-        """Return minimum, mean and maximum over the ranks of each phase, and bytes summed over the ranks."""
+        """Return seconds (minimum, mean, maximum over the ranks) of each phase, bytes moved and peak memory.
+
+        Bytes are summed over the ranks; the memory is the largest of any rank since the program started.
+        """
         self.seconds["total"] = time.perf_counter() - self._start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
         moved = (self.bytes_read, self.bytes_written, self.ranks.bytes_sent - self._sent_before)
-        every = self.ranks.gather((dict(self.seconds), moved))
-        names = sorted({name for seconds, _ in every for name in seconds})
-        phases = {name: [seconds.get(name, 0.0) for seconds, _ in every] for name in names}
-        read, written, sent = (sum(column) for column in zip(*(moved for _, moved in every), strict=True))
+        every = self.ranks.gather((dict(self.seconds), moved, peak))
+        names = sorted({name for seconds, *_ in every for name in seconds})
+        phases = {name: [seconds.get(name, 0.0) for seconds, *_ in every] for name in names}
+        read, written, sent = (sum(column) for column in zip(*(moved for _, moved, _ in every), strict=True))
         return {
             "ranks": self.ranks.size,
             "seconds": {
                 name: {"min": min(values), "mean": sum(values) / len(values), "max": max(values)} for name, values in phases.items()
             },
+            "peak_memory": max(peak for *_, peak in every),
             "bytes": {"read": read, "written": written, "communicated": sent},
         }

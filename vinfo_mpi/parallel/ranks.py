@@ -122,11 +122,9 @@ class Ranks:
             yield
         except Exception as caught:
             error = caught
-        errors = [other for other in self.comm.allgather(error if error is None else _portable(error)) if other]
-        if error is not None and (not errors or type(errors[0]) is type(error)):
-            raise error
-        if errors:
-            raise errors[0]
+        for rank, other in enumerate(self.comm.allgather(None if error is None else _portable(error))):
+            if other is not None:
+                raise error if rank == self.rank and error is not None else other
 
     def barrier(self) -> None:
         """Wait for all ranks."""

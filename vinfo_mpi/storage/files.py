@@ -89,8 +89,7 @@ def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
     if found not in FORMAT_VERSIONS or (filetype and found != filetype):
         expected = filetype or " or ".join(FORMAT_VERSIONS)
         problem = f"is not a {expected} file (its filetype is {found}); check the path"
-    elif file.attrs["format_version"] != FORMAT_VERSIONS[found]:
-        version = file.attrs["format_version"]
+    elif (version := file.attrs.get("format_version")) != FORMAT_VERSIONS[found]:
         problem = f"has format version {version}, this program reads {FORMAT_VERSIONS[found]}; run its stage again"
     elif file.attrs.get("complete") != 1:
         problem = "was not finished; delete it and run its stage again"

@@ -298,16 +298,18 @@ class RowReader:
         return self.file[name].attrs[key]
 
     def _check_parts(self) -> None:
-        """A virtual dataset reads as zeros where a part is missing: look before."""
-        missing: list[str] = []
+        """A virtual dataset may read as zeros where a part is missing or damaged: look before."""
+        parts: set[str] = set()
 
         def visit(name: str, thing: object) -> None:
             if isinstance(thing, h5py.Dataset) and thing.is_virtual:
-                missing.extend(
-                    source.file_name for source in thing.virtual_sources() if not (self.path.parent / source.file_name).exists()
-                )
+                parts.update(source.file_name for source in thing.virtual_sources())
 
         self.file.visititems(visit)
-        if missing:
-            self.file.close()
-            raise InputError(f"{self.path}: its part {missing[0]} is missing; copy the parts along, or run its stage again")
+        for part in sorted(parts):
+            try:
+                h5py.File(self.path.parent / part, "r").close()
+            except OSError as error:
+                self.file.close()
+                remedy = "copy the parts along, or run its stage again"
+                raise InputError(f"{self.path}: its part {part} is missing or damaged ({error}); {remedy}") from None

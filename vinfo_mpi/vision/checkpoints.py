@@ -34,7 +34,10 @@ class Checkpoint:
     def content(self) -> dict[str, Any]:
         """Return what `save` has written; raise `InputError` where it cannot be read."""
         try:
-            return torch.load(self.path, map_location="cpu", weights_only=True)
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            if not isinstance(content, dict) or not {"state", "fingerprint"} <= content.keys():
+                raise ValueError("not written by vinfo_mpi.train")
+            return content
         except Exception as error:
             reason = str(error).split("\n")[0]
             raise InputError(f"{self.path} cannot be read ({reason}); delete it and run vinfo_mpi.train again") from None

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from vinfo_mpi.config import Data
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.numerics.folds import hashed
 
+SUBSET = 1_000_003  # added to the seed: per_class chooses by another order than the division into training and test
+
 
 @dataclass(frozen=True)
 class Images:
@@ -26,7 +29,8 @@ class Images:
     Attributes
     ----------
     read : function of an id
-        Returns a PIL image or a (C, H, W) tensor; raises `InputError` where it cannot be read.
+        Returns a PIL image or a (C, H, W) tensor; raises `InputError` where it cannot be read. With machine.workers it
+        travels to other processes: a function of a module or a `functools.partial` of one, no lambda.
     labels : (N,) int64 array
         Class of every id.
     test : (N,) bool array
@@ -46,7 +50,7 @@ class Images:
         ids = np.flatnonzero(wanted)
         ids = ids[~np.isin(ids, list(skipped))]
         if data.per_class is not None:
-            ids = np.sort(ids[_rank_in_class(ids, self.labels[ids], seed) < data.per_class])
+            ids = np.sort(ids[_rank_in_class(ids, self.labels[ids], seed + SUBSET) < data.per_class])
         if not len(ids):
             raise InputError(f"data.analyse: {data.analyse} leaves no image; choose another of train, test, all")
         return ids
@@ -101,11 +105,15 @@ def _digits(data: Data, seed: int) -> Images:
     scans = np.round(bunch.images * (255 / 16)).astype(np.uint8)
     labels = bunch.target.astype(np.int64)
     return Images(
-        lambda index: Image.fromarray(scans[index]),
+        partial(_read_scan, scans),
         labels,
         _held_out(labels, data.test_share, seed),
         [str(name) for name in bunch.target_names],
     )
+
+
+def _read_scan(scans: np.ndarray, index: int) -> Image.Image:
+    return Image.fromarray(scans[index])
 
 
 def _folder(data: Data, seed: int) -> Images:
@@ -114,9 +122,9 @@ def _folder(data: Data, seed: int) -> Images:
     root = Path(data.root).expanduser()
     if not root.is_dir():
         raise InputError(f"data.root: {root} is not a folder; set it to the folder that holds a folder per class")
-    splits = [root / name for name in ("train", "val", "test") if (root / name).is_dir()][:2]
-    if len(splits) < 2 or splits[0].name != "train":
-        splits = [root]
+    # A folder per split, as in ImageNet; a class that happens to be called test holds images, not folders.
+    splits = [root / name for name in ("train", "val", "test") if any((root / name).glob("*/"))]
+    splits = splits[:2] if splits[:1] == [root / "train"] else splits[:1] or [root]
     try:
         folders = [ImageFolder(str(split)) for split in splits]
     except FileNotFoundError as error:
@@ -125,27 +133,23 @@ def _folder(data: Data, seed: int) -> Images:
         raise InputError(f"data.root: {splits[0]} and {splits[1]} hold different classes; make them the same")
     paths = [path for folder in folders for path, _ in folder.samples]
     labels = np.array([label for folder in folders for _, label in folder.samples], np.int64)
+    test = _held_out(labels, data.test_share, seed) if len(folders) == 1 else np.arange(len(paths)) >= len(folders[0].samples)
+    return Images(partial(_read_file, paths), labels, test, folders[0].classes)
 
-    def read(index: int) -> Image.Image:
-        try:
-            with Image.open(paths[index]) as image:
-                return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"cannot read the image {paths[index]} ({error}); mend it, or set data.on_bad_image: skip") from None
 
-    if len(folders) == 1:
-        test = _held_out(labels, data.test_share, seed)
-    else:
-        test = np.arange(len(paths)) >= len(folders[0].samples)
-    return Images(read, labels, test, folders[0].classes)
+def _read_file(paths: list[str], index: int) -> Image.Image:
+    try:
+        with Image.open(paths[index]) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"cannot read the image {paths[index]} ({error}); mend it, or set data.on_bad_image: skip") from None
 
 
 def _from_torchvision(data: Data, seed: int) -> Images:
     available = torchvision.datasets.__all__
     if data.source not in available:
-        raise InputError(
-            f"data.source: '{data.source}' is no data set; {choices(data.source, [*SOURCES, *available, 'package.module:function'])}"
-        )
+        known = [*SOURCES, *available, "package.module:function"]
+        raise InputError(f"data.source: '{data.source}' is no data set; {choices(data.source, known)}")
     make = getattr(torchvision.datasets, data.source)
     parameters = inspect.signature(make).parameters
     options: list[dict[str, Any]] = [{}]
@@ -160,6 +164,11 @@ def _from_torchvision(data: Data, seed: int) -> Images:
             f"data.source: {data.source} is not under data.root {data.root or 'data'} ({' '.join(str(error).split())}); "
             "put it there, or set data.root"
         ) from None
+    except TypeError as error:
+        raise InputError(
+            f"data.source: {data.source} cannot be made from data.root alone ({error}); "
+            "write a function that returns it and name that as package.module:function"
+        ) from None
     return _join(parts, data, seed)
 
 
@@ -172,20 +181,18 @@ def _join(parts: list[Any], data: Data, seed: int) -> Images:
     """Return one set of images from a training and a test data set of torch's kind, or from one to be divided."""
     labels = np.concatenate([_labels_of(part) for part in parts])
     ends = np.cumsum([len(part) for part in parts])
-
-    def read(index: int) -> Any:
-        part = int(np.searchsorted(ends, index, side="right"))
-        try:
-            return parts[part][int(index - (ends[part - 1] if part else 0))][0]
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(
-                f"cannot read image {index} of {data.source} ({error}); mend it, or set data.on_bad_image: skip"
-            ) from None
-
     test = np.arange(len(labels)) >= ends[0] if len(parts) > 1 else _held_out(labels, data.test_share, seed)
-    classes = getattr(parts[0], "classes", None) or [str(label) for label in range(int(labels.max()) + 1)]
+    classes = getattr(parts[0], "classes", None) or [str(label) for label in range(int(labels.max(initial=-1)) + 1)]
     names = [" ".join(name) if isinstance(name, tuple) else str(name) for name in classes]
-    return Images(read, labels, test, names)
+    return Images(partial(_read_part, parts, ends, data.source), labels, test, names)
+
+
+def _read_part(parts: list[Any], ends: np.ndarray, source: str, index: int) -> Any:
+    part = int(np.searchsorted(ends, index, side="right"))
+    try:
+        return parts[part][int(index - (ends[part - 1] if part else 0))][0]
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"cannot read image {index} of {source} ({error}); mend it, or set data.on_bad_image: skip") from None
 
 
 def _labels_of(part: Any) -> np.ndarray:
@@ -212,8 +219,8 @@ def _rank_in_class(ids: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray
 def _held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Return which images are held out where the source has no split: the same share of every class."""
     ids = np.arange(len(labels))
-    counts = np.bincount(labels, minlength=int(labels.max()) + 1)
-    return _rank_in_class(ids, labels, seed) < np.round(share * counts)[labels]
+    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return _rank_in_class(ids, labels, seed) < np.round(share * counts)[place]
 
 
 SOURCES: dict[str, Callable[[Data, int], Images]] = {"digits": _digits, "folder": _folder}

@@ -45,7 +45,8 @@ def replaced(network: nn.Module, tap: str, size: int) -> Callable[[torch.Tensor]
 
         handle = network.get_submodule(tap).register_forward_hook(hook)
         try:
-            blank = torch.zeros(len(vectors), 3, size, size, device=vectors.device)
+            parameter = next(network.parameters())
+            blank = parameter.new_zeros(len(vectors), 3, size, size)
             return network(blank)
         finally:
             handle.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -75,6 +76,8 @@ class Loader:
     def __init__(self, images: Images, preprocessing: Preprocessing, device: torch.device, workers: int = 0) -> None:
         self.images, self.preprocessing, self.device, self.workers = images, preprocessing, device, workers
         self._known: dict[int, torch.Tensor] = {}
+        if workers:
+            multiprocessing.set_forkserver_preload([__name__])  # each worker would import torch again
 
     def batches(
         self, ids: np.ndarray, size: int, augment: str = "none"

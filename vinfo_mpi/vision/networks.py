@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def own_transforms(network: Network) -> Any:
 
 
 def read_state(path: Path, setting: str) -> dict[str, torch.Tensor]:
-    """Return the state dict in a file, without the names that wrappers put around it."""
+    """Return the state dict in a file, wherever common training scripts put it there."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -57,15 +58,14 @@ def read_state(path: Path, setting: str) -> dict[str, torch.Tensor]:
             content = content[name]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise InputError(f"{setting}: {path} holds no state dict; save model.state_dict()")
-    for prefix in PREFIXES:
-        if content and all(name.startswith(prefix) for name in content):
-            content = {name.removeprefix(prefix): value for name, value in content.items()}
     return content
 
 
 def load_state(module: nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
-    """Load a state dict; raise `InputError` naming the first keys or shapes that do not fit."""
+    """Load a state dict, with or without the prefixes of wrappers; raise `InputError` naming what does not fit."""
     own = module.state_dict()
+    while prefix := next((one for one in PREFIXES if _share(state, one) and not _share(own, one)), None):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     problems = []
     if missing := [name for name in own if name not in state]:
         problems.append(f"{len(missing)} keys are missing, first '{missing[0]}'")
@@ -77,6 +77,10 @@ def load_state(module: nn.Module, state: dict[str, torch.Tensor], source: str) -
     if problems:
         raise InputError(f"{source} does not fit the network: {'; '.join(problems)}; check network.name and its options")
     module.load_state_dict(state)
+
+
+def _share(names: Collection[str], prefix: str) -> bool:
+    return bool(names) and all(name.startswith(prefix) for name in names)
 
 
 def _from_torchvision(network: Network, classes: int) -> nn.Module:

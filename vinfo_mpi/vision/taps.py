@@ -94,7 +94,7 @@ def pool(values: torch.Tensor, pooling: str = "mean", tokens: str = "class") -> 
 def positions(values: torch.Tensor, tokens: str = "class") -> torch.Tensor:
     """Return the vectors of every position: (N, P, d), a copy."""
     if values.ndim == 4:
-        return values.flatten(2).transpose(1, 2).contiguous()
+        return values.flatten(2).transpose(1, 2).clone(memory_format=torch.contiguous_format)
     if values.ndim == 3:
         return (values[:, :1] if tokens == "class" else values[:, 1:]).clone()
     return values[:, None].clone()
@@ -139,6 +139,10 @@ def hooks(network: nn.Module, names: list[str], keep: Callable[[str, torch.Tenso
 
 def _shapes(network: nn.Module, names: list[str], example: torch.Tensor) -> dict[str, torch.Size]:
     shapes: dict[str, torch.Size] = {}
-    with hooks(network, names, lambda name, output: shapes.update({name: output.shape})), torch.no_grad():
+
+    def keep(name: str, output: object) -> None:
+        shapes[name] = getattr(output, "shape", torch.Size())  # attention returns tuples
+
+    with hooks(network, names, keep), torch.no_grad():
         network(example)
     return shapes

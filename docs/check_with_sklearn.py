@@ -1,0 +1,77 @@
+"""Compute the complexity of a run's concepts again, from its HDF5 files with scikit-learn alone, and compare.
+
+    python docs/check_with_sklearn.py runs/quickstart
+
+Nothing of vinfo_mpi is imported: the folds, the ridge regressions, the choice of the penalty and the average over the
+taps are done here in the plainest way. Ends with 1 where any complexity differs by more than 1e-3.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+TOLERANCE = 1e-3
+
+
+def folds_of(ids: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Deal the samples of each class out in the order of a hash of their ids (SplitMix64)."""
+
+    def mixed(value: int) -> int:
+        value = (int(value) + (seed + 1) * 0x9E3779B97F4A7C15) % 2**64
+        value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+        return value ^ value >> 31
+
+    order = sorted(range(len(ids)), key=lambda i: (labels[i], mixed(ids[i]), ids[i]))
+    fold = np.empty(len(ids), int)
+    fold[order] = np.arange(len(ids)) % folds
+    return fold
+
+
+def complexity(folder: Path) -> np.ndarray:
+    """Return 1 - mean over taps of the held-out R² of ridge regression, per concept."""
+    with h5py.File(folder / "results.h5") as file:
+        provenance = file["provenance/score"].attrs
+        settings = json.loads(provenance["config"])
+        analysed = next(name for name in json.loads(provenance["inputs"]) if name.startswith("activations/"))
+    with h5py.File(folder / "codes.h5") as file:
+        codes, ids = file["codes"][()], file["samples/id"][()]
+    with h5py.File(folder / f"{analysed}.h5") as file:
+        labels = file["samples/label"][()]
+        taps = {name: (tap["activations"][()] + tap["shift"][()]).astype(float) for name, tap in file["taps"].items()}
+    fold = folds_of(ids, labels, settings["score"]["folds"], settings["seed"])
+    penalties = settings["score"]["penalties"]
+    spread = np.square(codes - codes.mean(0)).sum(0)
+    decodable = []
+    for activations in taps.values():
+        errors = np.zeros((len(penalties), codes.shape[1]))
+        for held_out in range(settings["score"]["folds"]):
+            train, test = fold != held_out, fold == held_out
+            scaler = StandardScaler().fit(activations[train])
+            x, x_test = scaler.transform(activations[train]), scaler.transform(activations[test])
+            varying = x.std(0) > 0
+            for row, penalty in enumerate(penalties):
+                model = Ridge(alpha=penalty * train.sum() * varying.mean()).fit(x, codes[train])
+                errors[row] += np.square(codes[test] - model.predict(x_test)).sum(0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decodable.append(np.maximum(0, 1 - errors.min(0) / spread))
+    return 1 - np.mean(decodable, axis=0)
+
+
+def main() -> None:
+    """Compare the run named on the command line."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/quickstart")
+    with h5py.File(folder / "results.h5") as file:
+        ours, alive = file["concepts/complexity"][()], file["concepts/alive"][()] == 1
+    difference = np.abs(complexity(folder)[alive] - ours[alive]).max()
+    print(f"{alive.sum()} concepts: complexity differs from scikit-learn's by at most {difference:.1e}")
+    sys.exit(int(difference > TOLERANCE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What all tests share: programs run in processes of their own, as a user runs them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+from hypothesis import settings
+
+# The machine may be busy: no limit for a single example; and nothing is left behind.
+settings.register_profile("vinfo", deadline=None, database=None)
+settings.load_profile("vinfo")
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Return python(*arguments, limit=120, cwd=None, **environment), which runs python in one process.
+
+    It gives a `subprocess.CompletedProcess` with text output. A program that takes longer than `limit` seconds is
+    killed and fails the test.
+    """
+    return _run
+
+
+@pytest.fixture(scope="session")
+def mpirun():
+    """Return mpirun(n, *arguments, limit=120, cwd=None, **environment), which runs python on n ranks. See `python`."""
+    return lambda n, *arguments, **options: _run(*arguments, launcher=("mpirun", "-n", n), **options)
+
+
+def _run(*arguments, launcher=(), limit=120, cwd=None, **environment):
+    command = [str(part) for part in (*launcher, sys.executable, *arguments)]
+    process = subprocess.Popen(
+        command,
+        # The environment as it was at the start: what MPI has added to this process since then would mislead a child.
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        cwd=cwd,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        output, errors = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        # Not by process group: mpirun gives every rank one of its own.
+        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        output, errors = process.communicate()
+        pytest.fail(f"{' '.join(command)} took longer than {limit} s\n{output}\n{errors}")
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)

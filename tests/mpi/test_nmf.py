@@ -1,0 +1,65 @@
+"""A factorisation of rows that lie on several ranks is the factorisation of all rows in one process."""
+
+import numpy as np
+import pytest
+import torch
+
+from vinfo_mpi.numerics import nmf
+
+ROWS, CHANNELS, CONCEPTS, GROUPS = 45, 12, 4, 3
+# Which rank owns each of the rows, whose groups are 0 1 2 0 1 2 ...
+DIVISIONS = {
+    "evenly": lambda size: np.arange(ROWS) * size // ROWS,
+    "first rank has none": lambda size: np.arange(ROWS) % max(1, size - 1) + (size > 1),
+    "all on the last rank": lambda size: np.full(ROWS, size - 1),
+    "a group on one rank": lambda size: np.where(np.arange(ROWS) % GROUPS == 0, size - 1, np.arange(ROWS) % size),
+}
+
+
+def planted(rows, signed):
+    """Return rows made of a few atoms, and noise."""
+    generator = torch.Generator().manual_seed(7)
+    codes = torch.rand(rows, CONCEPTS, generator=generator) * (torch.rand(rows, CONCEPTS, generator=generator) > 0.5)
+    atoms = torch.randn(CONCEPTS, CHANNELS, generator=generator)
+    noise = torch.rand(rows, CHANNELS, generator=generator)
+    return codes @ (atoms if signed else atoms.abs()) + 0.1 * noise
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize("class_wise", [False, True], ids=["joint", "class-wise"])
+@pytest.mark.parametrize(("solver", "signed"), [("hals", False), ("mu", False), ("hals", True)])
+def test_ranks_together_equal_one_process(ranks, division, class_wise, solver, signed):
+    x = planted(ROWS, signed)
+    group = torch.arange(ROWS) % GROUPS if class_wise else None
+    mine = torch.from_numpy(DIVISIONS[division](ranks.size) == ranks.rank)
+    options = {"groups": GROUPS if class_wise else 1, "solver": solver, "signed": signed, "max_iterations": 15}
+
+    alone = nmf.fit(x, CONCEPTS, group, **options)
+    together = nmf.fit(x[mine], CONCEPTS, group if group is None else group[mine], reduce=ranks.sum, **options)
+
+    assert len(alone.objective) > 5
+    assert together.objective == pytest.approx(alone.objective, rel=1e-9)
+    assert together.relative_error == pytest.approx(alone.relative_error, rel=1e-9)
+    np.testing.assert_allclose(together.atoms, alone.atoms, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(together.codes, alone.codes[:, mine], rtol=0, atol=1e-8)
+
+
+def test_all_ranks_hold_the_same_atoms(ranks):
+    mine = ranks.block(ROWS)
+    state = nmf.fit(planted(ROWS, False)[mine.start : mine.stop], CONCEPTS, max_iterations=10, reduce=ranks.sum)
+    assert len(set(ranks.gather(state.atoms.numpy().tobytes()))) == 1
+
+
+def test_what_an_iteration_sends_does_not_depend_on_the_rows(ranks):
+    def sent(rows, iterations):
+        before = ranks.bytes_sent
+        mine = ranks.block(rows)
+        state = nmf.fit(
+            planted(rows, False)[mine.start : mine.stop], CONCEPTS, tolerance=-1, max_iterations=iterations, reduce=ranks.sum
+        )
+        assert len(state.objective) == iterations
+        return ranks.bytes_sent - before
+
+    few, many = (sent(rows, 4) - sent(rows, 3) for rows in (20, 400))
+    assert few == many
+    assert (few > 0) == (ranks.size > 1)

@@ -1,0 +1,146 @@
+"""Row files: what all ranks write together is read back whole, whichever way it was written."""
+
+import h5py
+import numpy as np
+import pytest
+
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.rows import Column, RowReader, RowWriter
+
+KINDS = ["virtual", "parallel"] if h5py.get_config().mpi else ["virtual"]
+SAMPLE = ("sample",)
+COLUMNS = {
+    "samples/id": Column((), "int64", Table(None, "stable id", axes=SAMPLE)),
+    "codes": Column((3,), "float32", Table(None, "codes", "1", ("sample", "concept"), {"solver": "hals", "order": 2})),
+    "maps": Column((2, 5), "float16", Table(None, "maps", axes=("sample", "position", "channel"))),
+}
+TABLES = {"concepts/index": Table(np.arange(3), "number of the concept", axes=("concept",))}
+SCALES = {"sample": "samples/id", "concept": "concepts/index"}
+
+
+def content(rows):
+    """Return the values of all rows, the same on every rank."""
+    generator = np.random.default_rng(rows)
+    values = {name: generator.normal(size=(rows, *column.shape)).astype(column.dtype) for name, column in COLUMNS.items()}
+    return values | {"samples/id": generator.permutation(rows) + 2**40}
+
+
+def write(ranks, path, rows, batch, kind):
+    """Write the file, each rank its block, and return what it must hold."""
+    values = content(rows)
+    attributes = {"filetype": "vinfo-codes", "format_version": 1}
+    with RowWriter(path, COLUMNS, rows, batch, ranks, attributes, TABLES, SCALES, kind) as writer:
+        for part in batches(ranks.block(rows), batch):
+            writer.write(part.start, {name: column[part.start : part.stop] for name, column in values.items()})
+        writer.drain()
+        writer.attributes["written"] = sum(ranks.gather(writer.bytes_written))  # known only now
+    return values
+
+
+def everything(path):
+    """Return all that a reader can see of a file: bytes, types, shapes, axes and attributes."""
+    seen = {}
+
+    def visit(name, thing):
+        if isinstance(thing, h5py.Dataset):
+            axes = [(axis.label, [scale.name for scale in axis.values()]) for axis in thing.dims]
+            attributes = {key: thing.attrs[key] for key in ("description", "units", "solver", "order") if key in thing.attrs}
+            seen[name] = (thing.dtype, thing.shape, thing[()].tobytes(), axes, attributes)
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+        return seen, dict(file.attrs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rows", "batch"), [(0, 2), (1, 2), (3, 4), (5, 2), (9, 1), (11, 100)])
+def test_what_is_written_is_read_back(ranks, shared_path, kind, rows, batch):
+    """More ranks than rows, and other numbers of batches on different ranks, as well."""
+    path = shared_path / "new" / "codes.h5"
+    expected = write(ranks, path, rows, batch, kind)
+    mine = ranks.block(rows)
+    with RowReader(path, "vinfo-codes") as reader:
+        for name, values in expected.items():
+            for stored, wanted in [(reader.read(name), values), (reader.read(name, mine), values[mine.start : mine.stop])]:
+                assert stored.dtype == wanted.dtype
+                assert stored.shape == wanted.shape
+                assert stored.tobytes() == wanted.tobytes()
+        assert reader.attributes["written"] == sum(values.nbytes for values in expected.values())
+        assert reader.attributes["complete"] == 1
+
+
+@pytest.mark.skipif("parallel" not in KINDS, reason="this h5py is serial")
+@pytest.mark.parametrize("rows", [0, 2, 7])
+def test_no_reader_can_tell_how_it_was_written(ranks, shared_path, rows):
+    files = [shared_path / f"{kind}.h5" for kind in KINDS]
+    for path, kind in zip(files, KINDS, strict=True):
+        write(ranks, path, rows, 2, kind)
+    assert everything(files[0]) == everything(files[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_dataset_explains_itself(ranks, shared_path, kind):
+    path = shared_path / "codes.h5"
+    write(ranks, path, 6, 4, kind)
+    with h5py.File(path) as file:
+        datasets = {name: file[name] for name in (*COLUMNS, *TABLES)}
+        assert all(dataset.attrs["description"] for dataset in datasets.values())
+        codes = datasets["codes"]
+        assert dict(codes.attrs).items() >= {"units": "1", "solver": "hals", "order": 2}.items()
+        assert [axis.label for axis in codes.dims] == ["sample", "concept"]
+        assert [axis[0].name for axis in codes.dims] == ["/samples/id", "/concepts/index"]
+        assert datasets["maps"].dims[0][0] == datasets["samples/id"]
+        assert np.array_equal(datasets["concepts/index"], range(3))
+
+
+@pytest.mark.parametrize("before", KINDS)
+@pytest.mark.parametrize("after", KINDS)
+@pytest.mark.parametrize(("first", "second"), [(8, 3), (3, 8)])
+def test_a_file_is_replaced(ranks, shared_path, before, after, first, second):
+    path = shared_path / "codes.h5"
+    write(ranks, path, first, 2, before)
+    expected = write(ranks, path, second, 2, after)
+    with RowReader(path, "vinfo-codes") as reader:
+        assert all(np.array_equal(reader.read(name), values) for name, values in expected.items())
+    assert not list(shared_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_until_it_is_whole_the_file_before_stays(ranks, shared_path, kind):
+    path = shared_path / "codes.h5"
+    expected = write(ranks, path, 6, 2, kind)
+    with RowWriter(path, COLUMNS, 4, 4, ranks, {"filetype": "vinfo-codes", "format_version": 1}, TABLES, SCALES, kind) as writer:
+        with RowReader(path, "vinfo-codes") as reader:
+            assert np.array_equal(reader.read("codes"), expected["codes"])
+        mine = ranks.block(4)
+        writer.write(mine.start, {name: column[mine.start : mine.stop] for name, column in content(4).items()})
+    with RowReader(path, "vinfo-codes") as reader:
+        assert reader.shape("codes") == (4, 3)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_virtual_file_without_one_of_its_parts(ranks, shared_path, damage):
+    """HDF5 itself would read zeros in its place."""
+    path = shared_path / "codes.h5"
+    write(ranks, path, 6, 2, "virtual")
+    if ranks.is_root:
+        part = sorted(shared_path.glob("codes.parts/*"))[-1]
+        whole = part.read_bytes()
+        part.unlink()
+        if damage == "truncated":
+            part.write_bytes(whole[: len(whole) // 2])
+    ranks.barrier()
+    name = f"rank_{ranks.size - 1:05d}.h5"
+    with pytest.raises(InputError, match=rf"its part codes.parts/{name} is missing or damaged .*; copy the parts along"):
+        RowReader(path, "vinfo-codes")
+
+
+def test_virtual_files_can_be_moved_with_their_parts(ranks, shared_path):
+    expected = write(ranks, shared_path / "before" / "codes.h5", 6, 2, "virtual")
+    if ranks.is_root:
+        (shared_path / "before").rename(shared_path / "after")
+    ranks.barrier()
+    with RowReader(shared_path / "after" / "codes.h5", "vinfo-codes") as reader:
+        assert np.array_equal(reader.read("maps"), expected["maps"])

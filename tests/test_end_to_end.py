@@ -1,0 +1,295 @@
+"""The whole pipeline as a user runs it, on a smaller setting of the quickstart."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from vinfo_mpi import Results
+from vinfo_mpi.vision import checkpoints
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    "--config", ROOT / "config/quickstart.yaml",
+    "--set", "data.per_class=40",
+    "--set", "data.image_size=16",
+    "--set", "network.width=0.0625",
+    "--set", "train.epochs=2",
+    "--set", "dictionary.concepts_per_class=4",
+    "--set", "machine.batch=50",
+    "--set", "machine.rows=300",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, mpirun):
+    """A finished run on two ranks: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("run") / "small"
+    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """Return copy(*names): a folder with these parts of the finished run."""
+
+    def make(*names):
+        folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for name in names:
+            source = run[0] / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        return folder
+
+    return make
+
+
+def datasets(path):
+    """Return every dataset of a file, by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, thing: found.update({name: thing[()]}) if isinstance(thing, h5py.Dataset) else None)
+    return found
+
+
+def test_the_summary_says_what_was_found(run):
+    folder, done = run
+    for text in ("held-out images correct", "40 of 40 alive", "relative error", "complexity", "layer4.1",
+                 "temporal score) =", "importance) =", "simplest", "most complex", str(folder / "results.h5")):  # fmt: skip
+        assert text in done.stdout
+    for stage in ("train", "extract", "dictionary", "encode", "score", "importance", "dynamics"):
+        assert f"{stage}: running on 2 ranks" in done.stderr
+        assert (folder / "logs" / f"{stage}.log").exists()
+
+
+def test_every_file_says_what_it_is_and_every_dataset_what_it_holds(run):
+    folder, _ = run
+    files = [*folder.glob("*.h5"), *folder.glob("activations/*.h5")]
+    assert len(files) == 6
+    wanted = {"filetype", "format_version", "complete", "vinfo_version", "git_commit", "created", "command", "config",
+              "fingerprint", "inputs", "ranks", "mpi_library", "torch_version", "h5py_version", "hdf5_version", "seed"}  # fmt: skip
+    for path in files:
+        with h5py.File(path) as file:
+            assert wanted <= set(file.attrs), path
+            assert file.attrs["complete"] == 1
+            assert file.attrs["ranks"] == 2
+
+            def check(name, thing):
+                if isinstance(thing, h5py.Dataset):
+                    assert thing.attrs["description"], name
+                    assert all(axis.label for axis in thing.dims), name
+
+            file.visititems(check)
+
+
+def test_results_are_tables(run):
+    results = Results(run[0])
+    concepts = results.concepts
+    assert len(concepts) == 40
+    assert {"class", "alive", "complexity", "complexity_se", "importance", "importance_signed", "importance_share",
+            "temporal", "temporal_se"} <= set(concepts)  # fmt: skip
+    living = concepts[concepts["alive"]]
+    assert living["complexity"].between(0, 1).all()
+    np.testing.assert_allclose(living["complexity"], 1 - results.vinformation.mean()[living.index])
+    assert list(results.vinformation.index)[-1] == "layer4.1"
+    assert list(results.dynamics.index) == [0, 1, 2]
+    # The last checkpoint's last tap is the final network's.
+    np.testing.assert_allclose(results.dynamics.loc[2], results.vinformation.loc["layer4.1"], atol=1e-12)
+    np.testing.assert_allclose(living["temporal"], 1 - results.dynamics.loc[1:].mean()[living.index], atol=1e-12)
+    np.testing.assert_allclose(living["importance_share"].sum(), 1, rtol=1e-9)
+    assert results.plot.complexity_importance().get_xlabel() == "complexity K"
+
+
+def test_complexity_is_that_of_scikit_learn(run, python):
+    done = python(ROOT / "docs/check_with_sklearn.py", run[0])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_codes_rebuild_the_activations_as_well_as_they_say(run):
+    folder, _ = run
+    codes, atoms = datasets(folder / "codes.h5")["codes"], datasets(folder / "dictionary.h5")["atoms"]
+    maps = datasets(folder / "activations/epoch_002.h5")["penultimate/activations"].astype(float)
+    with h5py.File(folder / "codes.h5") as file:
+        pooled = maps.mean(1)
+        expected = np.linalg.norm(pooled - codes @ atoms) / np.linalg.norm(pooled)
+        assert file.attrs["relative_error"] == pytest.approx(expected, rel=1e-9)
+        assert file.attrs["kkt_residual"] <= 1e-4
+        assert 0.9 <= file.attrs["predictions_kept"] <= 1
+
+
+def test_the_pooled_map_is_the_last_tap(run):
+    stored = datasets(run[0] / "activations/epoch_002.h5")
+    last = stored["taps/layer4.1/activations"] + stored["taps/layer4.1/shift"]
+    np.testing.assert_allclose(stored["penultimate/activations"].mean(1), last, atol=1e-5)
+    logits = last @ stored["head/weight"].T + stored["head/bias"]
+    np.testing.assert_allclose(logits, stored["outputs"], atol=1e-3)
+
+
+def test_a_second_run_finds_everything_up_to_date(run, mpirun):
+    folder, _ = run
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.h5")}
+    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("up to date") == 7
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.h5")} == before
+
+
+def test_a_changed_setting_repeats_what_depends_on_it_alone(copy, python):
+    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
+    done = python("-m", "vinfo_mpi", *SMALL, "--run-dir", folder, "--set", "score.folds=4")
+    assert done.returncode == 0, done.stderr
+    for stage in ("train", "extract", "dictionary", "encode", "importance"):
+        assert f"{stage}: up to date" in done.stderr
+    for stage in ("score", "dynamics"):
+        assert f"{stage}: running" in done.stderr
+
+
+@pytest.mark.parametrize("ranks", [1, 3, 4])
+def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks):
+    folder = copy("config.yaml", "checkpoints", "activations")
+    done = mpirun(ranks, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    for name in ("dictionary.h5", "codes.h5", "results.h5"):
+        found, expected = datasets(folder / name), datasets(run[0] / name)
+        assert found.keys() == expected.keys()
+        for key, values in expected.items():
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(found[key], values, rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}")
+            else:
+                assert (found[key] == values).all(), key
+
+
+def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun, tmp_path):
+    few = [*SMALL, "--set", "data.per_class=3", "--set", "dictionary.kind=joint", "--set", "dictionary.concepts=3"]
+    found = []
+    for ranks in (1, 4):
+        folder = copy("config.yaml", "checkpoints") if ranks == 1 else tmp_path / "four"
+        if ranks == 4:
+            shutil.copytree(tmp_path / "copy0", folder, ignore=shutil.ignore_patterns("codes.h5", "results.h5", "dictionary.h5"))
+        done = mpirun(ranks, "-m", "vinfo_mpi.score", *few, "--run-dir", folder)
+        assert done.returncode == 0, done.stderr
+        found.append(datasets(folder / "results.h5"))
+    for key, values in found[0].items():
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(found[1][key], values, rtol=1e-9, atol=1e-9, err_msg=key)
+
+
+def test_both_storages_hold_the_same_bytes(copy, mpirun):
+    stored = {}
+    for kind in ("auto", "virtual"):
+        folder = copy("config.yaml", "checkpoints")
+        done = mpirun(2, "-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder, "--set", f"machine.storage={kind}")
+        assert done.returncode == 0, done.stderr
+        stored[kind] = datasets(folder / "activations/epoch_002.h5")
+    assert stored["auto"].keys() == stored["virtual"].keys()
+    for name, values in stored["auto"].items():
+        assert values.tobytes() == stored["virtual"][name].tobytes(), name
+
+
+def test_float16_and_some_positions_change_little(run, copy, python):
+    folder = copy("config.yaml", "checkpoints")
+    options = ["--set", "extract.dtype=float16", "--set", "extract.positions=3"]
+    done = python("-m", "vinfo_mpi.extract", *SMALL, *options, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    half, full = (datasets(one / "activations/epoch_002.h5") for one in (folder, run[0]))
+    assert half["taps/layer1.0/activations"].dtype == np.float16
+    np.testing.assert_allclose(half["taps/layer4.1/activations"], full["taps/layer4.1/activations"], atol=2e-2, rtol=2e-3)
+    assert half["penultimate/activations"].shape == (400, 3, 32)
+    kept = np.isclose(half["penultimate/activations"][:, :, None], full["penultimate/activations"][:, None], rtol=2e-3, atol=2e-2)
+    assert kept.all(3).any(2).all()  # every kept vector is one of the image's
+    assert done.stderr.count("extract: running") == 1
+
+
+def test_training_goes_on_after_the_last_checkpoint(run, copy, mpirun):
+    folder = copy("config.yaml", "checkpoints")
+    (folder / "checkpoints/epoch_002.pt").unlink()
+    done = mpirun(2, "-m", "vinfo_mpi.train", *SMALL, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    assert "going on after epoch 1" in done.stderr
+    resumed, whole = (checkpoints.at(one / "checkpoints", 2).content() for one in (folder, run[0]))
+    for name, values in whole["state"].items():
+        np.testing.assert_allclose(resumed["state"][name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_a_killed_fit_goes_on_and_ends_the_same(copy, python):
+    options = [*SMALL, "--set", "dictionary.tolerance=1.0e-12", "--set", "dictionary.max_iterations=300"]
+    folder, other = copy("config.yaml", "checkpoints", "activations"), copy("config.yaml", "checkpoints", "activations")
+    command = [sys.executable, "-m", "vinfo_mpi.dictionary", *map(str, options), "--run-dir", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 60
+    while not (folder / "dictionary.fit.h5").exists():
+        assert time.monotonic() < limit and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "dictionary.h5").exists()
+    for one in (folder, other):
+        done = python("-m", "vinfo_mpi.dictionary", *options, "--run-dir", one)
+        assert done.returncode == 0, done.stderr
+        assert ("going on after iteration" in done.stderr) is (one == folder)
+        assert not (one / "dictionary.fit.h5").exists()
+    resumed, whole = datasets(folder / "dictionary.h5"), datasets(other / "dictionary.h5")
+    np.testing.assert_allclose(resumed["objective"], whole["objective"], rtol=1e-9)
+    np.testing.assert_allclose(resumed["atoms"], whole["atoms"], rtol=1e-9, atol=1e-9)
+
+
+def test_the_grid_of_checkpoints_and_taps_on_request(run, copy, mpirun):
+    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
+    done = mpirun(3, "-m", "vinfo_mpi.dynamics", *SMALL, "--run-dir", folder, "--set", "dynamics.grid=true")
+    assert done.returncode == 0, done.stderr
+    grid, before = datasets(folder / "results.h5"), datasets(run[0] / "results.h5")
+    assert grid["dynamics/grid"].shape == (3, 8, 40)
+    np.testing.assert_allclose(grid["dynamics/grid"][-1], before["vinformation"], atol=1e-9)
+    np.testing.assert_allclose(grid["dynamics/grid"][:, -1], before["dynamics/vinformation"], atol=1e-9)
+
+
+def test_own_checkpoints_take_the_place_of_training(run, tmp_path, python):
+    import torch
+
+    for epoch in (1, 2):
+        state = checkpoints.at(run[0] / "checkpoints", epoch).content()["state"]
+        torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / f"mine_{epoch}.pth")
+    folder = tmp_path / "own"
+    options = [*SMALL, "--set", f"network.checkpoints=['{tmp_path}/mine_*.pth']"]
+    done = python("-m", "vinfo_mpi", *options, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    assert "train: up to date" in done.stderr
+    own, ours = Results(folder), Results(run[0])
+    assert own.concepts["complexity"].corr(ours.concepts["complexity"]) > 0.99
+    assert list(own.dynamics.index) == [1, 2]
+
+
+def test_inspect_shows_every_file(run, python):
+    folder, _ = run
+    for path in [folder / "results.h5", folder / "dictionary.h5", folder / "codes.h5", folder / "activations/epoch_001.h5"]:
+        done = python("-m", "vinfo_mpi.inspect", path)
+        assert done.returncode == 0, done.stderr
+        for name in datasets(path):
+            assert f"/{name}" in done.stdout
+    assert "most complex" in python("-m", "vinfo_mpi.inspect", folder).stdout
+
+
+def test_timings_are_kept_per_stage(run):
+    timings = json.loads((run[0] / "timings.json").read_text())
+    assert list(timings) == ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics"]
+    for stage in timings.values():
+        assert stage["ranks"] == 2
+        assert all(one["min"] <= one["mean"] <= one["max"] for one in stage["seconds"].values())
+    assert timings["extract"]["bytes"]["written"] > 0
+    assert timings["score"]["bytes"]["communicated"] > 0
+
+
+def test_the_dry_run_shows_the_plan_and_does_nothing(tmp_path, python):
+    done = python("-m", "vinfo_mpi", *SMALL, "--run-dir", tmp_path / "none", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for text in ("400 images", "8: layer1.0 (4)", "disk", "memory", "operations", "40"):
+        assert text in done.stdout
+    assert not (tmp_path / "none").exists()

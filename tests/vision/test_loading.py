@@ -1,0 +1,136 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from vinfo_mpi.config import Data, Network
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.vision import datasets, networks
+from vinfo_mpi.vision.loading import Loader, Preprocessing, ahead, unreadable
+
+CPU = torch.device("cpu")
+HALF = Preprocessing(8, [0.5] * 3, [0.5] * 3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine images of different sizes in three classes, number 4 unreadable."""
+    generator = np.random.default_rng(0)
+    for number in range(9):
+        path = tmp_path / str(number // 3) / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (10 + number, 12, 3), np.uint8)).save(path)
+    path = tmp_path / "1" / "4.png"
+    path.write_bytes(path.read_bytes()[:80])
+    return datasets.load(Data(source="folder", root=str(tmp_path)), seed=0)
+
+
+# --- batches ---
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_come_in_the_order_of_the_ids(folder, workers):
+    ids = np.array([8, 0, 5, 2, 7])
+    batches = list(Loader(folder, HALF, CPU, workers).batches(ids, 2))
+    assert [numbers.tolist() for _, numbers, _ in batches] == [[8, 0], [5, 2], [7]]
+    assert [labels.tolist() for _, _, labels in batches] == [[2, 0], [1, 0], [2]]
+    # The same as each image by itself, read by hand.
+    transform = v2.Compose([v2.ToImage(), v2.Resize(8, antialias=True), v2.CenterCrop(8)])
+    alone = torch.stack([transform(folder.read(index)) for index in ids])
+    assert torch.equal(torch.cat([images for images, _, _ in batches]), HALF.normalised(alone))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_unreadable_image_ends_the_batches(folder, workers):
+    batches = Loader(folder, HALF, CPU, workers).batches(np.arange(9), 2)
+    assert next(batches)[1].tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"cannot read the image .*1/4\.png"):
+        list(batches)
+
+
+def test_unreadable_images_are_listed(folder):
+    [(index, sentence)] = unreadable(folder, np.arange(9))
+    assert index == 4
+    assert "1/4.png" in sentence
+
+
+def test_remembered_images_are_the_same(folder):
+    reads = []
+    counted = datasets.Images(lambda index: reads.append(index) or folder.read(index), folder.labels, folder.test, folder.classes)
+    loader, ids = Loader(counted, HALF, CPU), np.array([0, 1, 2])
+    first, again = ([images for images, _, _ in loader.batches(ids, 2)] for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert reads == [0, 1, 2]
+
+
+def test_augmented_images_are_not_remembered(folder):
+    loader, ids = Loader(folder, HALF, CPU), np.array([0, 1, 2])
+    torch.manual_seed(0)
+    first, again = (next(loader.batches(ids, 3, "resized-crop-flip"))[0] for _ in range(2))
+    assert first.shape == again.shape == (3, 3, 8, 8)
+    assert not torch.equal(first, again)
+
+
+# --- preprocessing ---
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_normalised_as_torchvision_does(dtype):
+    images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
+    images = images if dtype == torch.uint8 else images / 255
+    mean, std = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
+    peer = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
+    torch.testing.assert_close(Preprocessing(5, mean, std).normalised(images), peer(images))
+
+
+def test_preprocessing_comes_from_the_weights_unless_configured():
+    own = networks.own_transforms(Network(name="resnet18", weights="IMAGENET1K_V1"))
+    assert Preprocessing.of(Data(), own) == Preprocessing(224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    assert Preprocessing.of(Data(image_size=96, std=[1.0, 1.0, 1.0]), own) == Preprocessing(96, own.mean, [1.0, 1.0, 1.0])
+    assert Preprocessing.of(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3)
+
+
+def test_normalisation_needs_three_channels():
+    with pytest.raises(InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"):
+        Preprocessing.of(Data(mean=[0.5]))
+
+
+# --- reading ahead ---
+
+
+def test_ahead_yields_everything_in_order():
+    assert list(ahead(range(100))) == list(range(100))
+
+
+def test_ahead_reads_no_further_than_its_depth():
+    taken = []
+    items = ahead((taken.append(number) or number for number in range(100)), depth=2)
+    assert next(items) == 0
+    time.sleep(0.3)
+    assert len(taken) == 4  # one given out, two waiting, one in hand
+    items.close()
+
+
+def test_ahead_raises_the_error_of_its_source():
+    def broken():
+        yield 1
+        raise InputError("nothing more")
+
+    items = ahead(broken())
+    assert next(items) == 1
+    with pytest.raises(InputError, match="nothing more"):
+        next(items)
+
+
+def test_ahead_ends_its_thread_when_the_consumer_leaves():
+    before = set(threading.enumerate())
+    items = ahead(range(10**9))
+    next(items)
+    [thread] = set(threading.enumerate()) - before
+    items.close()
+    thread.join(timeout=5)
+    assert not thread.is_alive()

@@ -1,0 +1,157 @@
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from vinfo_mpi.config import Network
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.vision import networks
+
+SMALL = Network(name="resnet18", small_images=True, width=0.0625)
+
+
+def small(seed=0, **options):
+    torch.manual_seed(seed)
+    return networks.build(SMALL.model_copy(update=options), 5)
+
+
+def same(one, other):
+    states = one.state_dict(), other.state_dict()
+    return states[0].keys() == states[1].keys() and all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+# --- building ---
+
+
+def test_torchvision_network_has_an_output_per_class():
+    with torch.device("meta"):
+        network = networks.build(Network(name="resnet18"), 7)
+    assert network.fc.out_features == 7
+    assert not network.training
+
+
+@pytest.mark.parametrize(
+    "name, width, channels, last",
+    [
+        ("resnet18", 0.0625, [4, 8, 16, 32], 32),
+        ("resnet34", 0.125, [8, 16, 32, 64], 64),
+        ("resnet50", 0.03125, [2, 4, 8, 16], 64),
+    ],
+)
+def test_small_resnets(name, width, channels, last):
+    network = networks.build(Network(name=name, small_images=True, width=width), 5)
+    assert network.conv1.kernel_size == (3, 3)
+    assert [getattr(network, f"layer{stage}")[0].conv1.out_channels for stage in (1, 2, 3, 4)] == channels
+    assert network.fc.weight.shape == (5, last)
+    shapes = []
+    network.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[2:]))
+    network.layer4.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[2:]))
+    assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
+    assert shapes == [(16, 16), (2, 2)]  # no stride and no pooling before the first block
+
+
+def test_small_images_are_for_resnets():
+    with pytest.raises(InputError, match="small_images applies to ResNets, not to VGG"), torch.device("meta"):
+        networks.build(Network(name="vgg11", small_images=True), 5)
+
+
+def test_unknown_network_names_the_nearest():
+    with pytest.raises(InputError, match=r"network\.name: .*'resnt18'; did you mean 'resnet18'"):
+        networks.build(Network(name="resnt18"), 5)
+
+
+def test_unknown_weights_name_the_nearest():
+    with pytest.raises(InputError, match=r"network\.weights: 'IMAGENET1K_V3' .*resnet50; did you mean .*'IMAGENET1K_V2'"):
+        networks.build(Network(name="resnet50", weights="IMAGENET1K_V3"), 5)
+
+
+# --- the user's own ---
+
+
+def test_target(tmp_path, monkeypatch):
+    (tmp_path / "own_network.py").write_text("from torch import nn\ndef make(): return nn.Linear(3, 2)\ndef number(): return 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    network = networks.build(Network(target="own_network:make"), 5)
+    assert isinstance(network, nn.Linear)
+    assert not network.training
+    with pytest.raises(InputError, match=r"own_network:number returned int, not a torch module"):
+        networks.build(Network(target="own_network:number"), 5)
+    with pytest.raises(InputError, match=r"'own_network' has no function 'mak'; did you mean 'make'"):
+        networks.build(Network(target="own_network:mak"), 5)
+
+
+# --- weights ---
+
+
+@pytest.mark.parametrize(
+    "nest, prefix",
+    [(None, prefix) for prefix in ("", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.")]
+    + [(nest, "module.") for nest in ("state_dict", "model_state_dict", "model", "net", "network")],
+)
+def test_state_dict_as_training_scripts_leave_it(tmp_path, nest, prefix):
+    trained = small(seed=1)
+    state = {prefix + name: value for name, value in trained.state_dict().items()}
+    torch.save({nest: state, "epoch": 3} if nest else state, tmp_path / "weights.pt")
+    assert not same(small(seed=2), trained)
+    assert same(small(seed=2, weights=str(tmp_path / "weights.pt")), trained)
+
+
+def test_names_that_are_the_networks_own_are_no_prefix():
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = small()
+
+    trained, other = Wrapper(), Wrapper()
+    nn.init.ones_(trained.model.fc.weight)
+    networks.load_state(other, {f"module.{name}": value for name, value in trained.state_dict().items()}, "own")
+    assert same(other, trained)
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda state: state.pop("layer1.0.bn1.weight"), "1 keys are missing, first 'layer1.0.bn1.weight'"),
+        (lambda state: state.update(extra=torch.zeros(1), more=torch.zeros(1)), "2 are unexpected, first 'extra'"),
+        (lambda state: state.update({"fc.bias": torch.zeros(9)}), r"'fc.bias' is \(9,\) instead of \(5,\)"),
+    ],
+    ids=["missing", "unexpected", "shape"],
+)
+def test_state_dict_that_does_not_fit(tmp_path, change, sentence):
+    state = small().state_dict()
+    change(state)
+    torch.save(state, tmp_path / "weights.pt")
+    with pytest.raises(InputError, match=rf"weights\.pt does not fit the network: {sentence}"):
+        small(weights=str(tmp_path / "weights.pt"))
+
+
+def test_state_dict_of_another_network(tmp_path):
+    torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(InputError, match=r"keys are missing, first 'conv1\.weight'; 2 are unexpected, first 'weight'"):
+        small(weights=str(tmp_path / "weights.pt"))
+
+
+@pytest.mark.parametrize(
+    "content, sentence",
+    [
+        (None, "is not there"),
+        (b"no weights", "is not a state dict that torch can load safely"),
+        ([1, 2], "holds no state dict"),
+        ({"epoch": 3}, "holds no state dict"),
+    ],
+    ids=["missing", "garbage", "list", "number"],
+)
+def test_weights_file_without_weights(tmp_path, content, sentence):
+    path = tmp_path / "weights.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(InputError, match=rf"network\.weights: {path} {sentence}"):
+        small(weights=str(path))
+
+
+def test_pickled_code_is_not_run(tmp_path):
+    torch.save(resnet18, tmp_path / "weights.pt")  # a function: loading it would import and trust it
+    with pytest.raises(InputError, match="torch can load safely"):
+        small(weights=str(tmp_path / "weights.pt"))

@@ -1,6 +1,6 @@
 """Train the network, data-parallel over the ranks, keeping a checkpoint of every epoch.
 
-python -m vinfo_mpi.train
+mpirun -n 8 python -m vinfo_mpi.train
 """
 
 from __future__ import annotations

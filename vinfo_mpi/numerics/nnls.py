@@ -29,13 +29,18 @@ class Codes:
 
 
 class Dictionary:
-    """Atoms prepared for encoding: (K, d), with their Gram matrix and largest eigenvalue."""
+    """Atoms prepared for encoding: (K, d), with their largest squared singular value."""
 
     def __init__(self, atoms: torch.Tensor) -> None:
         self.atoms = atoms.double()
-        self.gram = self.atoms @ self.atoms.T
-        smaller = self.gram if len(atoms) <= atoms.shape[1] else self.atoms.T @ self.atoms
+        k, d = atoms.shape
+        smaller = self.atoms @ self.atoms.T if k <= d else self.atoms.T @ self.atoms
         self.curvature = torch.linalg.eigvalsh(smaller)[-1].clamp(min=torch.finfo(torch.float64).tiny)
+        self._gram = self.atoms @ self.atoms.T if k <= 2 * d else None
+
+    def gram_product(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return codes times D Dᵀ, (n, K), by whichever way takes fewer operations."""
+        return codes @ self.atoms @ self.atoms.T if self._gram is None else codes @ self._gram
 
     def encode(self, x: torch.Tensor, tolerance: float = 1e-4, max_iterations: int = 5000) -> Codes:
         """Return the codes of rows x: (n, d) tensor.
@@ -52,7 +57,7 @@ class Dictionary:
         zg, pg = codes.clone(), codes.clone()  # z and point times the Gram matrix
         for iteration in range(1, max_iterations + 1):
             new = (point - (pg - target) / self.curvature).clamp_(min=0)
-            new_g = new @ self.gram
+            new_g = self.gram_product(new)
             step = new - z
             restart = ((point - new) * step).sum(1) > 0
             following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2

@@ -22,7 +22,7 @@ class Binding:
     threads: int
 
     def __str__(self) -> str:
-        return f"{self.host} {self.device} {self.name} {self.uuid} threads={self.threads}".replace("  ", " ")
+        return " ".join(filter(None, (self.host, self.device, self.name, self.uuid, f"threads={self.threads}")))
 
 
 def choose(local_rank: int, visible: int) -> int | None:

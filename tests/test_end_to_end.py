@@ -168,7 +168,7 @@ def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks):
 
 
 def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun, tmp_path):
-    few = [*SMALL, "--set", "data.per_class=3", "--set", "dictionary.kind=joint", "--set", "dictionary.concepts=3"]
+    few = [*SMALL, "--set", "train.save=[]", "--set", "data.per_class=3", "--set", "dictionary.kind=joint", "--set", "dictionary.concepts=3"]
     found = []
     for ranks in (1, 4):
         folder = copy("config.yaml", "checkpoints") if ranks == 1 else tmp_path / "four"
@@ -186,7 +186,8 @@ def test_both_storages_hold_the_same_bytes(copy, mpirun):
     stored = {}
     for kind in ("auto", "virtual"):
         folder = copy("config.yaml", "checkpoints")
-        done = mpirun(2, "-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder, "--set", f"machine.storage={kind}")
+        options = ["--set", "train.save=[]", "--set", f"machine.storage={kind}"]
+        done = mpirun(2, "-m", "vinfo_mpi.extract", *SMALL, *options, "--run-dir", folder)
         assert done.returncode == 0, done.stderr
         stored[kind] = datasets(folder / "activations/epoch_002.h5")
     assert stored["auto"].keys() == stored["virtual"].keys()
@@ -196,7 +197,7 @@ def test_both_storages_hold_the_same_bytes(copy, mpirun):
 
 def test_float16_and_some_positions_change_little(run, copy, python):
     folder = copy("config.yaml", "checkpoints")
-    options = ["--set", "extract.dtype=float16", "--set", "extract.positions=3"]
+    options = ["--set", "train.save=[]", "--set", "extract.dtype=float16", "--set", "extract.positions=3"]
     done = python("-m", "vinfo_mpi.extract", *SMALL, *options, "--run-dir", folder)
     assert done.returncode == 0, done.stderr
     half, full = (datasets(one / "activations/epoch_002.h5") for one in (folder, run[0]))

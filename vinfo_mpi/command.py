@@ -67,7 +67,8 @@ def _parse(stage: str | None, description: str | None) -> argparse.Namespace:
 def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> None:
     import torch
 
-    from vinfo_mpi import pipeline, plan
+    from vinfo_mpi import pipeline
+    from vinfo_mpi.info import info
     from vinfo_mpi.parallel import devices, logs
     from vinfo_mpi.parallel.ranks import Ranks
     from vinfo_mpi.run import Run
@@ -79,13 +80,10 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
     folder = Path(options.run_dir or Path("runs") / settings.name)
     run = Run(settings, folder, ranks, device, bindings, shlex.join(["python", "-m", *_module_and_arguments(stage)]))
     if options.info:
-        ranks.on_root(lambda: print(plan.info(run)))
+        ranks.on_root(lambda: print(info(run)))
         return
-    work = plan.make(run)
     if options.dry_run:
-        ranks.on_root(lambda: print(work.text()))
-    work.check()
-    if options.dry_run:
+        pipeline.check_plan(run, show=True)
         return
     targets = [stage] if stage else pipeline.applicable(run)
     pipeline.bring_up_to_date(run, targets, options.only, options.force)

@@ -10,6 +10,7 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("dictionary", __doc__)  # before the imports below: --help and mistakes answer without torch
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,84 +25,99 @@ from vinfo_mpi.run import Run
 from vinfo_mpi.storage import files
 from vinfo_mpi.storage.files import Table
 from vinfo_mpi.storage.rows import Column, RowReader, RowWriter
-from vinfo_mpi.vision.taps import after_relu
+from vinfo_mpi.vision.heads import after_relu
 
 KEEP_EVERY = 50  # iterations between two savings of an unfinished fit
-ROWS = {"sample": "samples/id"}
+
+
+@dataclass
+class Rows:
+    """What is factorised, as far as it lies on this rank.
+
+    Attributes
+    ----------
+    x : (n P, d) tensor
+        Vectors of the last tap, every position of every image of this rank.
+    ids : (n,) int64 array
+        Ids of the images.
+    positions, total : int
+        Positions P per image; images over all ranks.
+    group : (n P,) int64 tensor
+        Class of every vector; zeros for a joint dictionary.
+    groups : int
+        Number of dictionaries that are fitted together.
+    """
+
+    x: torch.Tensor
+    ids: np.ndarray
+    positions: int
+    total: int
+    group: torch.Tensor
+    groups: int
 
 
 def run(run: Run, force: bool = False) -> None:
     """Fit the dictionary, going on from an unfinished fit of the same data and settings."""
-    options, ranks = run.config.dictionary, run.ranks
+    options = run.config.dictionary
     attributes = pipeline.provenance(run, "dictionary", "vinfo-dictionary")
     with run.clock.phase("read"):
-        x, ids, labels = _rows(run)
-    positions = len(x) // max(1, len(ids))
-    groups = len(run.images.classes) if options.kind == "class-wise" else 1
+        rows = _rows(run)
     concepts = options.concepts_per_class if options.kind == "class-wise" else options.concepts
-    group = torch.from_numpy(labels.repeat(positions)).to(run.device) if groups > 1 else None
-
     start = None if force else _unfinished(run, attributes["fingerprint"], concepts)
-    bar = run.bar("dictionary: iterations", options.max_iterations)
 
-    def each(state: State) -> None:
-        bar.update()
-        if len(state.objective) % KEEP_EVERY == 0:
-            with run.clock.phase("save"):
-                _keep(run, state, ids, positions, attributes)
+    with run.clock.phase("fit"), run.bar("dictionary: iterations", options.max_iterations) as bar:
 
-    with run.clock.phase("fit"):
+        def each(state: State) -> None:
+            bar.update()
+            if len(state.objective) % KEEP_EVERY == 0:
+                _keep(run, state, rows, attributes)
+
         state = nmf.fit(
-            x,
+            rows.x,
             concepts,
-            group,
-            groups,
+            rows.group,
+            rows.groups,
             solver=options.solver,
             signed=options.atoms == "signed",
             tolerance=options.tolerance,
             max_iterations=options.max_iterations,
             seed=run.config.seed,
-            reduce=ranks.sum,
+            reduce=run.ranks.sum,
             start=start,
             each=each,
         )
-    bar.close()
-    dead = int((ranks.sum(state.codes.sum(1) if groups == 1 else _use(state, group, groups)) == 0).sum())
+    dead = int((run.ranks.sum(nmf.usage(state, rows.group)) == 0).sum())
     log.info("dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
-             groups * concepts, dead, state.relative_error, len(state.objective))  # fmt: skip
-    ranks.on_root(_write, run, state, attributes)
+             rows.groups * concepts, dead, state.relative_error, len(state.objective))  # fmt: skip
+    run.ranks.on_root(_write, run, state, attributes)
 
 
-def _rows(run: Run) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-    """Return this rank's vectors (images times positions, d), and ids and labels of its images."""
+def _rows(run: Run) -> Rows:
+    """Return this rank's vectors; raise `InputError` for classes that are too small or negative activations."""
     options = run.config.dictionary
+    by_class = options.kind == "class-wise"
     with run.open_activations(run.final) as file:
-        labels = file.read("samples/label")
-        counts = np.bincount(labels, minlength=len(run.images.classes))
-        if options.kind == "class-wise" and (counts < options.concepts_per_class).any():
+        labels, classes = file.read("samples/label"), file.classes
+        counts = np.bincount(labels, minlength=len(classes))
+        if by_class and (counts < options.concepts_per_class).any():
             few = int(counts.argmin())
             raise InputError(
-                f"class '{run.images.classes[few]}' has {counts[few]} images, fewer than dictionary.concepts_per_class "
+                f"class '{classes[few]}' has {counts[few]} images, fewer than dictionary.concepts_per_class "
                 f"({options.concepts_per_class}); lower it, analyse more images, or use dictionary.kind: joint"
             )
         mine = run.ranks.block(len(labels))
         x = torch.from_numpy(file.read("penultimate/activations", mine)).flatten(0, 1).to(run.device)
+        positions = file.shape("penultimate/activations")[1]
         ids = file.read("samples/id", mine)
         run.clock.bytes_read += file.bytes_read
     if options.atoms == "non-negative" and run.ranks.any(bool((x < 0).any())):
         raise InputError(
             "the last tap has negative activations, to which NMF does not apply; set dictionary.atoms: signed, "
-            f"or end extract.taps with a layer after a ReLU ({after_relu(run.network(run.final))})"
+            f"or end extract.taps with a layer after a ReLU ({after_relu(run.subject.network())})"
         )
-    return x, ids, labels[mine.start : mine.stop]
-
-
-def _use(state: State, group: torch.Tensor | None, groups: int) -> torch.Tensor:
-    """Return the sum of the codes of every atom: (groups times k,)."""
-    total = torch.zeros(groups, len(state.codes), dtype=torch.float64, device=state.codes.device)
-    if group is not None:
-        total.index_add_(0, group, state.codes.T.contiguous())
-    return total.flatten()
+    own = labels[mine.start : mine.stop].repeat(positions) if by_class else np.zeros(len(x), np.int64)
+    group = torch.from_numpy(own).to(run.device)
+    return Rows(x, ids, positions, len(labels), group, len(classes) if by_class else 1)
 
 
 def _write(run: Run, state: State, attributes: dict) -> None:
@@ -121,11 +137,11 @@ def _fit_file(run: Run) -> Path:
     return run.dictionary.with_name("dictionary.fit.h5")
 
 
-def _keep(run: Run, state: State, ids: np.ndarray, positions: int, attributes: dict) -> None:
+def _keep(run: Run, state: State, rows: Rows, attributes: dict) -> None:
     """Write an unfinished fit, so that a killed job goes on from here."""
     k = len(state.codes)
     columns = {
-        "codes": Column((positions, k), "float64", Table(None, "codes so far", axes=("sample", "position", "atom"))),
+        "codes": Column((rows.positions, k), "float64", Table(None, "codes so far", axes=("sample", "position", "atom"))),
         "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=("sample",))),
     }
     tables = {
@@ -133,11 +149,13 @@ def _keep(run: Run, state: State, ids: np.ndarray, positions: int, attributes: d
         "objective": Table(np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)),
     }
     attributes = attributes | {"filetype": "vinfo-dictionary-fit", "size": state.size}
-    writer = RowWriter(_fit_file(run), columns, len(run.ids), len(run.ids), run.ranks, attributes, tables, ROWS, run.storage)
-    with writer:
-        if len(ids):
-            codes = state.codes.T.reshape(len(ids), positions, k).cpu().numpy()
-            writer.write(run.ranks.block(len(run.ids)).start, {"codes": codes, "samples/id": ids})
+    writer = RowWriter(
+        _fit_file(run), columns, rows.total, rows.total, run.ranks, attributes, tables, {"sample": "samples/id"}, run.storage
+    )
+    with run.clock.phase("save"), writer:
+        if len(rows.ids):
+            codes = state.codes.T.reshape(len(rows.ids), rows.positions, k).cpu().numpy()
+            writer.write(run.ranks.block(rows.total).start, {"codes": codes, "samples/id": rows.ids})
 
 
 def _unfinished(run: Run, fingerprint: str, concepts: int) -> State | None:

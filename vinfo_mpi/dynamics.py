@@ -60,9 +60,9 @@ def _every_checkpoint(run: Run) -> list[list[Scores]]:
     """Return the scores of all concepts, per checkpoint, at the last tap or at all taps."""
     found: list[list[Scores]] = []
     with run.open_codes() as codes:
-        fold = vinformation.fold_of_rows(run, codes)
         for turn, checkpoint in enumerate(run.progress(run.checkpoints, "dynamics: checkpoints")):
             with run.open_activations(checkpoint) as activations:
+                fold = vinformation.fold_of_rows(run, activations)
                 taps = activations.taps if run.config.dynamics.grid else activations.taps[-1:]
                 scores = (vinformation.at_tap(run, activations, tap, codes, fold, turn) for tap in taps)
                 found.append([vinformation.gather(run, one) for one in scores])

@@ -45,8 +45,8 @@ def run(run: Run, force: bool = False) -> None:
     """Bring the activations of every checkpoint up to date."""
     stale = run.checkpoints if force else run.ranks.on_root(pipeline.stale_activations, run)
     log.info("extract: %d images; %d checkpoints to do, %d up to date",
-             len(run.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
-    with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.ids)))) as bar:
+             len(run.subject.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
+    with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.subject.ids)))) as bar:
         for checkpoint in stale:
             extract(run, checkpoint, bar)
 
@@ -54,7 +54,7 @@ def run(run: Run, force: bool = False) -> None:
 @torch.no_grad()
 def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
     """Write the activations of one checkpoint; each rank reads its own images and writes its own rows."""
-    network, ids, ranks = run.network(checkpoint), run.ids, run.ranks
+    network, ids, ranks = run.subject.network(checkpoint), run.subject.ids, run.ranks
     mine = ranks.block(len(ids))
     with run.clock.phase("pilot"):
         pilot = ranks.on_root(look_ahead, run, network)
@@ -69,7 +69,7 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
 
     with writer:
         done = mine.start
-        for images, numbers, labels in run.loader.batches(ids[mine.start : mine.stop], size):
+        for images, numbers, labels in run.subject.loader.batches(ids[mine.start : mine.stop], size):
             with run.clock.phase("network"):
                 reading = taps.read(network, pilot.taps, images, run.config.extract)
                 values = _values(run, reading, shifts, numbers, labels, columns)
@@ -82,8 +82,8 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
 
 def look_ahead(run: Run, network: torch.nn.Module) -> Pilot:
     """Find taps, mean activations, shapes and the head on images spread evenly over those analysed."""
-    chosen = run.ids[np.unique(np.linspace(0, len(run.ids) - 1, min(PILOT, len(run.ids))).astype(int))]
-    images, _, _ = next(run.loader.batches(chosen, len(chosen)))
+    chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
+    images, _, _ = next(run.subject.loader.batches(chosen, len(chosen)))
     names = taps.find(network, run.config.extract, images[:1])
     reading = taps.read(network, names, images, run.config.extract)
     head = heads.linear(network, reading.map.mean(1), reading.outputs)
@@ -122,7 +122,7 @@ def _values(
         "samples/id": numbers,
         "samples/label": labels.numpy(),
         "samples/prediction": reading.outputs.argmax(1).cpu().numpy(),
-        "samples/held_out": run.images.test[numbers].astype(np.uint8),
+        "samples/held_out": run.subject.images.test[numbers].astype(np.uint8),
     }
     for name, pooled in reading.pooled.items():
         values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
@@ -141,12 +141,13 @@ def _values(
 
 
 def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
-    kept = kept_positions(run, run.ids[:1], pilot.map_shape[0]).shape[1]
+    kept = kept_positions(run, run.subject.ids[:1], pilot.map_shape[0]).shape[1]
     return Layout(
         pilot.shifts,
         run.config.extract.pooling,
         run.config.extract.dtype,
         pilot.outputs,
+        run.subject.images.classes,
         (kept, pilot.map_shape[1]) if keep_map else None,
         pilot.head,
     )

@@ -36,14 +36,16 @@ STAGES = {
     "importance": Stage(("encode",), ("importance",)),
     "dynamics": Stage(("encode",), ("seed", "score", "dynamics")),
 }
-ANALYSIS_ONLY = {"analyse", "per_class"}  # settings of data that training does not depend on
+# Settings that no checkpoint depends on: which images are analysed, which checkpoints are kept.
+NOT_LEARNED = {"data": {"analyse", "per_class"}, "train": {"save"}}
 
 
 def settings(config: Config, stage: str) -> dict[str, Any]:
     """Return the part of the configuration that a stage's result depends on."""
     found = config.model_dump(mode="json", include=set(STAGES[stage].settings))
     if stage == "train":
-        found["data"] = {name: value for name, value in found["data"].items() if name not in ANALYSIS_ONLY}
+        for section, names in NOT_LEARNED.items():
+            found[section] = {name: value for name, value in found[section].items() if name not in names}
     return found
 
 
@@ -116,6 +118,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     """
     run.ranks.on_root(_check_same_experiment, run, "train" in targets and force)
     run.save_config()
+    started = False
     for stage in STAGES:
         if not any(stage == target or stage in _before(target) for target in targets):
             continue
@@ -127,11 +130,30 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             raise InputError(
                 f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or stale; run vinfo_mpi.{stage} first"
             )
+        if not started:
+            check_plan(run)
+            started = True
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
         run.clock = Clock(run.ranks)
         importlib.import_module(f"vinfo_mpi.{stage}").run(run, force and target)
         run.save_timings(stage)
+
+
+def check_plan(run: Run, show: bool = False) -> None:
+    """Raise `InputError` if the run cannot work or does not fit, before any work is done."""
+    if run.config.data.on_bad_image == "skip":
+        run.subject.skipped  # noqa: B018  all ranks look for unreadable images together
+
+    def make() -> None:
+        from vinfo_mpi import plan  # on rank 0 alone: it brings torchvision along
+
+        work = plan.make(run)
+        if show:
+            print(work.text())
+        work.check()
+
+    run.ranks.on_root(make)
 
 
 def applicable(run: Run) -> list[str]:

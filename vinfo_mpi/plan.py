@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import vinfo_mpi
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel.ranks import library
 from vinfo_mpi.run import Run
 from vinfo_mpi.vision import taps
 
@@ -67,35 +63,18 @@ class Plan:
 
 
 def make(run: Run) -> Plan:
-    """Return the plan of a run, the same on all ranks.
+    """Return the plan of a run, on one rank.
 
     Raises
     ------
     InputError
         For anything wrong with data, network, weights or taps, so that it shows before any work is done.
     """
-    run.ids  # noqa: B018  where unreadable images are skipped, all ranks look for them together
-    return run.ranks.on_root(_make, run)
-
-
-def info(run: Run) -> str:
-    """Return versions, MPI library, parallel HDF5 or not, and rank, host and device of every rank."""
-    lines = [
-        f"vinfo_mpi {vinfo_mpi.__version__}, Python {platform.python_version()}, torch {torch.__version__}",
-        f"MPI       {library()}",
-        f"HDF5      {h5py.version.hdf5_version}, h5py {h5py.__version__}, "
-        + ("parallel: all ranks write one file" if h5py.get_config().mpi else "serial: one file per rank, joined"),
-        *(f"rank {rank:<4} {binding}" for rank, binding in enumerate(run.bindings)),
-    ]
-    return "\n".join(lines)
-
-
-def _make(run: Run) -> Plan:
     config, ranks = run.config, run.ranks.size
-    images, ids = run.images, run.ids
+    images, ids = run.subject.images, run.subject.ids
     hosts = [binding.host for binding in run.bindings]
-    network = run.network().cpu()
-    example = torch.zeros(1, 3, run.preprocessing.size, run.preprocessing.size)
+    network = run.subject.network().cpu()
+    example = torch.zeros(1, 3, run.subject.preprocessing.size, run.subject.preprocessing.size)
     names = taps.find(network, config.extract, example)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -139,7 +118,10 @@ def _make(run: Run) -> Plan:
         "train": BASE + parameters * 4 + 2 * feature_bytes * -(-config.train.batch // ranks) if training else BASE,
         "extract": BASE + parameters + batch * (feature_bytes + 3 * (row_bytes + map_positions * d * 4)),
         "dictionary": BASE + mine * (d * 4 + k * 8 * 3) + (mine * d * 8 / (classes if by_class else 1)) + 16 * concepts * (d + k),
-        "encode": BASE + 8 * concepts * concepts + 8 * 12 * config.machine.rows * concepts + 8 * config.machine.rows * d * 2,
+        "encode": BASE
+        + 8 * concepts * min(concepts, 2 * d)
+        + 8 * 12 * config.machine.rows * concepts
+        + 8 * config.machine.rows * d * 2,
         "score": BASE + 2 * shared_moments + 8 * folds * concepts * widest * (1 + 1 / ranks) + 3 * 16 * widest * widest,
     }
     operations = {
@@ -153,7 +135,7 @@ def _make(run: Run) -> Plan:
     facts = {
         "run": str(run.folder),
         "network": f"{config.network.name or config.network.target}, {parameters / 4:.3g} parameters, {checkpoints} checkpoints",
-        "data": f"{config.data.source}, {n} images of {run.preprocessing.size} pixels analysed, {classes} classes",
+        "data": f"{config.data.source}, {n} images of {run.subject.preprocessing.size} pixels analysed, {classes} classes",
         "taps": f"{len(names)}: " + ", ".join(f"{name} ({width})" for name, width in zip(names, widths, strict=True)),
         "last tap": f"{positions} of {map_positions} positions, {d} channels",
         "concepts": str(concepts),

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import h5py
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 import vinfo_mpi
@@ -23,15 +22,15 @@ from vinfo_mpi.config import Config, dump
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
-from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.ranks import Ranks, library
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.files import FORMAT_VERSIONS
 from vinfo_mpi.storage.rows import RowReader, storage_kind
-from vinfo_mpi.vision import checkpoints, datasets, heads, networks
+from vinfo_mpi.vision import checkpoints, heads
 from vinfo_mpi.vision.checkpoints import Checkpoint
-from vinfo_mpi.vision.datasets import Images
-from vinfo_mpi.vision.loading import Loader, Preprocessing, unreadable
+
+if TYPE_CHECKING:
+    from vinfo_mpi.subject import Subject
 
 T = TypeVar("T")
 
@@ -102,59 +101,19 @@ class Run:
     # --- what is analysed ---
 
     @cached_property
-    def images(self) -> Images:
-        """The labelled images."""
-        return datasets.load(self.config.data, self.config.seed)
+    def subject(self) -> Subject:
+        """Images and network. It brings torchvision along, seconds that only stages that run the network should pay."""
+        from vinfo_mpi.subject import Subject
 
-    @cached_property
-    def skipped(self) -> frozenset[int]:
-        """Images that cannot be read, where the configuration says to skip them; listed in skipped.json."""
-        if self.config.data.on_bad_image == "fail":
-            return frozenset()
-        path, count = self.folder / "skipped.json", len(self.images.labels)
-        key = self.config.data.model_dump(include={"source", "root"})
-        known = self.ranks.on_root(lambda: json.loads(path.read_text()) if path.exists() else {})
-        if known.get("data") != key or known.get("images") != count:
-            log.info("looking for images that cannot be read")
-            mine = unreadable(self.images, np.arange(count)[slice(*_ends(self.ranks.block(count)))])
-            bad = [one for part in self.ranks.gather(mine) for one in part]
-            known = {"data": key, "images": count, "skipped": bad}
-            self.save_config()
-            self.ranks.on_root(lambda: path.write_text(json.dumps(known, indent=1)))
-            for _, sentence in bad:
-                log.info("skipped: %s", sentence)
-        return frozenset(index for index, _ in known["skipped"])
-
-    @cached_property
-    def ids(self) -> np.ndarray:
-        """Ids of the analysed images, ascending: (N,) int64."""
-        return self.images.analysed(self.config.data, self.config.seed, self.skipped)
-
-    @cached_property
-    def preprocessing(self) -> Preprocessing:
-        """Size and normalisation of the input."""
-        return Preprocessing.of(self.config.data, networks.own_transforms(self.config.network))
-
-    @cached_property
-    def loader(self) -> Loader:
-        """What gives batches of images to the network."""
-        return Loader(self.images, self.preprocessing, self.device, self.config.machine.workers)
-
-    def network(self, checkpoint: Checkpoint | None = None) -> nn.Module:
-        """Return the network on this rank's device, with a checkpoint's weights."""
-        torch.manual_seed(self.config.seed)
-        network = networks.build(self.config.network, len(self.images.classes))
-        if checkpoint is not None:
-            checkpoint.load_into(network)
-        return network.to(self.device)
+        return Subject(self)
 
     def head(self, activations: ActivationReader) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return the function from (N, d) vectors of the last tap to the final network's logits, differentiable."""
         if "head" in activations:
             weight, bias = (self.tensor(activations.read(f"head/{name}")) for name in ("weight", "bias"))
             return lambda vectors: vectors @ weight.T + bias
-        network = self.network(self.final).double()
-        return heads.replaced(network, activations.taps[-1], self.preprocessing.size)
+        network = self.subject.network(self.final).double()
+        return heads.replaced(network, activations.taps[-1], self.subject.preprocessing.size)
 
     # --- how it is done ---
 
@@ -233,10 +192,6 @@ class Run:
 def digest(*parts: Any) -> str:
     """Return the fingerprint of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _ends(rows: range) -> tuple[int, int]:
-    return rows.start, rows.stop
 
 
 def _git_commit() -> str:

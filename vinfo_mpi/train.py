@@ -38,7 +38,7 @@ def run(run: Run, force: bool = False) -> None:
     """Bring the checkpoints up to date, going on from the last one that is there."""
     if run.config.network.checkpoints:
         raise InputError("train: network.checkpoints names your own checkpoints; remove it to train here")
-    options, ids = run.config.train, run.images.training(run.skipped)
+    options, ids = run.config.train, run.subject.images.training(run.subject.skipped)
     batch = min(options.batch, len(ids))
     if batch < run.ranks.size:
         raise InputError(f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; use fewer ranks")
@@ -46,7 +46,7 @@ def run(run: Run, force: bool = False) -> None:
     folder = run.folder / "checkpoints"
     kept = {one.epoch for one in run.checkpoints}
 
-    network = run.network()
+    network = run.subject.network()
     optimiser = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay)
     with run.ranks.together():
         start = None if force else _last(run, made_with)
@@ -95,7 +95,7 @@ def _train_epoch(
     steps = len(ids) // batch
     own = order(ids, run.config.seed, epoch)[: steps * batch].reshape(steps, batch)[:, mine.start : mine.stop].ravel()
     network.train()
-    for step, (images, _, labels) in enumerate(run.loader.batches(own, len(mine), options.augment)):
+    for step, (images, _, labels) in enumerate(run.subject.loader.batches(own, len(mine), options.augment)):
         for group in optimiser.param_groups:
             group["lr"] = rate(options, epoch - 1 + step / steps)
         optimiser.zero_grad(set_to_none=True)
@@ -108,11 +108,11 @@ def _train_epoch(
 @torch.no_grad()
 def _accuracy(run: Run, network: nn.Module) -> float:
     """Return the share of held-out images that the network gets right."""
-    ids = np.flatnonzero(run.images.test)
-    ids = ids[~np.isin(ids, list(run.skipped))]
+    ids = np.flatnonzero(run.subject.images.test)
+    ids = ids[~np.isin(ids, list(run.subject.skipped))]
     mine = run.ranks.block(len(ids))
     right = torch.zeros(1, dtype=torch.float64)
-    for images, _, labels in run.loader.batches(ids[mine.start : mine.stop], run.config.machine.batch):
+    for images, _, labels in run.subject.loader.batches(ids[mine.start : mine.stop], run.config.machine.batch):
         right += (network(images).argmax(1).cpu() == labels).sum()
     return run.ranks.sum(right).item() / max(1, len(ids))
 
@@ -124,9 +124,14 @@ def _save(run: Run, epoch: int, network: nn.Module, optimiser: torch.optim.Optim
 
 
 def _last(run: Run, made_with: str) -> Checkpoint | None:
-    """Return the last checkpoint of this very training that is there."""
-    found = (checkpoints.at(run.folder / "checkpoints", epoch) for epoch in range(run.config.train.epochs, -1, -1))
-    return next((one for one in found if one.path.exists() and one.content()["made_with"] == made_with), None)
+    """Return the last checkpoint of this very training before the first one that is missing."""
+
+    def there(one: Checkpoint) -> bool:
+        return one.path.exists() and one.content()["made_with"] == made_with
+
+    missing = min((one.epoch for one in run.checkpoints if not there(one)), default=run.config.train.epochs + 1)
+    earlier = (checkpoints.at(run.folder / "checkpoints", epoch) for epoch in range(missing - 1, -1, -1))
+    return next(filter(there, earlier), None)
 
 
 def digest_seed(*parts: int) -> int:

@@ -16,10 +16,10 @@ from vinfo_mpi.run import Run
 from vinfo_mpi.storage.rows import RowReader
 
 
-def fold_of_rows(run: Run, codes: RowReader) -> torch.Tensor:
+def fold_of_rows(run: Run, activations: RowReader) -> torch.Tensor:
     """Return the fold of each of this rank's rows."""
-    ids = codes.read("samples/id")
-    fold = folds.assign(ids, run.images.labels[ids], run.config.score.folds, run.config.seed)
+    ids, labels = (activations.read(f"samples/{name}") for name in ("id", "label"))
+    fold = folds.assign(ids, labels, run.config.score.folds, run.config.seed)
     rows = run.ranks.block(len(ids))
     return torch.from_numpy(fold[rows.start : rows.stop]).to(run.device)
 

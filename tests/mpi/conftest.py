@@ -3,6 +3,7 @@
 Rank 0 reports. The others are silent until a test fails there: whoever fails says so, with its rank, and ends all.
 """
 
+import io
 import os
 import shutil
 import sys
@@ -20,7 +21,7 @@ WORLD = MPI.COMM_WORLD
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure():
     if WORLD.Get_rank() > 0:
-        sys.stdout = Path(os.devnull).open("w")  # pytest's reporter, made after this, writes here
+        sys.stdout = io.StringIO()  # pytest's reporter, made after this, writes here
 
 
 def pytest_runtest_logreport(report):

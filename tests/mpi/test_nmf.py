@@ -1,5 +1,7 @@
 """A factorisation of rows that lie on several ranks is the factorisation of all rows in one process."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -25,17 +27,21 @@ def planted(rows, signed):
     return codes @ (atoms if signed else atoms.abs()) + 0.1 * noise
 
 
+@cache
+def problem(class_wise, solver, signed):
+    """Return all rows, their groups, the options, and the fit in one process."""
+    x, group = planted(ROWS, signed), torch.arange(ROWS) % (GROUPS if class_wise else 1)
+    options = {"groups": GROUPS if class_wise else 1, "solver": solver, "signed": signed, "max_iterations": 15}
+    return x, group, options, nmf.fit(x, CONCEPTS, group, **options)
+
+
 @pytest.mark.parametrize("division", DIVISIONS)
 @pytest.mark.parametrize("class_wise", [False, True], ids=["joint", "class-wise"])
 @pytest.mark.parametrize(("solver", "signed"), [("hals", False), ("mu", False), ("hals", True)])
 def test_ranks_together_equal_one_process(ranks, division, class_wise, solver, signed):
-    x = planted(ROWS, signed)
-    group = torch.arange(ROWS) % GROUPS if class_wise else None
+    x, group, options, alone = problem(class_wise, solver, signed)
     mine = torch.from_numpy(DIVISIONS[division](ranks.size) == ranks.rank)
-    options = {"groups": GROUPS if class_wise else 1, "solver": solver, "signed": signed, "max_iterations": 15}
-
-    alone = nmf.fit(x, CONCEPTS, group, **options)
-    together = nmf.fit(x[mine], CONCEPTS, group if group is None else group[mine], reduce=ranks.sum, **options)
+    together = nmf.fit(x[mine], CONCEPTS, group[mine], reduce=ranks.sum, **options)
 
     assert len(alone.objective) > 5
     assert together.objective == pytest.approx(alone.objective, rel=1e-9)

@@ -135,7 +135,7 @@ class Stubborn(Exception):
 def test_together_an_error_that_does_not_travel(ranks):
     """The rank that fails keeps its error; the others are told what it was."""
     expected = Stubborn if ranks.is_root else RuntimeError
-    with pytest.raises(expected, match="7 seals$"), ranks.together():
+    with pytest.raises(expected, match=r"7 seals$"), ranks.together():
         if ranks.is_root:
             raise Stubborn(7, "seals")
 

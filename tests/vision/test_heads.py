@@ -67,3 +67,8 @@ def test_replaced_head_of_a_transformer_gives_every_token_the_vector():
     vectors = torch.randn(3, 8)
     logits = heads.replaced(network, "encoder.layers.encoder_layer_1", 16)(vectors)
     torch.testing.assert_close(logits, network.heads(network.encoder.ln(vectors)))
+
+
+def test_layers_after_a_relu_are_named_for_a_message(resnet):
+    assert heads.after_relu(resnet) == "layer3.1.relu, layer4.0.relu, layer4.1.relu"
+    assert heads.after_relu(torch.nn.Linear(2, 2)) == "this network has none"

@@ -5,7 +5,7 @@ from torchvision.models import resnet18
 
 from vinfo_mpi.config import Network
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.vision import networks
+from vinfo_mpi.vision import networks, states
 
 SMALL = Network(name="resnet18", small_images=True, width=0.0625)
 
@@ -104,7 +104,7 @@ def test_names_that_are_the_networks_own_are_no_prefix():
 
     trained, other = Wrapper(), Wrapper()
     nn.init.ones_(trained.model.fc.weight)
-    networks.load_state(other, {f"module.{name}": value for name, value in trained.state_dict().items()}, "own")
+    states.load_state(other, {f"module.{name}": value for name, value in trained.state_dict().items()}, "own")
     assert same(other, trained)
 
 

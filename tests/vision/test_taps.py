@@ -155,8 +155,3 @@ def test_tokens_of_transformers(images, tokens, pooled, positions):
             torch.testing.assert_close(values, x[:, pooled] if tokens == "class" else x[:, pooled].mean(1))
     assert reading.map.shape == (3, positions, 8)
     torch.testing.assert_close(reading.map.mean(1), reading.pooled["encoder.layers.encoder_layer_1"])
-
-
-def test_relu_names_for_a_message(resnet):
-    assert taps.after_relu(resnet).endswith("layer4.1.relu")
-    assert taps.after_relu(nn.Linear(2, 2)) == "this network has none"

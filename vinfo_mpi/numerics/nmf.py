@@ -176,6 +176,12 @@ def fit(
     return state
 
 
+def usage(state: State, group: torch.Tensor) -> torch.Tensor:
+    """Return the sum of the codes of every atom over this rank's rows: (G, k); 0 = never used."""
+    total = torch.zeros(state.atoms.shape[:2], dtype=torch.float64, device=state.codes.device)
+    return total.index_add_(0, group, state.codes.T)
+
+
 def initial_atoms(
     x: torch.Tensor,
     parts: list[tuple[int, slice]],

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 import numpy as np
 from mpi4py import MPI
+from tqdm import tqdm
 
 PATIENCE = 2.0  # seconds that a failed rank waits for the others to fail as well, before it ends them
+PASSING_ON = 0.3  # seconds that the launcher gets to pass the message on: MPICH's drops what it has not read by then
 
 
 @contextmanager
@@ -32,8 +34,9 @@ def guard(comm: MPI.Comm = MPI.COMM_WORLD) -> Iterator[None]:
         code = getattr(error, "exit_code", 1)
         together, code = _agreed(failures, code)
         if comm.Get_rank() == 0 or not together:
-            _speak(error, comm.Get_rank(), comm.Get_size())
+            _speak(error, comm.Get_rank(), comm.Get_size(), together)
         if not together:
+            time.sleep(PASSING_ON)
             comm.Abort(code)
         # Files that are open collectively cannot be closed by ranks that have failed: leave without closing them.
         sys.stdout.flush()
@@ -53,11 +56,13 @@ def _agreed(failures: MPI.Comm, code: int) -> tuple[bool, int]:
     return failures.Get_size() == 1, code
 
 
-def _speak(error: BaseException, rank: int, size: int) -> None:
+def _speak(error: BaseException, rank: int, size: int, together: bool) -> None:
     if hasattr(error, "exit_code"):
         text = f"vinfo_mpi: {error}\n"
     else:
         where = f"rank {rank} of {size} failed:\n" if size > 1 else ""
         text = where + "".join(traceback.format_exception(error))
-    sys.stderr.write(text)
+    if not together:
+        text = "\n" + text  # rank 0 may have left its line unfinished, in the middle of a progress bar
+    tqdm.write(text, file=sys.stderr, end="")
     sys.stderr.flush()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.files import Table, fixed_width
 from vinfo_mpi.storage.rows import Column, RowReader
 
 SCALES = {"sample": "samples/id"}
@@ -26,6 +26,8 @@ class Layout:
         How taps are pooled and stored.
     outputs : int
         Number of logits.
+    classes : list of str
+        Names of the data set's classes.
     map_shape : tuple of int, or None
         Positions and channels of the last tap's map; None where it is not kept.
     head : arrays (C, d) and (C,), or None
@@ -36,6 +38,7 @@ class Layout:
     pooling: str
     dtype: str
     outputs: int
+    classes: list[str]
     map_shape: tuple[int, int] | None
     head: tuple[np.ndarray, np.ndarray] | None
 
@@ -63,6 +66,7 @@ class Layout:
         """Return the small datasets."""
         text = "mean over a few images, subtracted before storing: true activation = stored + shift"
         tables = {f"taps/{name}/shift": Table(shift, text, axes=("channel",)) for name, shift in self.shifts.items()}
+        tables["classes"] = Table(fixed_width(self.classes), "name of each class of the data set", axes=("class",))
         if self.head is not None:
             text = "logits = weight · mean(last tap) + bias"
             tables["head/weight"] = Table(self.head[0], text, axes=("class", "channel"))
@@ -80,3 +84,8 @@ class ActivationReader(RowReader):
     def taps(self) -> list[str]:
         """The taps in forward order; the last one is the penultimate layer."""
         return sorted(self.names("taps"), key=lambda name: self.attribute(f"taps/{name}/activations", "order"))
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the data set's classes."""
+        return [name.decode() for name in self.read("classes")]

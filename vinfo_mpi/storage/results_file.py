@@ -35,7 +35,7 @@ def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapp
     """
     concepts = _length(tables, "concept")
     kept, stages = _read(path)
-    if _length(kept, "concept") not in (None, concepts):
+    if concepts is not None and _length(kept, "concept") not in (None, concepts):
         kept, stages = {}, {}
     gone = stages.get(stage, {}).get("datasets", "").split()
     everything = {name: table for name, table in kept.items() if name not in gone} | dict(tables)

@@ -6,6 +6,7 @@ part and rank 0 joins the parts by virtual datasets under the same names, so tha
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import shutil
 import threading
@@ -20,6 +21,7 @@ import numpy as np
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.division import block, sizes
+from vinfo_mpi.parallel.guard import PATIENCE
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.files import Table, attach_scales, commit, describe, open_checked, partial
 
@@ -138,6 +140,11 @@ class RowWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
             _abandoned.append(self._file)
+            # Where all ranks fail together their threads end together: MPI must not be finalised under them. Where
+            # they do not, the thread may wait for ever; the guard then ends it.
+            with contextlib.suppress(queue.Full):
+                self._queue.put(None, timeout=PATIENCE)
+                self._thread.join(PATIENCE)
             return
         self.drain()
         if self.kind == "parallel":

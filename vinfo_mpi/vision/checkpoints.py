@@ -15,7 +15,7 @@ from torch import nn
 from vinfo_mpi.config import Network, Train
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage.files import commit, partial
-from vinfo_mpi.vision.networks import load_state, read_state
+from vinfo_mpi.vision.states import load_state, read_state
 
 
 @dataclass(frozen=True)

@@ -52,3 +52,9 @@ def replaced(network: nn.Module, tap: str, size: int) -> Callable[[torch.Tensor]
             handle.remove()
 
     return head
+
+
+def after_relu(network: nn.Module) -> str:
+    """Return the names of the last modules that give non-negative activations, for a message."""
+    names = [name for name, module in network.named_modules() if isinstance(module, (nn.ReLU, nn.ReLU6))]
+    return ", ".join(names[-3:]) if names else "this network has none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -177,12 +177,12 @@ def ahead(items: Sequence[T] | DataLoader, depth: int = AHEAD) -> Iterator[T]:
         stopped.set()
 
 
-def unreadable(images: Images, ids: np.ndarray) -> list[tuple[int, str]]:
+def unreadable(images: Images, ids: Iterable[int]) -> list[tuple[int, str]]:
     """Return the ids that cannot be read, each with the sentence that says so."""
     found = []
     for index in ids:
         try:
-            images.read(int(index))
+            images.read(index)
         except InputError as error:
-            found.append((int(index), str(error)))
+            found.append((index, str(error)))
     return found

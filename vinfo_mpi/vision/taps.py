@@ -116,12 +116,6 @@ def read(network: nn.Module, taps: list[str], images: torch.Tensor, extract: Ext
     return Reading({name: pooled[name] for name in taps}, last[0], outputs)
 
 
-def after_relu(network: nn.Module) -> str:
-    """Return the names of the last modules that give non-negative activations, for a message."""
-    names = [name for name, module in network.named_modules() if isinstance(module, (nn.ReLU, nn.ReLU6))]
-    return ", ".join(names[-3:]) if names else "this network has none"
-
-
 @contextmanager
 def hooks(network: nn.Module, names: list[str], keep: Callable[[str, torch.Tensor], None]) -> Iterator[None]:
     """Call ``keep(name, output)`` whenever a named module has run."""

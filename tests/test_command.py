@@ -1,0 +1,88 @@
+import h5py
+import pytest
+
+STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics"]
+
+
+@pytest.fixture
+def light(python, tmp_path):
+    """Run python where whatever takes long to import, and MPI, fails to."""
+    for name in ("torch", "h5py", "mpi4py"):
+        (tmp_path / f"{name}.py").write_text(f"raise AssertionError('{name} was imported')")
+    return lambda *arguments, **environment: python(*arguments, PYTHONPATH=str(tmp_path), **environment)
+
+
+def sentence(result):
+    """Return the one sentence of a command that was refused."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("vinfo_mpi: ")]
+    return line
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize("module", ["vinfo_mpi", *(f"vinfo_mpi.{stage}" for stage in STAGES)])
+def test_help_imports_nothing_heavy(light, module):
+    result = light("-m", module, "--help")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"usage: python -m {module} [-h]")
+    assert f"mpirun -n 8 python -m {module}" in result.stdout
+    assert result.stderr == ""
+
+
+def test_help_is_shown_once(mpirun):
+    result = mpirun(2, "-m", "vinfo_mpi.score", "--help")
+    assert result.returncode == 0
+    assert result.stdout.count("usage:") == 1
+
+
+# --- mistakes ---
+
+
+@pytest.mark.parametrize(
+    "module, arguments, expected",
+    [
+        ("vinfo_mpi.score", ["--set", "train.epoch=1"], "--set: unknown key 'train.epoch'; did you mean 'epochs'"),
+        ("vinfo_mpi.score", ["--config", "nowhere.yaml"], "cannot read the configuration nowhere.yaml"),
+        ("vinfo_mpi.score", ["--onyl"], "unrecognized arguments: --onyl; see python -m vinfo_mpi.score --help"),
+        ("vinfo_mpi.score", ["--set"], "argument --set: expected one argument"),
+        ("vinfo_mpi", ["--only"], "--only belongs to a single stage"),
+    ],
+)
+def test_mistakes_answer_without_anything_heavy(light, module, arguments, expected):
+    result = light("-m", module, *arguments)
+    assert expected in sentence(result)
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_configuration_of_the_environment(light, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("network: {name: resnet18}\ntrain: {epochs: twelve}\n")
+    assert f"{path}, line 2: 'train.epochs' is 'twelve'" in sentence(light("-m", "vinfo_mpi", VINFO_CONFIG=str(path)))
+
+
+def test_mistake_is_told_once_by_all_ranks(mpirun):
+    result = mpirun(2, "-m", "vinfo_mpi.score", "--set", "train.epoch=1", limit=60)
+    assert "unknown key 'train.epoch'" in sentence(result)
+
+
+# --- what runs ---
+
+
+def test_only_without_its_inputs(python, tmp_path):
+    result = python("-m", "vinfo_mpi.score", "--only", "--run-dir", tmp_path / "run")
+    assert "--only score: its input from 'train' is missing" in sentence(result)
+    assert "run vinfo_mpi.train first" in sentence(result)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_info(mpirun, tmp_path):
+    result = mpirun(2, "-m", "vinfo_mpi", "--info", "--run-dir", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert ("Open MPI" in result.stdout) != ("MPICH" in result.stdout)
+    assert ("parallel: all ranks write one file" if h5py.get_config().mpi else "serial") in result.stdout
+    assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("rank")] == [["rank", "0"], ["rank", "1"]]
+    assert not (tmp_path / "run").exists()

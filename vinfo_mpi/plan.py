@@ -11,6 +11,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.run import Run
 from vinfo_mpi.vision import taps
@@ -62,6 +63,44 @@ class Plan:
             )
 
 
+@dataclass
+class Sizes:
+    """The numbers that everything else follows from.
+
+    Attributes
+    ----------
+    n, training : int
+        Images analysed; images learned from, counted once per epoch.
+    checkpoints, taps, classes, outputs : int
+        How many.
+    positions, d : int
+        Kept positions and channels of the last tap's map, `map` of them before any are dropped.
+    widths : list of int
+        Of the taps.
+    concepts, groups : int
+        Atoms in all, and dictionaries that they are fitted in.
+    parameters, features : int
+        Bytes of the weights, and of all layers' outputs for one image.
+    forward : int
+        Operations of one image.
+    """
+
+    n: int
+    training: int
+    checkpoints: int
+    classes: int
+    outputs: int
+    positions: int
+    map: int
+    d: int
+    widths: list[int]
+    concepts: int
+    groups: int
+    parameters: int
+    features: int
+    forward: int
+
+
 def make(run: Run) -> Plan:
     """Return the plan of a run, on one rank.
 
@@ -70,14 +109,42 @@ def make(run: Run) -> Plan:
     InputError
         For anything wrong with data, network, weights or taps, so that it shows before any work is done.
     """
-    config, ranks = run.config, run.ranks.size
-    images, ids = run.subject.images, run.subject.ids
-    hosts = [binding.host for binding in run.bindings]
     network = run.subject.network().cpu()
     example = torch.zeros(1, 3, run.subject.preprocessing.size, run.subject.preprocessing.size)
-    names = taps.find(network, config.extract, example)
+    names = taps.find(network, run.config.extract, example)
+    sizes = measure(run, network, names, example)
+    hosts = [binding.host for binding in run.bindings]
+    limits, data, name = run.config.machine, run.config.data, run.config.network.name or run.config.network.target
+    widths = ", ".join(f"{name} ({width})" for name, width in zip(names, sizes.widths, strict=True))
+    facts = {
+        "run": str(run.folder),
+        "network": f"{name}, {sizes.parameters / 4:.3g} parameters, {sizes.checkpoints} checkpoints",
+        "data": f"{data.source}, {sizes.n} images of {example.shape[-1]} pixels analysed, {sizes.classes} classes",
+        "taps": f"{len(names)}: {widths}",
+        "last tap": f"{sizes.positions} of {sizes.map} positions, {sizes.d} channels",
+        "concepts": str(sizes.concepts),
+        "ranks": f"{run.ranks.size} on {len(set(hosts))} nodes, {run.device}",
+        "storage": run.storage,
+    }
+    space = disk(sizes, run.config)
+    available = psutil.virtual_memory().available / max(hosts.count(host) for host in hosts)
+    return Plan(
+        facts,
+        space,
+        memory(sizes, run.config, run.ranks.size),
+        operations(sizes, run.config),
+        limits.disk_limit * GIB if limits.disk_limit else _free_disk(run.folder, space),
+        limits.memory_limit * GIB if limits.memory_limit else available,
+    )
+
+
+def measure(run: Run, network: torch.nn.Module, names: list[str], example: torch.Tensor) -> Sizes:
+    """Run one blank image through the network and count."""
+    config, images = run.config, run.subject.images
+    outputs: list[int] = []
+    leaves = [name for name, module in network.named_modules() if name and not list(module.children())]
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), counter, taps.hooks(network, leaves, lambda name, output: outputs.append(output.numel())):
         reading = taps.read(network, names, example, config.extract)
     if reading.outputs.ndim != 2:
         raise InputError(f"the network returns shape {tuple(reading.outputs.shape)}; expected logits (N, C)")
@@ -86,68 +153,72 @@ def make(run: Run) -> Plan:
             f"the network has {reading.outputs.shape[1]} outputs, but labels go up to {images.labels.max()}; "
             "choose a network for these classes"
         )
-    n, checkpoints = len(ids), len(run.checkpoints)
-    _, map_positions, d = reading.map.shape
-    positions = map_positions if config.extract.positions == "all" else min(config.extract.positions, map_positions)
-    widths = [pooled.shape[1] for pooled in reading.pooled.values()]
+    _, positions, d = reading.map.shape
     classes = len(images.classes)
     by_class = config.dictionary.kind == "class-wise"
-    concepts = config.dictionary.concepts_per_class * classes if by_class else config.dictionary.concepts
-    k = concepts // (classes if by_class else 1)
-    folds, item = config.score.folds, np.dtype(config.extract.dtype).itemsize
-    parameters = sum(value.numel() for value in network.state_dict().values()) * 4
-    training = 0 if config.network.checkpoints else int((~images.test).sum()) * config.train.epochs
-    forward = counter.get_total_flops()
-    rows, mine = n * positions, -(-n // ranks) * positions
-    widest = max(widths)
-    d2 = sum(width * width for width in widths)
-    penalties = len(config.score.penalties)
+    return Sizes(
+        n=len(run.subject.ids),
+        training=0 if config.network.checkpoints else int((~images.test).sum()) * config.train.epochs,
+        checkpoints=len(run.checkpoints),
+        classes=classes,
+        outputs=reading.outputs.shape[1],
+        positions=positions if config.extract.positions == "all" else min(config.extract.positions, positions),
+        map=positions,
+        d=d,
+        widths=[pooled.shape[1] for pooled in reading.pooled.values()],
+        concepts=config.dictionary.concepts_per_class * classes if by_class else config.dictionary.concepts,
+        groups=classes if by_class else 1,
+        parameters=sum(value.numel() * value.element_size() for value in network.state_dict().values()),
+        features=4 * sum(outputs),
+        forward=counter.get_total_flops(),
+    )
 
-    row_bytes = (sum(widths)) * item + reading.outputs.shape[1] * 4 + 25
-    disk = {
-        "checkpoints": 0.0 if config.network.checkpoints else checkpoints * parameters * (2.0 if config.train.epochs else 1.0),
-        "activations": float(checkpoints * n * row_bytes + rows * d * item),
-        "codes": float(n * (concepts + 1) * 8),
-        "dictionary": float(concepts * d * 8 + (rows * k * 8 if config.dictionary.max_iterations >= 50 else 0)),
-        "results": float(8 * concepts * (2 * len(widths) + checkpoints + 10)),
+
+def disk(sizes: Sizes, config: Config) -> dict[str, float]:
+    """Return the bytes on disk of each kind of file."""
+    item = np.dtype(config.extract.dtype).itemsize
+    row = sum(sizes.widths) * item + sizes.outputs * 4 + 3 * 8 + 1
+    fit = sizes.n * sizes.positions * sizes.concepts / sizes.groups * 8  # kept while the dictionary is unfinished
+    return {
+        "checkpoints": 0.0
+        if config.network.checkpoints
+        else sizes.checkpoints * sizes.parameters * (2.0 if sizes.training else 1.0),
+        "activations": float(sizes.checkpoints * sizes.n * row + sizes.n * sizes.positions * sizes.d * item),
+        "dictionary": float(sizes.concepts * sizes.d * 8 + fit),
+        "codes": float(sizes.n * (sizes.concepts + 1) * 8),
+        "results": float(8 * sizes.concepts * (2 * len(sizes.widths) + sizes.checkpoints + 10)),
     }
-    batch = min(config.machine.batch, -(-n // ranks))
-    feature_bytes = 4 * sum(value.numel() for value in _all_outputs(network, example))
-    shared_moments = 8 * folds * (widest * widest + widest + 2 * concepts)
-    memory = {
-        "train": BASE + parameters * 4 + 2 * feature_bytes * -(-config.train.batch // ranks) if training else BASE,
-        "extract": BASE + parameters + batch * (feature_bytes + 3 * (row_bytes + map_positions * d * 4)),
-        "dictionary": BASE + mine * (d * 4 + k * 8 * 3) + (mine * d * 8 / (classes if by_class else 1)) + 16 * concepts * (d + k),
-        "encode": BASE
-        + 8 * concepts * min(concepts, 2 * d)
-        + 8 * 12 * config.machine.rows * concepts
-        + 8 * config.machine.rows * d * 2,
-        "score": BASE + 2 * shared_moments + 8 * folds * concepts * widest * (1 + 1 / ranks) + 3 * 16 * widest * widest,
+
+
+def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
+    """Return the peak memory of each stage, per rank."""
+    mine = -(-sizes.n // ranks)
+    rows, images = mine * sizes.positions, min(config.machine.batch, mine)
+    k, d, widest = sizes.concepts, sizes.d, max(sizes.widths)
+    batch = config.machine.rows
+    shared_moments = 8 * config.score.folds * (widest * widest + widest + 2 * k)
+    stages = {
+        "train": 4 * sizes.parameters + 2 * sizes.features * -(-config.train.batch // ranks) if sizes.training else 0,
+        "extract": sizes.parameters + images * (sizes.features + 12 * (sum(sizes.widths) + sizes.map * d)),
+        "dictionary": rows * (4 * d + 3 * 8 * k / sizes.groups) + 16 * k * (d + k / sizes.groups),
+        "encode": 8 * k * min(k, 2 * d) + 8 * batch * (12 * k + 2 * d),
+        "score": 2 * shared_moments + 8 * config.score.folds * k * widest * (1 + 1 / ranks) + 48 * widest * widest,
     }
-    operations = {
-        "train": 3.0 * forward * training,
-        "extract": float(forward * n * checkpoints),
-        "dictionary": 4.0 * rows * d * k * 100,
-        "encode": 2.0 * rows * concepts * concepts * 200,
-        "score": 2.0 * n * (d2 + sum(widths) * concepts) + 2.0 * folds * penalties * concepts * d2,
-        "dynamics": (2.0 * n * d * (d + concepts) + 2.0 * folds * penalties * concepts * d * d) * checkpoints,
+    return {name: BASE + value for name, value in stages.items()}
+
+
+def operations(sizes: Sizes, config: Config) -> dict[str, float]:
+    """Return the floating-point operations of each stage, for typical numbers of iterations."""
+    n, k, d, rows = sizes.n, sizes.concepts, sizes.d, sizes.n * sizes.positions
+    solves = config.score.folds * len(config.score.penalties)
+    return {
+        "train": 3.0 * sizes.forward * sizes.training,
+        "extract": float(sizes.forward * n * sizes.checkpoints),
+        "dictionary": 4.0 * rows * d * k / sizes.groups * 100,
+        "encode": 2.0 * rows * k * min(k, 2 * d) * 200,
+        "score": sum(2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for width in sizes.widths),
+        "dynamics": (2.0 * n * d * (d + k) + 2.0 * solves * k * d**2) * sizes.checkpoints,
     }
-    facts = {
-        "run": str(run.folder),
-        "network": f"{config.network.name or config.network.target}, {parameters / 4:.3g} parameters, {checkpoints} checkpoints",
-        "data": f"{config.data.source}, {n} images of {run.subject.preprocessing.size} pixels analysed, {classes} classes",
-        "taps": f"{len(names)}: " + ", ".join(f"{name} ({width})" for name, width in zip(names, widths, strict=True)),
-        "last tap": f"{positions} of {map_positions} positions, {d} channels",
-        "concepts": str(concepts),
-        "ranks": f"{ranks} on {len(set(hosts))} nodes, {run.device}",
-        "storage": run.storage,
-    }
-    per_node = max(hosts.count(host) for host in hosts)
-    return Plan(
-        facts, disk, memory, operations,
-        config.machine.disk_limit * GIB if config.machine.disk_limit else _free_disk(run.folder, disk),
-        config.machine.memory_limit * GIB if config.machine.memory_limit else psutil.virtual_memory().available / per_node,
-    )  # fmt: skip
 
 
 def _free_disk(folder: Path, disk: dict[str, float]) -> float:
@@ -155,14 +226,6 @@ def _free_disk(folder: Path, disk: dict[str, float]) -> float:
     existing = next(one for one in (folder, *folder.resolve().parents) if one.exists())
     used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
     return float(shutil.disk_usage(existing).free + min(used, sum(disk.values())))
-
-
-def _all_outputs(network: torch.nn.Module, example: torch.Tensor) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = []
-    leaves = [name for name, module in network.named_modules() if name and not list(module.children())]
-    with torch.no_grad(), taps.hooks(network, leaves, lambda name, output: found.append(output)):
-        network(example)
-    return found
 
 
 def _size(count: float) -> str:

@@ -53,7 +53,7 @@ def test_unreadable_image_ends_the_batches(folder, workers):
 
 
 def test_unreadable_images_are_listed(folder):
-    [(index, sentence)] = unreadable(folder, np.arange(9))
+    [(index, sentence)] = unreadable(folder, range(9))
     assert index == 4
     assert "1/4.png" in sentence
 

@@ -167,14 +167,16 @@ def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks):
                 assert (found[key] == values).all(), key
 
 
-def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun, tmp_path):
-    few = [*SMALL, "--set", "train.save=[]", "--set", "data.per_class=3", "--set", "dictionary.kind=joint", "--set", "dictionary.concepts=3"]
+def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun):
+    few = ["train.save=[]", "data.per_class=3", "dictionary.kind=joint", "dictionary.concepts=3"]
+    options = [*SMALL, *(word for setting in few for word in ("--set", setting))]
     found = []
+    activations = copy("config.yaml", "checkpoints")
     for ranks in (1, 4):
-        folder = copy("config.yaml", "checkpoints") if ranks == 1 else tmp_path / "four"
+        folder = activations if ranks == 1 else activations.with_name("four")
         if ranks == 4:
-            shutil.copytree(tmp_path / "copy0", folder, ignore=shutil.ignore_patterns("codes.h5", "results.h5", "dictionary.h5"))
-        done = mpirun(ranks, "-m", "vinfo_mpi.score", *few, "--run-dir", folder)
+            shutil.copytree(activations, folder, ignore=shutil.ignore_patterns("codes.h5", "results.h5", "dictionary.h5"))
+        done = mpirun(ranks, "-m", "vinfo_mpi.score", *options, "--run-dir", folder)
         assert done.returncode == 0, done.stderr
         found.append(datasets(folder / "results.h5"))
     for key, values in found[0].items():

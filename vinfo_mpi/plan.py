@@ -79,8 +79,8 @@ class Sizes:
         Of the taps.
     concepts, groups : int
         Atoms in all, and dictionaries that they are fitted in.
-    parameters, features : int
-        Bytes of the weights, and of all layers' outputs for one image.
+    parameters, features, largest : int
+        Bytes of the weights, of all layers' outputs for one image, and of the largest of these.
     forward : int
         Operations of one image.
     """
@@ -98,6 +98,7 @@ class Sizes:
     groups: int
     parameters: int
     features: int
+    largest: int
     forward: int
 
 
@@ -170,6 +171,7 @@ def measure(run: Run, network: torch.nn.Module, names: list[str], example: torch
         groups=classes if by_class else 1,
         parameters=sum(value.numel() * value.element_size() for value in network.state_dict().values()),
         features=4 * sum(outputs),
+        largest=4 * max(outputs),
         forward=counter.get_total_flops(),
     )
 
@@ -179,10 +181,9 @@ def disk(sizes: Sizes, config: Config) -> dict[str, float]:
     item = np.dtype(config.extract.dtype).itemsize
     row = sum(sizes.widths) * item + sizes.outputs * 4 + 3 * 8 + 1
     fit = sizes.n * sizes.positions * sizes.concepts / sizes.groups * 8  # kept while the dictionary is unfinished
+    saved = 2 if sizes.training else 1  # with the optimiser's momentum
     return {
-        "checkpoints": 0.0
-        if config.network.checkpoints
-        else sizes.checkpoints * sizes.parameters * (2.0 if sizes.training else 1.0),
+        "checkpoints": 0.0 if config.network.checkpoints else float(sizes.checkpoints * sizes.parameters * saved),
         "activations": float(sizes.checkpoints * sizes.n * row + sizes.n * sizes.positions * sizes.d * item),
         "dictionary": float(sizes.concepts * sizes.d * 8 + fit),
         "codes": float(sizes.n * (sizes.concepts + 1) * 8),
@@ -199,7 +200,7 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
     shared_moments = 8 * config.score.folds * (widest * widest + widest + 2 * k)
     stages = {
         "train": 4 * sizes.parameters + 2 * sizes.features * -(-config.train.batch // ranks) if sizes.training else 0,
-        "extract": sizes.parameters + images * (sizes.features + 12 * (sum(sizes.widths) + sizes.map * d)),
+        "extract": sizes.parameters + images * (4 * sizes.largest + 12 * (sum(sizes.widths) + sizes.map * d)),
         "dictionary": rows * (4 * d + 3 * 8 * k / sizes.groups) + 16 * k * (d + k / sizes.groups),
         "encode": 8 * k * min(k, 2 * d) + 8 * batch * (12 * k + 2 * d),
         "score": 2 * shared_moments + 8 * config.score.folds * k * widest * (1 + 1 / ranks) + 48 * widest * widest,

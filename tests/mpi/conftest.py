@@ -8,11 +8,13 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from mpi4py import MPI
 
+from vinfo_mpi.parallel.guard import PASSING_ON
 from vinfo_mpi.parallel.ranks import Ranks
 
 WORLD = MPI.COMM_WORLD
@@ -38,6 +40,7 @@ def _end_all(report):
         parts = [("", report.longreprtext), *report.sections]
         text = "\n".join(f"{title}\n{part}" for title, part in parts)
         os.write(2, f"\nrank {WORLD.Get_rank()} of {WORLD.Get_size()}: {report.nodeid} failed\n{text}\n".encode())
+        time.sleep(PASSING_ON)
         WORLD.Abort(1)
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -42,7 +44,7 @@ def test_moments_are_the_sums_they_are_called():
 def test_moments_of_parts_add_up_to_those_of_the_whole(cuts):
     x, z, fold = sample(60)
     ends = sorted({0, 60, *(min(60, 2 * cut) for cut in cuts)})
-    parts = [of(x[a:b], z[a:b], fold[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    parts = [of(x[a:b], z[a:b], fold[a:b]) for a, b in itertools.pairwise(ends)]
     total = parts[0]
     for part in parts[1:]:
         total = total + part

@@ -39,6 +39,8 @@ def complexity(folder: Path) -> np.ndarray:
         provenance = file["provenance/score"].attrs
         settings = json.loads(provenance["config"])
         analysed = next(name for name in json.loads(provenance["inputs"]) if name.startswith("activations/"))
+    if settings["score"]["estimator"] != "held-out":
+        sys.exit("this check knows the held-out estimator only; score with score.estimator: held-out")
     with h5py.File(folder / "codes.h5") as file:
         codes, ids = file["codes"][()], file["samples/id"][()]
     with h5py.File(folder / f"{analysed}.h5") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -130,7 +131,7 @@ class Dynamics(Section):
 
 
 class Machine(Section):
-    """How the work is done; nothing here changes a result."""
+    """How the work is done; nothing here changes what is computed (workers draw other random augmentations)."""
 
     device: Literal["auto", "cpu"] = "auto"
     batch: Count = Field(128, description="images per forward pass of a rank")
@@ -158,6 +159,13 @@ class Config(Section):
     machine: Machine = Machine()
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML with the numbers that people write: 1e-5 is one, though YAML 1.1 wants 1.0e-5."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+
+
 def load(path: Path, settings: list[str] | None = None) -> Config:
     """Read and check a configuration file.
 
@@ -178,7 +186,7 @@ def load(path: Path, settings: list[str] | None = None) -> Config:
     except OSError as error:
         raise InputError(f"cannot read the configuration {path} ({error.strerror}); name one with --config") from None
     try:
-        node, values = yaml.compose(text), yaml.safe_load(text)
+        node, values = yaml.compose(text), yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
@@ -189,7 +197,7 @@ def load(path: Path, settings: list[str] | None = None) -> Config:
         if not equals or not key:
             raise InputError(f"--set {setting}: expected a.b=value, for example --set dictionary.concepts_per_class=5")
         try:
-            _set(values, key.strip(), yaml.safe_load(value))
+            _set(values, key.strip(), yaml.load(value, _Loader))
         except yaml.YAMLError as error:
             raise InputError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from None
         lines[key.strip()] = 0

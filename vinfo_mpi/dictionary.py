@@ -20,11 +20,12 @@ from vinfo_mpi import pipeline
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import nmf
 from vinfo_mpi.numerics.nmf import State
+from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import files
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.rows import Column, RowReader, RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, batch_rows, remove
 from vinfo_mpi.vision.heads import after_relu
 
 KEEP_EVERY = 50  # iterations between two savings of an unfinished fit
@@ -66,12 +67,6 @@ def run(run: Run, force: bool = False) -> None:
     start = None if force else _unfinished(run, attributes["fingerprint"], concepts)
 
     with run.clock.phase("fit"), run.bar("dictionary: iterations", options.max_iterations) as bar:
-
-        def each(state: State) -> None:
-            bar.update()
-            if len(state.objective) % KEEP_EVERY == 0:
-                _keep(run, state, rows, attributes)
-
         state = nmf.fit(
             rows.x,
             concepts,
@@ -84,7 +79,9 @@ def run(run: Run, force: bool = False) -> None:
             seed=run.config.seed,
             reduce=run.ranks.sum,
             start=start,
-            each=each,
+            step=bar.update,
+            keep=lambda state: _keep(run, state, rows, attributes),
+            keep_every=KEEP_EVERY,
         )
     dead = int((run.ranks.sum(nmf.usage(state, rows.group)) == 0).sum())
     log.info("dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
@@ -130,7 +127,7 @@ def _write(run: Run, state: State, attributes: dict) -> None:
     }
     attributes = attributes | {"relative_error_of_fit": state.relative_error}
     files.write_tables(run.dictionary, tables, attributes)
-    _fit_file(run).unlink(missing_ok=True)
+    remove(_fit_file(run))
 
 
 def _fit_file(run: Run) -> Path:
@@ -149,13 +146,16 @@ def _keep(run: Run, state: State, rows: Rows, attributes: dict) -> None:
         "objective": Table(np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)),
     }
     attributes = attributes | {"filetype": "vinfo-dictionary-fit", "size": state.size}
+    size = batch_rows(columns, rows.total)
+    mine = run.ranks.block(rows.total)
+    codes = state.codes.T.reshape(len(rows.ids), rows.positions, k)
     writer = RowWriter(
-        _fit_file(run), columns, rows.total, rows.total, run.ranks, attributes, tables, {"sample": "samples/id"}, run.storage
+        _fit_file(run), columns, rows.total, size, run.ranks, attributes, tables, {"sample": "samples/id"}, run.storage
     )
     with run.clock.phase("save"), writer:
-        if len(rows.ids):
-            codes = state.codes.T.reshape(len(rows.ids), rows.positions, k).cpu().numpy()
-            writer.write(run.ranks.block(rows.total).start, {"codes": codes, "samples/id": rows.ids})
+        for block in batches(mine, size):
+            own = slice(block.start - mine.start, block.stop - mine.start)
+            writer.write(block.start, {"codes": codes[own].cpu().numpy(), "samples/id": rows.ids[own]})
 
 
 def _unfinished(run: Run, fingerprint: str, concepts: int) -> State | None:

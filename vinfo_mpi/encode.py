@@ -50,7 +50,9 @@ def run(run: Run, force: bool = False) -> None:
                     found = dictionary.encode(rows, options.tolerance, options.max_iterations)
                     codes = found.codes.reshape(len(ids), -1, len(atoms)).mean(1)
                     pooled = (x.mean(1), codes @ atoms)
-                    kept = head(pooled[1]).argmax(1) == torch.from_numpy(predictions).to(run.device)
+                    with torch.no_grad():
+                        logits = torch.cat([head(part) for part in pooled[1].split(run.config.machine.batch)])
+                    kept = logits.argmax(1) == torch.from_numpy(predictions).to(run.device)
                     fidelity.add(pooled, (rows, found.codes @ atoms), kept)
                     residual = max(residual, found.residual.max().item())
                 writer.write(block.start, {"codes": codes.cpu().numpy(), "samples/id": ids})

@@ -31,7 +31,7 @@ def run(run: Run, force: bool = False) -> None:
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
-        slopes = linear_slopes(run, activations, atoms) or network_slopes(run.head(activations), atoms)
+        slopes = linear_slopes(run, activations, atoms) or network_slopes(run.head(activations), atoms, run.config.machine.batch)
         n = codes.shape("codes")[0]
         for block in run.progress(batches(run.ranks.block(n), run.config.machine.rows), "importance: blocks"):
             z = run.tensor(codes.read("codes", block))
@@ -58,12 +58,15 @@ def linear_slopes(run: Run, activations: ActivationReader, atoms: torch.Tensor) 
     return lambda codes, classes: table[classes]
 
 
-def network_slopes(head: Callable[[torch.Tensor], torch.Tensor], atoms: torch.Tensor) -> Slopes:
-    """Return the derivatives along the atoms of any head, at the images' reconstructions z D."""
+def network_slopes(head: Callable[[torch.Tensor], torch.Tensor], atoms: torch.Tensor, batch: int) -> Slopes:
+    """Return the derivatives along the atoms of any head, at the images' reconstructions z D, a batch at a time."""
 
-    def slopes(codes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    def derivatives(codes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         vectors = (codes @ atoms).requires_grad_()
         logits = head(vectors).gather(1, classes[:, None]).sum()
         return torch.autograd.grad(logits, vectors)[0] @ atoms.T
+
+    def slopes(codes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return torch.cat([derivatives(*part) for part in zip(codes.split(batch), classes.split(batch), strict=True)])
 
     return slopes

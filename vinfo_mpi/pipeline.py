@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,7 +17,7 @@ from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
 from vinfo_mpi.storage import files, results_file
-from vinfo_mpi.vision.checkpoints import Checkpoint
+from vinfo_mpi.vision.checkpoints import Checkpoint, file_key
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> dict[s
     return of_activations | others
 
 
+def made_with(run: Run) -> str:
+    """Return what our checkpoints carry: the settings of the training, and the file of weights that it started from."""
+    return digest(settings(run.config, "train"), file_key(Path(run.config.network.weights or "")))
+
+
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:
     """Return what the stage's file would carry if it were made now."""
     return digest(stage, settings(run.config, stage), inputs(run, stage, checkpoint))
@@ -83,8 +89,8 @@ def provenance(run: Run, stage: str, filetype: str, checkpoint: Checkpoint | Non
 def is_current(run: Run, stage: str) -> bool:
     """Whether everything a stage makes is there, whole, and made with these settings from these inputs."""
     if stage == "train":
-        made_with = digest(settings(run.config, "train"))
-        return all(not one.ours or (one.path.exists() and one.content()["made_with"] == made_with) for one in run.checkpoints)
+        key = made_with(run)
+        return all(not one.ours or (one.path.exists() and one.content()["made_with"] == key) for one in run.checkpoints)
     if stage == "extract":
         return not stale_activations(run)
     wanted = fingerprint(run, stage)

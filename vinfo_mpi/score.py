@@ -41,7 +41,9 @@ def run(run: Run, force: bool = False) -> None:
     concept, both = ("concept",), ("tap", "concept")
     tables = {
         "taps": Table(fixed_width(taps), "names of the taps in forward order", axes=("tap",)),
-        "vinformation": Table(values, "V-information from tap to concept: held-out R²; NaN: no variance", "1", both),
+        "vinformation": Table(
+            values, f"V-information from tap to concept: {run.config.score.estimator} R²; NaN: no variance", "1", both
+        ),
         "penalty": Table(np.stack([one.penalty for one in scores]), "ridge penalty chosen, relative", "1", both),
         "concepts/class": Table(classes, "class whose images the atom was fitted to; -1: all", None, concept),
         "concepts/alive": Table(alive.astype(np.uint8), "1 where the concept varies over the images", None, concept),

@@ -42,7 +42,7 @@ def run(run: Run, force: bool = False) -> None:
     batch = min(options.batch, len(ids))
     if batch < run.ranks.size:
         raise InputError(f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; use fewer ranks")
-    made_with = digest(pipeline.settings(run.config, "train"))
+    made_with = pipeline.made_with(run)
     folder = run.folder / "checkpoints"
     kept = {one.epoch for one in run.checkpoints}
 
@@ -102,6 +102,8 @@ def _train_epoch(
         loss(parallel(images), labels.to(run.device)).backward()
         optimiser.step()
         bar.update()
+    for buffer in network.buffers():
+        torch.distributed.broadcast(buffer, 0)  # each rank has its own statistics of the last batch
     network.eval()
 
 

@@ -25,7 +25,8 @@ def importance(concepts=4, value=2.0):
 
 
 def provenance(fingerprint, **more):
-    return {"filetype": "vinfo-results", "format_version": 1, "fingerprint": fingerprint, "ranks": 2} | more
+    inputs = '{"codes": "c1"}'
+    return {"filetype": "vinfo-results", "format_version": 1, "fingerprint": fingerprint, "inputs": inputs, "ranks": 2} | more
 
 
 @pytest.fixture
@@ -67,8 +68,8 @@ def test_a_stage_replaces_its_own_datasets_alone(path):
     assert [after[name] for name in kept] == [before[name] for name in kept]
 
 
-def test_another_number_of_concepts_drops_what_the_other_stages_said(path):
-    results_file.update(path, "score", score(concepts=3), provenance("s2"))
+def test_other_codes_drop_what_the_other_stages_said_of_the_old_ones(path):
+    results_file.update(path, "score", score(concepts=3), provenance("s2", inputs='{"codes": "c2"}'))
     assert datasets(path).keys() == score().keys() | {"concepts/index"}
     assert datasets(path)["concepts/index"] == [0, 1, 2]
     assert results_file.fingerprint(path, "score") == "s2"
@@ -77,7 +78,8 @@ def test_another_number_of_concepts_drops_what_the_other_stages_said(path):
 
 def test_a_stage_that_speaks_of_no_concepts_leaves_them(path):
     before = datasets(path)
-    results_file.update(path, "spectrum", {"spectrum/values": Table(np.ones(7), "eigenvalues", axes=("rank",))}, provenance("p1"))
+    tables = {"spectrum/values": Table(np.ones(7), "eigenvalues", axes=("rank",))}
+    results_file.update(path, "spectrum", tables, provenance("p1", inputs="{}"))
     assert datasets(path) == before | {"spectrum/values": [1.0] * 7}
     assert results_file.fingerprint(path, "importance") == "i1"
 

@@ -106,8 +106,9 @@ def fit(
     seed: int = 0,
     reduce: Sum = _itself,
     start: State | None = None,
-    each: Callable[[State], None] | None = None,
-    every: int = 1,
+    step: Callable[[], object] | None = None,
+    keep: Callable[[State], None] | None = None,
+    keep_every: int = 1,
 ) -> State:
     """Factorise the rows of all ranks.
 
@@ -133,8 +134,10 @@ def fit(
         Sums a tensor over the ranks, in place.
     start : State
         Go on from here instead of from the start.
-    each : function of a State
-        Called after every `every` iterations, to show progress or to keep the state.
+    step : function
+        Called after every iteration, to show progress.
+    keep : function of a State
+        Called with a copy after every `keep_every` iterations; a fit can start from it.
 
     Returns
     -------
@@ -168,8 +171,10 @@ def fit(
         improve(products, grams, state.atoms, signed)
         state.objective.append(_objective(state, products, grams))
         _normalise(state, parts)
-        if each is not None and len(state.objective) % every == 0:
-            each(State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
+        if step is not None:
+            step()
+        if keep is not None and len(state.objective) % keep_every == 0:
+            keep(State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
         if _converged(state, tolerance, sums[-2:], reduce):
             break
     state.codes = state.codes[:, torch.argsort(order)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,14 @@ def fingerprint(path: Path, stage: str) -> str | None:
 def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapping[str, Any]) -> None:
     """Replace a stage's part of the file, on one rank.
 
-    The parts of other stages stay, unless they speak of another number of concepts: those belong to a dictionary
-    that is no more.
+    The parts of other stages stay, unless they were made from other codes: those speak of other concepts.
     """
-    concepts = _length(tables, "concept")
     kept, stages = _read(path)
-    if concepts is not None and _length(kept, "concept") not in (None, concepts):
-        kept, stages = {}, {}
-    gone = stages.get(stage, {}).get("datasets", "").split()
-    everything = {name: table for name, table in kept.items() if name not in gone} | dict(tables)
-    if concepts is not None:
+    codes = {_codes(provenance), None}
+    stages = {name: part for name, part in stages.items() if name != stage and (_codes(part) in codes or codes == {None})}
+    names = {name for part in stages.values() for name in part["datasets"].split()}
+    everything = {name: table for name, table in kept.items() if name in names} | dict(tables)
+    if (concepts := _length(everything, "concept")) is not None:
         everything[SCALES["concept"]] = Table(np.arange(concepts), INDEX, axes=("concept",))
     stages[stage] = dict(provenance) | {"datasets": " ".join(sorted(tables))}
     _write(partial(path), everything, stages, provenance)
@@ -77,6 +76,11 @@ def _write(path: Path, tables: Mapping[str, Table], stages: Mapping[str, Mapping
         file.attrs.update(provenance)
         file.attrs["complete"] = 1
         file.flush()
+
+
+def _codes(provenance: Mapping[str, Any]) -> str | None:
+    """Return the fingerprint of the codes that a part was made from, None where it speaks of no concepts."""
+    return json.loads(provenance["inputs"]).get("codes")
 
 
 def _length(tables: Mapping[str, Table], axis: str) -> int | None:

@@ -10,6 +10,7 @@ import contextlib
 import queue
 import shutil
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,18 +117,13 @@ class RowWriter:
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Self:
-        with self.ranks.together():
-            if self.ranks.is_root:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.rmtree(self._parts(partial=True), ignore_errors=True)
-                if self.kind == "virtual":
-                    self._parts(partial=True).mkdir(parents=True)
+        self._parts = self.ranks.on_root(self._make_folders)
         with self.ranks.together():
             if self.kind == "parallel":
                 self._file = h5py.File(partial(self.path), "w", driver="mpio", comm=self.ranks.comm)
                 self._create(self._file, self.rows, everything=True)
             else:
-                self._file = h5py.File(self._part(self.ranks.rank, partial=True), "w")
+                self._file = h5py.File(self._part(self.ranks.rank), "w")
                 self._create(self._file, len(self._mine), everything=False)
         self._thread.start()
         return self
@@ -149,7 +145,7 @@ class RowWriter:
         self.drain()
         if self.kind == "parallel":
             self._seal(self._file)
-            self.ranks.on_root(commit, partial(self.path), self.path)
+            self.ranks.on_root(self._commit)
         else:
             self._file.flush()
             self._file.close()
@@ -246,22 +242,40 @@ class RowWriter:
                 start = 0
                 for rank, count in enumerate(sizes(self.rows, self.ranks.size)):
                     if count:
-                        part = self._part(rank, partial=False).relative_to(self.path.parent)
+                        part = self._part(rank).relative_to(self.path.parent)
                         source = h5py.VirtualSource(str(part), name, (count, *column.shape), column.dtype)
                         layout[start : start + count] = source
                     start += count
                 file.create_virtual_dataset(name, layout)
             self._finish_metadata(file)
             self._seal(file)
-        shutil.rmtree(self._parts(partial=False), ignore_errors=True)
-        self._parts(partial=True).replace(self._parts(partial=False))
+        self._commit()
+
+    def _commit(self) -> None:
+        """Make the file appear under its name; parts of earlier files under this name are not needed any more."""
         commit(partial(self.path), self.path)
+        for folder in set(_parts_of(self.path)) - {self._parts}:
+            shutil.rmtree(folder)
 
-    def _parts(self, partial: bool) -> Path:
-        return self.path.with_name(f".{self.path.stem}.parts.partial" if partial else f"{self.path.stem}.parts")
+    def _make_folders(self) -> Path:
+        """Return a folder for parts that no other writing has used, so that an earlier file stays whole until the end."""
+        folder = self.path.with_name(f"{self.path.stem}.parts.{time.time_ns():x}")
+        (folder if self.kind == "virtual" else folder.parent).mkdir(parents=True, exist_ok=True)
+        return folder
 
-    def _part(self, rank: int, partial: bool) -> Path:
-        return self._parts(partial) / f"rank_{rank:05d}.h5"
+    def _part(self, rank: int) -> Path:
+        return self._parts / f"rank_{rank:05d}.h5"
+
+
+def remove(path: Path) -> None:
+    """Delete a file of rows, with its parts."""
+    path.unlink(missing_ok=True)
+    for folder in _parts_of(path):
+        shutil.rmtree(folder)
+
+
+def _parts_of(path: Path) -> list[Path]:
+    return list(path.parent.glob(f"{path.stem}.parts.*"))
 
 
 class RowReader:

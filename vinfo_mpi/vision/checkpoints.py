@@ -44,12 +44,9 @@ class Checkpoint:
 
     def fingerprint(self) -> str | None:
         """Return what identifies the weights, None where the file is not there."""
-        if not self.path.exists():
-            return None
-        if self.ours:
+        if self.ours and self.path.exists():
             return str(self.content()["fingerprint"])
-        status = self.path.stat()
-        return _digest(f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
+        return file_key(self.path)
 
     def load_into(self, network: nn.Module) -> None:
         """Give the network these weights."""
@@ -79,6 +76,15 @@ def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
     return [at(folder, epoch) for epoch in sorted({0, train.epochs, *wanted})]
 
 
+def file_key(path: Path) -> str | None:
+    """Return what identifies a user's file without reading it: name, size and time; None where there is none."""
+    if not path.is_file():
+        return None
+    status = path.stat()
+    text = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def at(folder: Path, epoch: int) -> Checkpoint:
     """Return our checkpoint of an epoch, whether it is there or not."""
     return Checkpoint(epoch, folder / f"epoch_{epoch:03d}.pt")
@@ -99,10 +105,6 @@ def _digest_of(state: dict[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(value.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _natural(path: str) -> list[Any]:

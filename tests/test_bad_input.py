@@ -100,10 +100,6 @@ def photos(untrained):
     return untrained
 
 
-def write_module(folder, text):
-    (folder / "own.py").write_text(text)
-
-
 # --- names ---
 
 
@@ -142,7 +138,7 @@ def test_unreadable_image(photos):
 
 def test_skipped_image_is_listed_and_the_run_finishes(photos, mpirun):
     # Images are read by processes of their own, which must not take part in MPI.
-    result = vinfo(photos, "vinfo_mpi", "data.on_bad_image=skip", "machine.workers=1", mpirun=mpirun)
+    result = vinfo(photos, "vinfo_mpi.score", "data.on_bad_image=skip", "machine.workers=1", mpirun=mpirun)
     assert result.returncode == 0, result.stderr
     assert f"skipped: cannot read the image {photos}/photos/dog/5.png" in result.stderr
     [[index, sentence]] = json.loads((photos / "run" / "skipped.json").read_text())["skipped"]
@@ -154,15 +150,28 @@ def test_skipped_image_is_listed_and_the_run_finishes(photos, mpirun):
 
 
 def test_label_out_of_range(untrained):
-    write_module(untrained, "from torchvision.datasets import FakeData\n\ndef dataset():\n    made = FakeData(40, (3, 9, 9), 8)\n"
-                            "    made.classes = ['cat', 'dog']\n    return made\n")  # fmt: skip
+    text = """
+from torchvision.datasets import FakeData
+
+def dataset():
+    made = FakeData(40, (3, 9, 9), 8)
+    made.classes = ["cat", "dog"]
+    return made
+"""
+    (untrained / "own.py").write_text(text)
     sentence = refusal(vinfo(untrained, "vinfo_mpi.extract", "data.source=own:dataset"))
     assert "data.source own:dataset: image " in sentence
     assert "outside 0..1" in sentence
 
 
 def test_network_with_fewer_outputs_than_classes(untrained):
-    write_module(untrained, "import torchvision\n\ndef network():\n    return torchvision.models.resnet18(num_classes=7)\n")
+    text = """
+import torchvision
+
+def network():
+    return torchvision.models.resnet18(num_classes=7)
+"""
+    (untrained / "own.py").write_text(text)
     result = vinfo(untrained, "vinfo_mpi.train", "network.target=own:network", "network.name=null", "network.width=1.0")
     assert "the network has 7 outputs, but labels go up to 9" in refusal(result)
     assert not (untrained / "run" / "checkpoints").exists()
@@ -218,7 +227,7 @@ class Network(nn.Sequential):
 def network():
     return Network(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
 """
-    write_module(untrained, text)
+    (untrained / "own.py").write_text(text)
     settings = ["data.source=own:dataset", "data.mean=[0,0,0]", "data.std=[1,1,1]", "network.target=own:network",
                 "network.name=null", "network.small_images=false", "network.width=1", "extract.taps=['1']"]  # fmt: skip
     sentence = refusal(vinfo(untrained, "vinfo_mpi.extract", *settings, mpirun=mpirun))

@@ -135,7 +135,7 @@ class Machine(Section):
 
     device: Literal["auto", "cpu"] = "auto"
     batch: Count = Field(128, description="images per forward pass of a rank")
-    rows: Count = Field(4096, description="rows per block of linear algebra")
+    rows: Count = Field(1024, description="rows per block of linear algebra")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes per rank that read images")
     storage: Literal["auto", "parallel", "virtual"] = Field("auto", description="one shared file, or one per rank joined")
     memory_limit: Positive | None = Field(None, description="GiB per rank; default: what the node has free")

@@ -7,7 +7,7 @@ import pytest
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.rows import Column, RowReader, RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, remove
 
 KINDS = ["virtual", "parallel"] if h5py.get_config().mpi else ["virtual"]
 SAMPLE = ("sample",)
@@ -107,7 +107,9 @@ def test_a_file_is_replaced(ranks, shared_path, before, after, first, second):
     expected = write(ranks, path, second, 2, after)
     with RowReader(path, "vinfo-codes") as reader:
         assert all(np.array_equal(reader.read(name), values) for name, values in expected.items())
-    assert not list(shared_path.glob("*.partial"))
+    parts = list(shared_path.glob("codes.parts.*"))
+    assert len(parts) == (after == "virtual")
+    assert set(shared_path.iterdir()) == {path, *parts}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,14 +131,14 @@ def test_a_virtual_file_without_one_of_its_parts(ranks, shared_path, damage):
     path = shared_path / "codes.h5"
     write(ranks, path, 6, 2, "virtual")
     if ranks.is_root:
-        part = sorted(shared_path.glob("codes.parts.*/*"))[-1]
+        part = max(shared_path.glob("codes.parts.*/*"))
         whole = part.read_bytes()
         part.unlink()
         if damage == "truncated":
             part.write_bytes(whole[: len(whole) // 2])
     ranks.barrier()
-    name = f"rank_{ranks.size - 1:05d}.h5"
-    with pytest.raises(InputError, match=rf"its part codes\.parts\.[0-9a-f]+/{name} is missing or damaged .*; copy the parts along"):
+    part = rf"codes\.parts\.[0-9a-f]+/rank_{ranks.size - 1:05d}\.h5"
+    with pytest.raises(InputError, match=f"its part {part} is missing or damaged .*; copy the parts along"):
         RowReader(path, "vinfo-codes")
 
 
@@ -147,3 +149,12 @@ def test_virtual_files_can_be_moved_with_their_parts(ranks, shared_path):
     ranks.barrier()
     with RowReader(shared_path / "after" / "codes.h5", "vinfo-codes") as reader:
         assert np.array_equal(reader.read("maps"), expected["maps"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_removed_with_its_parts(ranks, shared_path, kind):
+    path = shared_path / "codes.h5"
+    write(ranks, path, 3, 2, kind)
+    ranks.on_root(remove, path)
+    ranks.on_root(remove, path)  # what is not there need not be removed
+    assert not list(shared_path.iterdir())

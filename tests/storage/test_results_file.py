@@ -68,10 +68,12 @@ def test_a_stage_replaces_its_own_datasets_alone(path):
     assert [after[name] for name in kept] == [before[name] for name in kept]
 
 
-def test_other_codes_drop_what_the_other_stages_said_of_the_old_ones(path):
-    results_file.update(path, "score", score(concepts=3), provenance("s2", inputs='{"codes": "c2"}'))
+@pytest.mark.parametrize("concepts", [3, 4])
+def test_other_codes_drop_what_the_other_stages_said_of_the_old_ones(path, concepts):
+    """Also where they are of as many concepts as before."""
+    results_file.update(path, "score", score(concepts), provenance("s2", inputs='{"codes": "c2"}'))
     assert datasets(path).keys() == score().keys() | {"concepts/index"}
-    assert datasets(path)["concepts/index"] == [0, 1, 2]
+    assert datasets(path)["concepts/index"] == list(range(concepts))
     assert results_file.fingerprint(path, "score") == "s2"
     assert results_file.fingerprint(path, "importance") is None
 
@@ -82,6 +84,8 @@ def test_a_stage_that_speaks_of_no_concepts_leaves_them(path):
     results_file.update(path, "spectrum", tables, provenance("p1", inputs="{}"))
     assert datasets(path) == before | {"spectrum/values": [1.0] * 7}
     assert results_file.fingerprint(path, "importance") == "i1"
+    results_file.update(path, "score", score(), provenance("s2", inputs='{"codes": "c2"}'))
+    assert datasets(path)["spectrum/values"] == [1.0] * 7
 
 
 def test_every_dataset_explains_itself(path):

@@ -15,7 +15,7 @@ class _Terminal(logging.Handler):
     """Write whole lines above the progress bar instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        tqdm.write(self.format(record) + "\n", file=sys.stderr, end="")  # in one piece: other ranks write there too
 
 
 def start(rank: int, verbose: bool = False) -> None:

@@ -77,6 +77,9 @@ else
 fi
 install --no-build-isolation --editable ".[test]"
 
+# In parallel, and also where PYTHONDONTWRITEBYTECODE is set: importing torch from source takes seconds every time.
+"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
+
 say "checking that one MPI serves mpirun, mpi4py and h5py"
 # shellcheck source=hpc/env.sh
 VINFO_VENV=$venv . hpc/env.sh

@@ -50,6 +50,8 @@ class Network(Section):
     def _one_source(self) -> Network:
         if (self.name is None) == (self.target is None):
             raise ValueError("give exactly one of network.name and network.target")
+        if self.small_images and self.target is not None:
+            raise ValueError("network.small_images applies to network.name only; let the function of network.target do it")
         if self.width != 1 and not self.small_images:
             raise ValueError("network.width applies to small_images: true only")
         return self

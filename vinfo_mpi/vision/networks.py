@@ -46,6 +46,8 @@ def _from_torchvision(network: Network, classes: int) -> nn.Module:
     if name not in names:
         raise InputError(f"network.name: torchvision has no classification model '{name}'; {choices(name, names)}")
     if _is_enum(network):
+        if network.small_images:
+            raise InputError(f"network.weights: {network.weights} does not fit network.small_images; set one of them alone")
         weights = _enum(network)
         try:
             return torchvision.models.get_model(name, weights=weights)

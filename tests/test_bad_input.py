@@ -172,7 +172,8 @@ def network():
     return torchvision.models.resnet18(num_classes=7)
 """
     (untrained / "own.py").write_text(text)
-    result = vinfo(untrained, "vinfo_mpi.train", "network.target=own:network", "network.name=null", "network.width=1.0")
+    own = ["network.target=own:network", "network.name=null", "network.width=1.0", "network.small_images=false"]
+    result = vinfo(untrained, "vinfo_mpi.train", *own)
     assert "the network has 7 outputs, but labels go up to 9" in refusal(result)
     assert not (untrained / "run" / "checkpoints").exists()
 

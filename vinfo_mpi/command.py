@@ -6,7 +6,6 @@ Options and configuration are read before torch and MPI are imported, so that --
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import sys
@@ -117,9 +116,9 @@ def _end(error: InputError) -> NoReturn:
     if launcher.rank() == 0:
         print(f"vinfo_mpi: {error}", file=sys.stderr, flush=True)
     if launcher.size() > 1:
-        # The launcher kills all ranks as soon as one has failed: wait until rank 0 has spoken.
-        with contextlib.suppress(ImportError):
-            from mpi4py import MPI
+        from mpi4py import MPI
 
-            MPI.COMM_WORLD.Barrier()
+        from vinfo_mpi.parallel.guard import end
+
+        end(error.exit_code, MPI.COMM_WORLD, launcher.rank() == 0)
     sys.exit(error.exit_code)

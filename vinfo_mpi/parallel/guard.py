@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import numpy as np
 from mpi4py import MPI
@@ -22,8 +23,8 @@ def guard(comm: MPI.Comm = MPI.COMM_WORLD) -> Iterator[None]:
     """End every rank when the block raises on any of them.
 
     An exception with an `exit_code` is a sentence for the user and ends with that code; any other shows its
-    traceback and ends with 1. If all ranks fail together (they agreed on the error), rank 0 speaks and all leave in
-    order; if not, the failed rank speaks and aborts the others, who may be waiting for it in a collective call.
+    traceback and ends with 1. If all ranks fail together (they agreed on the error), rank 0 speaks; if not, the failed
+    rank speaks, as the others may be waiting for it in a collective call.
     """
     failures = comm.Dup()  # a channel of its own: the others may be in the middle of a call on `comm`
     try:
@@ -33,15 +34,27 @@ def guard(comm: MPI.Comm = MPI.COMM_WORLD) -> Iterator[None]:
             raise
         code = getattr(error, "exit_code", 1)
         together, code = _agreed(failures, code)
-        if comm.Get_rank() == 0 or not together:
+        speaker = comm.Get_rank() == 0 or not together
+        if speaker:
             _speak(error, comm.Get_rank(), comm.Get_size(), together)
-        if not together:
-            time.sleep(PASSING_ON)
-            comm.Abort(code)
-        # Files that are open collectively cannot be closed by ranks that have failed: leave without closing them.
-        sys.stdout.flush()
+        end(code, comm, speaker)
+
+
+def end(code: int, comm: MPI.Comm, speaker: bool) -> NoReturn:
+    """End all ranks at once with this exit code: one of them, the speaker, aborts, the others wait for it.
+
+    Ranks that left one by one would be killed by the launcher at the first non-zero code, which then may return the
+    signal instead. Nothing is closed: files that are open collectively cannot be closed by ranks that have failed.
+    """
+    sys.stdout.flush()
+    if comm.Get_size() == 1:
         MPI.Finalize()
         os._exit(code)
+    if speaker:
+        time.sleep(PASSING_ON)
+        comm.Abort(code)
+    time.sleep(5 * PATIENCE)
+    os._exit(code)
 
 
 def _agreed(failures: MPI.Comm, code: int) -> tuple[bool, int]:

@@ -157,6 +157,18 @@ def test_width_is_for_small_images(refused):
     assert "network.width applies to small_images: true only" in refused("network: {name: resnet18, width: 0.5}")
 
 
+def test_small_images_are_for_named_networks(refused):
+    assert "small_images applies to network.name only" in refused("network: {target: 'own:net', small_images: true}")
+
+
+@pytest.mark.parametrize("number", ["1e-5", "1E-5", "1.0e-5", "0.00001"])
+def test_numbers_are_read_as_people_write_them(tmp_path, number):
+    path = tmp_path / "own.yaml"
+    path.write_text(f"network: {{name: resnet18}}\nencode: {{tolerance: {number}}}")
+    assert config.load(path).encode.tolerance == 1e-5
+    assert config.load(path, [f"dictionary.tolerance={number}"]).dictionary.tolerance == 1e-5
+
+
 # --- files that are no configuration ---
 
 

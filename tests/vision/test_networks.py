@@ -55,6 +55,12 @@ def test_small_images_are_for_resnets():
         networks.build(Network(name="vgg11", small_images=True), 5)
 
 
+def test_small_images_do_not_go_with_weights_of_torchvision():
+    network = Network(name="resnet18", weights="IMAGENET1K_V1", small_images=True)
+    with pytest.raises(InputError, match="IMAGENET1K_V1 does not fit network.small_images"):
+        networks.build(network, 1000)
+
+
 def test_unknown_network_names_the_nearest():
     with pytest.raises(InputError, match=r"network\.name: .*'resnt18'; did you mean 'resnet18'"):
         networks.build(Network(name="resnt18"), 5)

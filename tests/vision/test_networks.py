@@ -57,7 +57,7 @@ def test_small_images_are_for_resnets():
 
 def test_small_images_do_not_go_with_weights_of_torchvision():
     network = Network(name="resnet18", weights="IMAGENET1K_V1", small_images=True)
-    with pytest.raises(InputError, match="IMAGENET1K_V1 does not fit network.small_images"):
+    with pytest.raises(InputError, match=r"IMAGENET1K_V1 does not fit network\.small_images"):
         networks.build(network, 1000)
 
 

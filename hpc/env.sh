@@ -8,7 +8,7 @@ if [ ! -x "$_vinfo_venv/bin/python" ]; then
     return 2 2>/dev/null || exit 2
 fi
 export VIRTUAL_ENV=$_vinfo_venv
-case ":$PATH:" in *":$_vinfo_venv/bin:"*) ;; *) export PATH=$_vinfo_venv/bin:$PATH ;; esac
+export PATH=$_vinfo_venv/bin:$PATH
 hash -r 2>/dev/null || true
 
 # Open MPI 4 refuses root and more ranks than cores unless told; Open MPI 5 reads the PRTE names.

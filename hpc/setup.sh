@@ -12,40 +12,57 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-mpi=auto venv=${VINFO_VENV:-.venv} constraints=(--constraint hpc/constraints.txt)
+mpi='' venv=${VINFO_VENV:-.venv} latest=''
 for argument in "$@"; do
     case $argument in
         --mpi=auto | --mpi=system | --mpi=wheel) mpi=${argument#--mpi=} ;;
         --venv=?*) venv=${argument#--venv=} ;;
-        --latest) constraints=() ;;
+        --latest) latest=yes ;;
         *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --venv=DIR, --latest" >&2; exit 2 ;;
     esac
 done
 say() { echo "setup: $*"; }
 
+# What was chosen once stays chosen, until another choice is made.
 stamp=$venv/.vinfo-setup
+read -r old_mpi old_latest _ < <(head -n 1 "$stamp" 2>/dev/null || echo auto no)
+mpi=${mpi:-$old_mpi} latest=${latest:-$old_latest}
+constraints=()
+[ "$latest" = yes ] || constraints=(--constraint hpc/constraints.txt)
 project=$(sed -n '/^\[project/,/^\[tool/p' pyproject.toml)
-wanted="$mpi ${constraints[*]:-latest} $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum)"
+wanted="$mpi $latest $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum)"
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ]; then
     exit 0
 fi
 
+parallel_hdf5() { command -v h5pcc >/dev/null || pkg-config --exists hdf5-openmpi 2>/dev/null || [ -n "${HDF5_DIR:-}" ]; }
+system_mpi() { command -v mpicc >/dev/null && parallel_hdf5; }
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+apt_install() {
+    say "installing with apt-get: $*"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# An environment that is active may bring an mpicc of its own: look beside it.
+PATH=$(echo "$PATH" | tr ':' '\n' | grep -v "^${VIRTUAL_ENV:-/none}/" | paste -sd:)
+if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
+    say "$venv exists and is no Python environment; name another with --venv=DIR" >&2
+    exit 2
+fi
+
 python=${PYTHON:-python3}
+if ! "$python" -c 'import ensurepip' 2>/dev/null && can_install; then
+    apt_install python3 python3-venv python3-dev
+fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     { say "Python 3.11 or newer is needed as '$python'; name one with PYTHON=/path/to/python3" >&2; exit 2; }
 # Called from inside an environment (maybe the very one that is made anew): go by the Python behind it.
 python=$("$python" -c 'import sys; print(sys._base_executable)')
 
-parallel_hdf5() { command -v h5pcc >/dev/null || pkg-config --exists hdf5-openmpi 2>/dev/null || [ -n "${HDF5_DIR:-}" ]; }
-system_mpi() { command -v mpicc >/dev/null && parallel_hdf5; }
-can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
-
 if [ $mpi != wheel ] && ! system_mpi && can_install; then
-    say "installing Open MPI and parallel HDF5 with apt-get"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends \
-        openmpi-bin libopenmpi-dev libhdf5-openmpi-dev gcc libc6-dev pkg-config python3-venv python3-dev >/dev/null
+    apt_install openmpi-bin libopenmpi-dev libhdf5-openmpi-dev gcc libc6-dev pkg-config
 fi
 if [ $mpi != wheel ] && system_mpi; then
     kind=system
@@ -62,7 +79,10 @@ else
 fi
 
 say "making $venv (a few minutes, once)"
-rm -rf "$venv"
+# What worked before stays until the new environment works.
+rm -rf "$venv.old"
+[ ! -e "$venv" ] || mv "$venv" "$venv.old"
+trap '[ ! -e "$venv.old" ] || { rm -rf "$venv"; mv "$venv.old" "$venv"; say "failed; the environment is as before" >&2; }' EXIT
 "$python" -m venv "$venv"
 install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "${constraints[@]}" "$@"; }
 install --upgrade pip setuptools wheel
@@ -83,6 +103,12 @@ install --no-build-isolation --editable ".[test]"
 say "checking that one MPI serves mpirun, mpi4py and h5py"
 # shellcheck source=hpc/env.sh
 VINFO_VENV=$venv . hpc/env.sh
-mpirun -n 2 python hpc/check.py $kind
+if command -v mpirun >/dev/null; then
+    mpirun -n 2 python hpc/check.py $kind
+else
+    say "no mpirun here (a login node?): not checked; inside a job run: srun -n 2 python hpc/check.py $kind"
+fi
+rm -rf "$venv.old"
+trap - EXIT
 echo "$wanted" > "$stamp"
 say "done: source hpc/env.sh"

@@ -44,9 +44,9 @@ def copy(run, tmp_path):
     def make(*names):
         folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        for name in names:
-            source = run[0] / name
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        # What is stored virtually goes with its parts.
+        for source in [one for name in names for one in (run[0] / name, *run[0].glob(f"{Path(name).stem}.parts.*"))]:
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / source.name)
         return folder
 
     return make

@@ -81,6 +81,7 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
     if options.info:
         ranks.on_root(lambda: print(info(run)))
         return
+    run.checkpoints = ranks.on_root(lambda: run.checkpoints)  # one look at the folder, the same for all
     if options.dry_run:
         pipeline.check_plan(run, show=True)
         return
@@ -112,13 +113,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _end(error: InputError) -> NoReturn:
-    """End all ranks for a mistake that each of them has found on its own, with one message."""
-    if launcher.rank() == 0:
-        print(f"vinfo_mpi: {error}", file=sys.stderr, flush=True)
+    """End all ranks for a mistake in options or configuration, with one message."""
     if launcher.size() > 1:
-        from mpi4py import MPI
+        from vinfo_mpi.parallel.guard import guard
 
-        from vinfo_mpi.parallel.guard import end
-
-        end(error.exit_code, MPI.COMM_WORLD, launcher.rank() == 0)
+        with guard():
+            raise error
+    print(f"vinfo_mpi: {error}", file=sys.stderr, flush=True)
     sys.exit(error.exit_code)

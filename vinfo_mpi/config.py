@@ -148,7 +148,7 @@ class Config(Section):
     """One experiment."""
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to runs/<name>")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     data: Data = Data()
     network: Network
     train: Train = Train()

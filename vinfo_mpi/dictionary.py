@@ -25,7 +25,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import files
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, batch_rows, remove
+from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, batch_rows, fingerprint, remove
 from vinfo_mpi.vision.heads import after_relu
 
 KEEP_EVERY = 50  # iterations between two savings of an unfinished fit
@@ -158,10 +158,10 @@ def _keep(run: Run, state: State, rows: Rows, attributes: dict) -> None:
             writer.write(block.start, {"codes": codes[own].cpu().numpy(), "samples/id": rows.ids[own]})
 
 
-def _unfinished(run: Run, fingerprint: str, concepts: int) -> State | None:
+def _unfinished(run: Run, wanted: str, concepts: int) -> State | None:
     """Return where an earlier fit of the same data with the same settings was left."""
     path = _fit_file(run)
-    if run.ranks.on_root(files.fingerprint, path, "vinfo-dictionary-fit") != fingerprint:
+    if run.ranks.on_root(fingerprint, path, "vinfo-dictionary-fit") != wanted:
         return None
     with RowReader(path, "vinfo-dictionary-fit") as file:
         mine = run.ranks.block(file.shape("codes")[0])

@@ -62,7 +62,7 @@ def _every_checkpoint(run: Run) -> list[list[Scores]]:
     with run.open_codes() as codes:
         for turn, checkpoint in enumerate(run.progress(run.checkpoints, "dynamics: checkpoints")):
             with run.open_activations(checkpoint) as activations:
-                fold = vinformation.fold_of_rows(run, activations)
+                fold = vinformation.fold_of_rows(run, activations, codes)
                 taps = activations.taps if run.config.dynamics.grid else activations.taps[-1:]
                 scores = (vinformation.at_tap(run, activations, tap, codes, fold, turn) for tap in taps)
                 found.append([vinformation.gather(run, one) for one in scores])

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 
-from vinfo_mpi import pipeline
+from vinfo_mpi import pipeline, vinformation
 from vinfo_mpi.numerics.attribution import Attribution
 from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.run import Run
@@ -31,6 +31,7 @@ def run(run: Run, force: bool = False) -> None:
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
+        vinformation.same_images(activations, codes)
         slopes = linear_slopes(run, activations, atoms) or network_slopes(run.head(activations), atoms, run.config.machine.batch)
         n = codes.shape("codes")[0]
         for block in run.progress(batches(run.ranks.block(n), run.config.machine.rows), "importance: blocks"):

@@ -16,8 +16,8 @@ from vinfo_mpi.parallel import logs
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
-from vinfo_mpi.storage import files, results_file
-from vinfo_mpi.vision.checkpoints import Checkpoint, file_key
+from vinfo_mpi.storage import files, results_file, rows
+from vinfo_mpi.vision.checkpoints import Checkpoint, content_key
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ STAGES = {
     "dynamics": Stage(("encode",), ("seed", "score", "dynamics")),
 }
 # Settings that no checkpoint depends on: which images are analysed, which checkpoints are kept.
-NOT_LEARNED = {"data": {"analyse", "per_class"}, "train": {"save"}}
+NOT_LEARNED = {"data": {"analyse", "per_class", "on_bad_image"}, "train": {"save"}}
 
 
 def settings(config: Config, stage: str) -> dict[str, Any]:
@@ -61,23 +61,24 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> dict[s
         one = checkpoint or run.final
         return {f"checkpoints/{one.name}": one.fingerprint()}
     of_activations = {
-        f"activations/{one.name}": files.fingerprint(run.activations(one), "vinfo-activations")
+        f"activations/{one.name}": rows.fingerprint(run.activations(one), "vinfo-activations")
         for one in (run.checkpoints if stage == "dynamics" else [run.final])
     }
     others = {"dictionary": files.fingerprint(run.dictionary, "vinfo-dictionary")} if stage in ("encode", "importance") else {}
     if stage in ("score", "importance", "dynamics"):
-        others["codes"] = files.fingerprint(run.codes, "vinfo-codes")
+        others["codes"] = rows.fingerprint(run.codes, "vinfo-codes")
     return of_activations | others
 
 
 def made_with(run: Run) -> str:
     """Return what our checkpoints carry: the settings of the training, and the file of weights that it started from."""
-    return digest(settings(run.config, "train"), file_key(Path(run.config.network.weights or "")))
+    return digest(settings(run.config, "train"), content_key(Path(run.config.network.weights or "")))
 
 
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:
     """Return what the stage's file would carry if it were made now."""
-    return digest(stage, settings(run.config, stage), inputs(run, stage, checkpoint))
+    keeps_map = stage == "extract" and (checkpoint or run.final) == run.final  # the only one with the last tap's map
+    return digest(stage, settings(run.config, stage), inputs(run, stage, checkpoint), keeps_map)
 
 
 def provenance(run: Run, stage: str, filetype: str, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
@@ -90,14 +91,14 @@ def is_current(run: Run, stage: str) -> bool:
     """Whether everything a stage makes is there, whole, and made with these settings from these inputs."""
     if stage == "train":
         key = made_with(run)
-        return all(not one.ours or (one.path.exists() and one.content()["made_with"] == key) for one in run.checkpoints)
+        return all(not one.ours or (one.path.exists() and one.content().get("made_with") == key) for one in run.checkpoints)
     if stage == "extract":
         return not stale_activations(run)
     wanted = fingerprint(run, stage)
     if stage == "dictionary":
         return files.fingerprint(run.dictionary, "vinfo-dictionary") == wanted
     if stage == "encode":
-        return files.fingerprint(run.codes, "vinfo-codes") == wanted
+        return rows.fingerprint(run.codes, "vinfo-codes") == wanted
     return results_file.fingerprint(run.results, stage) == wanted
 
 
@@ -106,7 +107,7 @@ def stale_activations(run: Run) -> list[Checkpoint]:
     return [
         one
         for one in run.checkpoints
-        if files.fingerprint(run.activations(one), "vinfo-activations") != fingerprint(run, "extract", one)
+        if rows.fingerprint(run.activations(one), "vinfo-activations") != fingerprint(run, "extract", one)
     ]
 
 
@@ -164,8 +165,9 @@ def check_plan(run: Run, show: bool = False) -> None:
 
 def applicable(run: Run) -> list[str]:
     """Return the stages of the whole pipeline that make sense for this run."""
-    single = {"dynamics"} if len(run.checkpoints) < 2 else set()
-    return [stage for stage in STAGES if stage not in single]
+    senseless = {"dynamics"} if len(run.checkpoints) < 2 else set()
+    senseless |= {"train"} if run.config.network.checkpoints else set()
+    return [stage for stage in STAGES if stage not in senseless]
 
 
 def _before(stage: str) -> set[str]:

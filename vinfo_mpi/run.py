@@ -112,7 +112,7 @@ class Run:
         if "head" in activations:
             weight, bias = (self.tensor(activations.read(f"head/{name}")) for name in ("weight", "bias"))
             return lambda vectors: vectors @ weight.T + bias
-        network = self.subject.network(self.final).requires_grad_(False)
+        network = self.subject.network(self.final).double().requires_grad_(False)
         return heads.replaced(network, activations.taps[-1], self.subject.preprocessing.size)
 
     # --- how it is done ---

@@ -25,7 +25,7 @@ def run(run: Run, force: bool = False) -> None:
     provenance = pipeline.provenance(run, "score", "vinfo-results")
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         taps = activations.taps
-        fold = vinformation.fold_of_rows(run, activations)
+        fold = vinformation.fold_of_rows(run, activations, codes)
         scores = [
             vinformation.gather(run, vinformation.at_tap(run, activations, tap, codes, fold, turn))
             for turn, tap in enumerate(run.progress(taps, "score: taps"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,8 +42,7 @@ class Subject:
             mine = unreadable(self.images, self.run.ranks.block(count))
             bad = [one for part in self.run.ranks.gather(mine) for one in part]
             known = {"data": key, "images": count, "skipped": bad}
-            self.run.save_config()
-            self.run.ranks.on_root(lambda: path.write_text(json.dumps(known, indent=1)))
+            self.run.ranks.on_root(_write, path, json.dumps(known, indent=1))
             for _, sentence in bad:
                 log.info("skipped: %s", sentence)
         return frozenset(index for index, _ in known["skipped"])
@@ -69,3 +69,8 @@ class Subject:
         if checkpoint is not None:
             checkpoint.load_into(network)
         return network.to(self.device)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

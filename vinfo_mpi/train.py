@@ -54,6 +54,12 @@ def run(run: Run, force: bool = False) -> None:
             start.load_into(network)
             optimiser.load_state_dict(start.content()["optimiser"])
             log.info("train: going on after epoch %d", start.epoch)
+    with run.ranks.together():
+        if start is None and not force and any(folder.glob("epoch_*.pt")):
+            raise InputError(
+                f"{folder} holds checkpoints that were made otherwise; name another folder with --run-dir, "
+                "or train again with python -m vinfo_mpi.train --force"
+            )
     if start is None:
         _save(run, 0, network, optimiser, made_with, _accuracy(run, network))
 
@@ -129,7 +135,7 @@ def _last(run: Run, made_with: str) -> Checkpoint | None:
     """Return the last checkpoint of this very training before the first one that is missing."""
 
     def there(one: Checkpoint) -> bool:
-        return one.path.exists() and one.content()["made_with"] == made_with
+        return one.path.exists() and one.content().get("made_with") == made_with
 
     missing = min((one.epoch for one in run.checkpoints if not there(one)), default=run.config.train.epochs + 1)
     earlier = (checkpoints.at(run.folder / "checkpoints", epoch) for epoch in range(missing - 1, -1, -1))
@@ -158,7 +164,5 @@ def _process_group(run: Run) -> Iterator[None]:
 
     host, number = ranks.on_root(port)
     torch.distributed.init_process_group(backend, init_method=f"tcp://{host}:{number}", rank=ranks.rank, world_size=ranks.size)
-    try:
-        yield
-    finally:
-        torch.distributed.destroy_process_group()
+    yield  # after a failure the guard ends all ranks: closing the group would wait for them
+    torch.distributed.destroy_process_group()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import folds, ridge
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.ridge import Factor, Scores
@@ -16,8 +17,18 @@ from vinfo_mpi.run import Run
 from vinfo_mpi.storage.rows import RowReader
 
 
-def fold_of_rows(run: Run, activations: RowReader) -> torch.Tensor:
+def same_images(activations: RowReader, codes: RowReader) -> None:
+    """Raise `InputError` unless row i of both files is the same image."""
+    if not np.array_equal(activations.read("samples/id"), codes.read("samples/id")):
+        raise InputError(
+            f"{activations.path} and {codes.path} speak of different images (has the data set changed?); "
+            "run vinfo_mpi.extract --force"
+        )
+
+
+def fold_of_rows(run: Run, activations: RowReader, codes: RowReader) -> torch.Tensor:
     """Return the fold of each of this rank's rows."""
+    same_images(activations, codes)
     ids, labels = (activations.read(f"samples/{name}") for name in ("id", "label"))
     fold = folds.assign(ids, labels, run.config.score.folds, run.config.seed)
     rows = run.ranks.block(len(ids))

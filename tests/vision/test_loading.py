@@ -13,7 +13,7 @@ from vinfo_mpi.vision import datasets, networks
 from vinfo_mpi.vision.loading import Loader, Preprocessing, ahead, unreadable
 
 CPU = torch.device("cpu")
-HALF = Preprocessing(8, [0.5] * 3, [0.5] * 3)
+HALF = Preprocessing(8, [0.5] * 3, [0.5] * 3, 8)
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def test_normalised_as_torchvision_does(dtype):
     images = images if dtype == torch.uint8 else images / 255
     mean, std = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
     peer = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
-    torch.testing.assert_close(Preprocessing(5, mean, std).normalised(images), peer(images))
+    torch.testing.assert_close(Preprocessing(5, mean, std, 5).normalised(images), peer(images))
 
 
 def test_preprocessing_comes_from_the_weights_unless_configured():
     own = networks.own_transforms(Network(name="resnet18", weights="IMAGENET1K_V1"))
-    assert Preprocessing.of(Data(), own) == Preprocessing(224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    assert Preprocessing.of(Data(image_size=96, std=[1.0, 1.0, 1.0]), own) == Preprocessing(96, own.mean, [1.0, 1.0, 1.0])
-    assert Preprocessing.of(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3)
+    assert Preprocessing.of(Data(), own) == Preprocessing(224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], own.resize_size[0])
+    assert Preprocessing.of(Data(image_size=96, std=[1.0, 1.0, 1.0]), own) == Preprocessing(96, own.mean, [1.0, 1.0, 1.0], 96)
+    assert Preprocessing.of(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3, 32)
 
 
 def test_normalisation_needs_three_channels():

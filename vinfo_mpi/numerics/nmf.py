@@ -162,12 +162,16 @@ def fit(
     products, grams = products.view(groups, concepts, d), grams.view(groups, concepts, concepts)
     while len(state.objective) < max_iterations:
         sums.zero_()
+        # All ranks must stop at the same iteration, also where their processors round differently: they vote.
+        sums[-2:] = torch.tensor([float(_converged(state, tolerance)), 1.0])
         for index, rows in parts:
             block, codes, atoms = x[rows].double(), state.codes[:, rows], state.atoms[index]
             improve(atoms @ block.T, atoms @ atoms.T, codes)
             products[index].addmm_(codes, block)
             grams[index].addmm_(codes, codes.T)
         reduce(sums)
+        if sums[-2] * 2 > sums[-1]:
+            break
         improve(products, grams, state.atoms, signed)
         state.objective.append(_objective(state, products, grams))
         _normalise(state, parts)
@@ -175,8 +179,6 @@ def fit(
             step()
         if keep is not None and len(state.objective) % keep_every == 0:
             keep(State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
-        if _converged(state, tolerance, sums[-2:], reduce):
-            break
     state.codes = state.codes[:, torch.argsort(order)]
     return state
 
@@ -274,12 +276,9 @@ def _normalise(state: State, parts: list[tuple[int, slice]]) -> None:
         state.codes[:, rows] *= norms[index, :, None]
 
 
-def _converged(state: State, tolerance: float, votes: torch.Tensor, reduce: Sum) -> bool:
+def _converged(state: State, tolerance: float) -> bool:
     if len(state.objective) < 2 or state.size == 0:
         return state.size == 0
     before, now = state.objective[-2:]
     exact = 1e-15 * state.size  # nothing is left but rounding
-    # All ranks must stop at the same iteration, also where their processors round differently: they vote.
-    votes[0], votes[1] = float(before - now <= tolerance * before or now <= exact), 1.0
-    reduce(votes)
-    return bool(votes[0] * 2 > votes[1])
+    return before - now <= tolerance * before or now <= exact

@@ -23,8 +23,8 @@ def guard(comm: MPI.Comm = MPI.COMM_WORLD) -> Iterator[None]:
     """End every rank when the block raises on any of them.
 
     An exception with an `exit_code` is a sentence for the user and ends with that code; any other shows its
-    traceback and ends with 1. If all ranks fail together (they agreed on the error), rank 0 speaks; if not, the failed
-    rank speaks, as the others may be waiting for it in a collective call.
+    traceback and ends with 1. If all ranks fail together, the first one with the highest code speaks (what the others
+    saw may be a consequence); if not, the failed rank speaks, as the others may be waiting for it in a collective call.
     """
     failures = comm.Dup()  # a channel of its own: the others may be in the middle of a call on `comm`
     try:
@@ -33,8 +33,7 @@ def guard(comm: MPI.Comm = MPI.COMM_WORLD) -> Iterator[None]:
         if isinstance(error, SystemExit) and error.code in (0, None):
             raise
         code = getattr(error, "exit_code", 1)
-        together, code = _agreed(failures, code)
-        speaker = comm.Get_rank() == 0 or not together
+        together, code, speaker = _agreed(failures, code)
         if speaker:
             _speak(error, comm.Get_rank(), comm.Get_size(), together)
         end(code, comm, speaker)
@@ -57,16 +56,16 @@ def end(code: int, comm: MPI.Comm, speaker: bool) -> NoReturn:
     os._exit(code)
 
 
-def _agreed(failures: MPI.Comm, code: int) -> tuple[bool, int]:
-    """Return whether every rank has failed as well, and the exit code: rank 0's if so, else ours."""
+def _agreed(failures: MPI.Comm, code: int) -> tuple[bool, int, bool]:
+    """Return whether every rank has failed as well, the exit code, and whether this rank is to speak."""
     codes = np.full(failures.Get_size(), -1)
     request = failures.Iallgather(np.array([code]), codes)
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
         if request.Test():
-            return True, int(codes[0])
+            return True, int(codes.max()), int(codes.argmax()) == failures.Get_rank()
         time.sleep(0.01)
-    return failures.Get_size() == 1, code
+    return failures.Get_size() == 1, code, True
 
 
 def _speak(error: BaseException, rank: int, size: int, together: bool) -> None:

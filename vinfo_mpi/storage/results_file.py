@@ -10,7 +10,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage.files import Table, attach_scales, commit, describe, open_checked, partial
 
 # Which dataset numbers or names which axis.
@@ -20,12 +19,18 @@ _OWN = ("description", "units", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE
 
 
 def fingerprint(path: Path, stage: str) -> str | None:
-    """Return the fingerprint of a stage's part, None where there is none."""
-    try:
-        with open_checked(path, "vinfo-results") as file:
-            return str(file[f"provenance/{stage}"].attrs["fingerprint"])
-    except (InputError, KeyError):
+    """Return the fingerprint of a stage's part, None where there is none.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged: it holds what other stages have computed, and is not to be replaced.
+    """
+    if not path.exists():
         return None
+    with open_checked(path, "vinfo-results") as file:
+        part = file.get(f"provenance/{stage}")
+        return None if part is None else str(part.attrs["fingerprint"])
 
 
 def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapping[str, Any]) -> None:

@@ -267,6 +267,15 @@ class RowWriter:
         return self._parts / f"rank_{rank:05d}.h5"
 
 
+def fingerprint(path: Path, filetype: str) -> str | None:
+    """Return the fingerprint of a file of rows, None where it or one of its parts is missing or damaged."""
+    try:
+        with RowReader(path, filetype) as file:
+            return str(file.attributes["fingerprint"])
+    except (InputError, KeyError):
+        return None
+
+
 def remove(path: Path) -> None:
     """Delete a file of rows, with its parts."""
     path.unlink(missing_ok=True)

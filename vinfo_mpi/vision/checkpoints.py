@@ -34,7 +34,7 @@ class Checkpoint:
     def content(self) -> dict[str, Any]:
         """Return what `save` has written; raise `InputError` where it cannot be read."""
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
             if not isinstance(content, dict) or not {"state", "fingerprint"} <= content.keys():
                 raise ValueError("not written by vinfo_mpi.train")
             return content
@@ -83,6 +83,14 @@ def file_key(path: Path) -> str | None:
     status = path.stat()
     text = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def content_key(path: Path) -> str | None:
+    """Return what identifies the content of a file, wherever it lies; None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def at(folder: Path, epoch: int) -> Checkpoint:

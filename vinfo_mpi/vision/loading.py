@@ -23,25 +23,15 @@ AHEAD = 2  # batches read ahead of the network
 DEFAULT_SIZE = 32
 MEMORY = 2**29  # bytes of images that a rank remembers
 
-AUGMENTATIONS: dict[str, Callable[[int], list[Any]]] = {
-    "none": lambda size: [v2.Resize(size, antialias=True), v2.CenterCrop(size)],
-    "crop": lambda size: [v2.Resize(size, antialias=True), v2.RandomCrop(size, padding=size // 8)],
-    "crop-flip": lambda size: [
-        v2.Resize(size, antialias=True),
-        v2.RandomCrop(size, padding=size // 8),
-        v2.RandomHorizontalFlip(),
-    ],
-    "resized-crop-flip": lambda size: [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()],
-}
-
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Size and normalisation of a network's input."""
+    """Size and normalisation of a network's input: the shorter side becomes `resize`, the middle is cut to `size`."""
 
     size: int
     mean: list[float]
     std: list[float]
+    resize: int
 
     @classmethod
     def of(cls, data: Data, own: Any = None) -> Preprocessing:
@@ -51,13 +41,22 @@ class Preprocessing:
         std = data.std or (list(own.std) if own else [0.5, 0.5, 0.5])
         if not len(mean) == len(std) == 3:
             raise InputError(f"data.mean and data.std need 3 values each, found {len(mean)} and {len(std)}")
-        return cls(size, mean, std)
+        resize = own.resize_size[0] if own and not data.image_size else size
+        return cls(size, mean, std, resize)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """Return the network's input for a batch of 8-bit (or float, in [0, 1]) images, on their device."""
         values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         mean, std = (torch.tensor(part, device=images.device)[:, None, None] for part in (self.mean, self.std))
         return (values - mean) / std
+
+
+AUGMENTATIONS: dict[str, Callable[[Preprocessing], list[Any]]] = {
+    "none": lambda own: [v2.Resize(own.resize, antialias=True), v2.CenterCrop(own.size)],
+    "crop": lambda own: [v2.Resize(own.resize, antialias=True), v2.RandomCrop(own.size, padding=own.size // 8)],
+    "crop-flip": lambda own: [*AUGMENTATIONS["crop"](own), v2.RandomHorizontalFlip()],
+    "resized-crop-flip": lambda own: [v2.RandomResizedCrop(own.size, antialias=True), v2.RandomHorizontalFlip()],
+}
 
 
 class Loader:
@@ -89,7 +88,7 @@ class Loader:
         InputError
             For an image that cannot be read.
         """
-        transform = v2.Compose([v2.ToImage(), v2.RGB(), *AUGMENTATIONS[augment](self.preprocessing.size)])
+        transform = v2.Compose([v2.ToImage(), v2.RGB(), *AUGMENTATIONS[augment](self.preprocessing)])
         known = self._known if augment == "none" and not self.workers else None
         loader: DataLoader = DataLoader(
             _Reader(self.images, ids, transform, known),

@@ -167,8 +167,11 @@ def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks):
                 assert (found[key] == values).all(), key
 
 
-def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun):
-    few = ["train.save=[]", "data.per_class=3", "dictionary.kind=joint", "dictionary.concepts=3"]
+@pytest.mark.parametrize(
+    "few", [["dictionary.kind=joint", "dictionary.concepts=3"], ["dictionary.concepts_per_class=2"]], ids=["joint", "class-wise"]
+)
+def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun, few):
+    few = ["train.save=[]", "data.per_class=3", *few]
     options = [*SMALL, *(word for setting in few for word in ("--set", setting))]
     found = []
     activations = copy("config.yaml", "checkpoints")

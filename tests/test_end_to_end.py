@@ -1,5 +1,6 @@
 """The whole pipeline as a user runs it, on a smaller setting of the quickstart."""
 
+import importlib
 import json
 import shutil
 import signal
@@ -271,6 +272,55 @@ def test_own_checkpoints_take_the_place_of_training(run, tmp_path, python):
     own, ours = Results(folder), Results(run[0])
     assert own.concepts["complexity"].corr(ours.concepts["complexity"]) > 0.99
     assert list(own.dynamics.index) == [1, 2]
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(8, 12, 3, stride=2, padding=1), nn.ReLU()),
+        )
+        self.head = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 10))
+
+    def forward(self, images):
+        return self.head(self.blocks(images).mean((2, 3)))
+"""
+
+
+def test_importance_of_a_network_with_a_curved_head_is_that_of_autograd(tmp_path, mpirun, monkeypatch):
+    import torch
+
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text("""
+name: own
+data: {source: digits, per_class: 12, image_size: 8}
+network: {target: "own:Net"}
+train: {epochs: 2, rate: 0.05}
+extract: {taps: ["blocks.?"]}
+dictionary: {concepts_per_class: 3}
+machine: {batch: 7}
+""")
+    done = mpirun(2, "-m", "vinfo_mpi", "--config", "own.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs/own"
+    monkeypatch.syspath_prepend(tmp_path)
+    network = importlib.import_module("own").Net().double()
+    network.load_state_dict(checkpoints.at(folder / "checkpoints", 2).content()["state"])
+    codes = torch.from_numpy(datasets(folder / "codes.h5")["codes"]).requires_grad_()
+    atoms = torch.from_numpy(datasets(folder / "dictionary.h5")["atoms"])
+    stored = datasets(folder / "activations/epoch_002.h5")
+    assert "head/weight" not in stored
+    predicted = torch.from_numpy(stored["samples/prediction"])[:, None]
+    logits = network.head(codes @ atoms).gather(1, predicted).sum()
+    contribution = (torch.autograd.grad(logits, codes)[0] * codes).detach().numpy()
+    concepts = Results(folder).concepts
+    np.testing.assert_allclose(concepts["importance"], np.abs(contribution).mean(0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(concepts["importance_signed"], contribution.mean(0), rtol=1e-9, atol=1e-12)
 
 
 def test_inspect_shows_every_file(run, python):

@@ -15,8 +15,6 @@ class Attribution:
     ----------
     sums : (3, K) float64 tensor
         Sums of |contribution|, of contribution, and of the share of the logit's variance.
-    count : int
-        Samples so far.
     """
 
     def __init__(self, concepts: int, device: torch.device | str = "cpu") -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
-Sum = Callable[[torch.Tensor], torch.Tensor]
+from vinfo_mpi.numerics.sums import Sum, itself
 
 
 class Fidelity:
@@ -34,7 +32,7 @@ class Fidelity:
         squares = (part.square().sum().cpu() for true, rebuilt in (pooled, rows) for part in (rebuilt - true, true))
         self.sums += torch.stack([*squares, kept.sum().cpu(), torch.tensor(len(kept))])
 
-    def finish(self, total: Sum = lambda sums: sums) -> dict[str, float]:
+    def finish(self, total: Sum = itself) -> dict[str, float]:
         """Return relative errors and the share of predictions kept; `total` sums over the ranks, in place."""
         error, size, error_rows, size_rows, kept, images = total(self.sums).tolist()
         return {

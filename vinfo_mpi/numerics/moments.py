@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
-Sum = Callable[[torch.Tensor], torch.Tensor]
-
-
-def _itself(values: torch.Tensor) -> torch.Tensor:
-    return values
+from vinfo_mpi.numerics.sums import Sum, itself
 
 
 class Moments:
@@ -78,7 +72,7 @@ class Moments:
         torch.add(self.zx, other.zx, out=result.zx)
         return result
 
-    def reduced(self, total: Sum = _itself, scatter: Sum = _itself, mine: range | None = None) -> Moments:
+    def reduced(self, total: Sum = itself, scatter: Sum = itself, mine: range | None = None) -> Moments:
         """Return the moments of all ranks' samples, for this rank's concepts.
 
         Parameters

@@ -16,16 +16,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-Sum = Callable[[torch.Tensor], torch.Tensor]
+from vinfo_mpi.numerics.sums import Sum, itself
 
 SWEEPS = 4  # passes over the atoms per matrix product
 EPSILON = 1e-7
 BLOCK = 2**14  # rows that are worked on at once: what bounds the memory beside X and Z
 SUBSPACE_ITERATIONS, OVERSAMPLING = 6, 8  # of the truncated SVD behind the initial atoms
-
-
-def _itself(values: torch.Tensor) -> torch.Tensor:
-    return values
 
 
 @dataclass
@@ -104,7 +100,7 @@ def fit(
     tolerance: float = 1e-4,
     max_iterations: int = 500,
     seed: int = 0,
-    reduce: Sum = _itself,
+    reduce: Sum = itself,
     start: State | None = None,
     step: Callable[[], object] | None = None,
     keep: Callable[[State], None] | None = None,

@@ -101,13 +101,8 @@ class RowWriter:
         scales: Mapping[str, str] | None = None,
         kind: Literal["parallel", "virtual"] = "parallel",
     ) -> None:
-        self.path, self.columns, self.rows, self.ranks, self.kind = (
-            path,
-            dict(sorted(columns.items())),
-            rows,
-            ranks,
-            kind,
-        )
+        self.path, self.rows, self.ranks, self.kind = path, rows, ranks, kind
+        self.columns = dict(sorted(columns.items()))
         self.attributes, self.tables, self.scales = dict(attributes), dict(tables or {}), dict(scales or {})
         self.bytes_written = 0
         self._mine = block(rows, ranks.size, ranks.rank)

@@ -239,11 +239,11 @@ def network():
 
 
 def test_run_directory_of_another_experiment(folder):
-    before = {path: path.read_bytes() for path in (folder / "run").rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in (folder / "run").rglob("[!.]*") if path.is_file()}
     sentence = refusal(vinfo(folder, "vinfo_mpi", "network.width=0.125"))
     assert f"{folder}/run holds the checkpoints of another experiment (network.width was 0.0625, now 0.125)" in sentence
     assert "--run-dir" in sentence
-    assert {path: path.read_bytes() for path in (folder / "run").rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in (folder / "run").rglob("[!.]*") if path.is_file()} == before
 
 
 def cut(path):

@@ -3,20 +3,16 @@
 import importlib
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from contents import ROOT, datasets
 
 from vinfo_mpi import Results
 from vinfo_mpi.vision import checkpoints
 
-ROOT = Path(__file__).parent.parent
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",
     "--set", "data.per_class=40",
@@ -51,14 +47,6 @@ def copy(run, tmp_path):
         return folder
 
     return make
-
-
-def datasets(path):
-    """Return every dataset of a file, by name."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, thing: found.update({name: thing[()]}) if isinstance(thing, h5py.Dataset) else None)
-    return found
 
 
 def test_the_summary_says_what_was_found(run):
@@ -164,7 +152,7 @@ def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks):
         for key, values in expected.items():
             if values.dtype.kind == "f":
                 np.testing.assert_allclose(found[key], values, rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}")
-            else:
+            elif key != "checksums":
                 assert (found[key] == values).all(), key
 
 
@@ -224,28 +212,6 @@ def test_training_goes_on_after_the_last_checkpoint(run, copy, mpirun):
     resumed, whole = (checkpoints.at(one / "checkpoints", 2).content() for one in (folder, run[0]))
     for name, values in whole["state"].items():
         np.testing.assert_allclose(resumed["state"][name], values, rtol=1e-4, atol=1e-5, err_msg=name)
-
-
-def test_a_killed_fit_goes_on_and_ends_the_same(copy, python):
-    options = [*SMALL, "--set", "dictionary.tolerance=1.0e-12", "--set", "dictionary.max_iterations=300"]
-    folder, other = copy("config.yaml", "checkpoints", "activations"), copy("config.yaml", "checkpoints", "activations")
-    command = [sys.executable, "-m", "vinfo_mpi.dictionary", *map(str, options), "--run-dir", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 60
-    while not (folder / "dictionary.fit.h5").exists():
-        assert time.monotonic() < limit and process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (folder / "dictionary.h5").exists()
-    for one in (folder, other):
-        done = python("-m", "vinfo_mpi.dictionary", *options, "--run-dir", one)
-        assert done.returncode == 0, done.stderr
-        assert ("going on after iteration" in done.stderr) is (one == folder)
-        assert not (one / "dictionary.fit.h5").exists()
-    resumed, whole = datasets(folder / "dictionary.h5"), datasets(other / "dictionary.h5")
-    np.testing.assert_allclose(resumed["objective"], whole["objective"], rtol=1e-9)
-    np.testing.assert_allclose(resumed["atoms"], whole["atoms"], rtol=1e-9, atol=1e-9)
 
 
 def test_the_grid_of_checkpoints_and_taps_on_request(run, copy, mpirun):

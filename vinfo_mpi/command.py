@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from vinfo_mpi import config
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel import launcher
+from vinfo_mpi.parallel import launcher, stop
 
 if TYPE_CHECKING:
     from vinfo_mpi.run import Run
@@ -25,6 +25,7 @@ DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "quickstart.yaml"
 
 def main(stage: str | None, description: str | None) -> NoReturn:
     """Run a stage, or all of them for None, from the command line; never returns."""
+    stop.listen()
     try:
         options = _parse(stage, description)
         settings = config.load(Path(options.config), options.set)
@@ -45,7 +46,8 @@ def _parse(stage: str | None, description: str | None) -> argparse.Namespace:
     parser = _Parser(
         prog=f"python -m {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Settings and their defaults: the comments in config/*.yaml, and config.yaml in every run's folder.\n"
-        "Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input.",
+        "Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input, 75 stopped\n"
+        "on request (signal USR2) with the work saved: run the same command again.",
     )  # fmt: skip
     add = parser.add_argument
     add("--config", metavar="FILE", default=os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG)),

@@ -10,6 +10,7 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("dictionary", __doc__)  # before the imports below: --help and mistakes answer without torch
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,9 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import files
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, batch_rows, fingerprint, remove
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, batch_rows, fingerprint, remove
 from vinfo_mpi.vision.heads import after_relu
-
-KEEP_EVERY = 50  # iterations between two savings of an unfinished fit
 
 
 @dataclass
@@ -66,6 +66,10 @@ def run(run: Run, force: bool = False) -> None:
     concepts = options.concepts_per_class if options.kind == "class-wise" else options.concepts
     start = None if force else _unfinished(run, attributes["fingerprint"], concepts)
 
+    def after(copy: Callable[[], State]) -> None:
+        bar.update()
+        run.safe_point(lambda: _keep(run, copy(), rows, attributes))
+
     with run.clock.phase("fit"), run.bar("dictionary: iterations", options.max_iterations) as bar:
         state = nmf.fit(
             rows.x,
@@ -79,9 +83,7 @@ def run(run: Run, force: bool = False) -> None:
             seed=run.config.seed,
             reduce=run.ranks.sum,
             start=start,
-            step=bar.update,
-            keep=lambda state: _keep(run, state, rows, attributes),
-            keep_every=KEEP_EVERY,
+            after=after,
         )
     dead = int((run.ranks.sum(nmf.usage(state, rows.group)) == 0).sum())
     log.info("dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
@@ -150,9 +152,10 @@ def _keep(run: Run, state: State, rows: Rows, attributes: dict) -> None:
     mine = run.ranks.block(rows.total)
     codes = state.codes.T.reshape(len(rows.ids), rows.positions, k)
     writer = RowWriter(
-        _fit_file(run), columns, rows.total, size, run.ranks, attributes, tables, {"sample": "samples/id"}, run.storage
-    )
-    with run.clock.phase("save"), writer:
+        _fit_file(run), columns, rows.total, size, run.ranks, attributes, tables, {"sample": "samples/id"}, run.storage,
+        options=run.mpi_io, stopping=lambda: False,
+    )  # fmt: skip
+    with writer:
         for block in batches(mine, size):
             own = slice(block.start - mine.start, block.stop - mine.start)
             writer.write(block.start, {"codes": codes[own].cpu().numpy(), "samples/id": rows.ids[own]})

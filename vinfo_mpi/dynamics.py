@@ -16,9 +16,11 @@ from vinfo_mpi import pipeline, vinformation
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.ridge import Scores
+from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.pieces import Pieces
 
 
 def run(run: Run, force: bool = False) -> None:
@@ -26,7 +28,10 @@ def run(run: Run, force: bool = False) -> None:
     provenance = pipeline.provenance(run, "dynamics", "vinfo-results")
     if len(run.checkpoints) < 2:
         raise InputError("dynamics needs several checkpoints, found one; train here, or name yours in network.checkpoints")
-    scores = _every_checkpoint(run)
+    pieces = run.pieces("dynamics", provenance["fingerprint"], force)
+    scores = _every_checkpoint(run, pieces)
+    if pieces.reused:
+        log.info("dynamics: %d taps reused, %d new", pieces.reused, sum(map(len, scores)) - pieces.reused)
     epochs = np.array([one.epoch for one in run.checkpoints])
     last = np.stack([taps[-1].r2 for taps in scores])  # (E, K)
     trained = epochs > 0  # the untrained network is shown, but is no epoch of the training
@@ -56,7 +61,7 @@ def run(run: Run, force: bool = False) -> None:
     run.ranks.on_root(results_file.update, run.results, "dynamics", tables, provenance)
 
 
-def _every_checkpoint(run: Run) -> list[list[Scores]]:
+def _every_checkpoint(run: Run, pieces: Pieces) -> list[list[Scores]]:
     """Return the scores of all concepts, per checkpoint, at the last tap or at all taps."""
     found: list[list[Scores]] = []
     with run.open_codes() as codes:
@@ -64,8 +69,9 @@ def _every_checkpoint(run: Run) -> list[list[Scores]]:
             with run.open_activations(checkpoint) as activations:
                 fold = vinformation.fold_of_rows(run, activations, codes)
                 taps = activations.taps if run.config.dynamics.grid else activations.taps[-1:]
-                scores = (vinformation.at_tap(run, activations, tap, codes, fold, turn) for tap in taps)
-                found.append([vinformation.gather(run, one) for one in scores])
+                names = {tap: f"{checkpoint.name}-{tap}" for tap in taps}
+                found.append([vinformation.of_all(run, pieces, names[tap], activations, tap, codes, fold, turn) for tap in taps])
                 run.clock.bytes_read += activations.bytes_read
         run.clock.bytes_read += codes.bytes_read
     return found
+    pieces.remove()

@@ -13,52 +13,65 @@ if __name__ == "__main__":
 import torch
 
 from vinfo_mpi import pipeline
-from vinfo_mpi.numerics.fidelity import Fidelity
+from vinfo_mpi.numerics import fidelity
 from vinfo_mpi.numerics.nnls import Dictionary
-from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
-from vinfo_mpi.storage.files import Table, open_checked
-from vinfo_mpi.storage.rows import Column, RowWriter, batch_rows
+from vinfo_mpi.storage.files import Table, read_table
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, batch_rows
+
+SAMPLE = ("sample",)
+FIDELITY = {
+    "error": "squared error of the vector averaged over positions, rebuilt from the codes",
+    "size": "its squared length",
+    "error_positions": "squared errors of the encoded vectors, summed over positions",
+    "size_positions": "their squared lengths, summed over positions",
+    "kept": "1 where the prediction from the rebuilt vector is the same",
+    "kkt_residual": "largest violation of the optimality conditions of the codes",
+}
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the codes of all images, and how faithful they are."""
     options, ranks = run.config.encode, run.ranks
     attributes = pipeline.provenance(run, "encode", "vinfo-codes")
-    with open_checked(run.dictionary, "vinfo-dictionary") as file:
-        atoms = run.tensor(file["atoms"][()])
+    atoms = run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
     dictionary = Dictionary(atoms)
     columns = {
         "codes": Column((len(atoms),), "float64", Table(None, "codes, averaged over positions", axes=("sample", "concept"))),
-        "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=("sample",))),
-    }
-    fidelity, residual = Fidelity(), 0.0
+        "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=SAMPLE)),
+    } | {f"fidelity/{name}": Column((), "float64", Table(None, text, axes=SAMPLE)) for name, text in FIDELITY.items()}
     with run.open_activations(run.final) as activations:
         head = run.head(activations)
         n, positions, _ = activations.shape("penultimate/activations")
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
-        blocks = batches(ranks.block(n), size)
-        writer = RowWriter(run.codes, columns, n, size, ranks, attributes, {}, {"sample": "samples/id"}, run.storage)
+        writer = RowWriter(
+            run.codes, columns, n, size, ranks, attributes, {}, {"sample": "samples/id"}, run.storage,
+            resume=not force, options=run.mpi_io,
+        )  # fmt: skip
         with writer:
-            for block in run.progress(blocks, "encode: blocks"):
+            if writer.reused:
+                log.info("encode: %d images reused, %d to do", writer.reused, n - writer.reused)
+            for block in run.progress(writer.todo, "encode: blocks"):
                 with run.clock.phase("read"):
                     x = run.tensor(activations.read("penultimate/activations", block))
                     ids, predictions = (activations.read(f"samples/{name}", block) for name in ("id", "prediction"))
                 with run.clock.phase("encode"):
-                    rows = x.mean(1) if options.positions == "pooled" else x.flatten(0, 1)
-                    found = dictionary.encode(rows, options.tolerance, options.max_iterations)
-                    codes = found.codes.reshape(len(ids), -1, len(atoms)).mean(1)
-                    pooled = (x.mean(1), codes @ atoms)
+                    vectors = x.mean(1, keepdim=True) if options.positions == "pooled" else x
+                    found = dictionary.encode(vectors.flatten(0, 1), options.tolerance, options.max_iterations)
+                    codes = found.codes.reshape(*vectors.shape[:2], -1)
                     with torch.no_grad():
-                        logits = torch.cat([head(part) for part in pooled[1].split(run.config.machine.batch)])
+                        logits = torch.cat([head(part) for part in (codes.mean(1) @ atoms).split(run.config.machine.batch)])
                     kept = logits.argmax(1) == torch.from_numpy(predictions).to(run.device)
-                    fidelity.add(pooled, (rows, found.codes @ atoms), kept)
-                    residual = max(residual, found.residual.max().item())
-                writer.write(block.start, {"codes": codes.cpu().numpy(), "samples/id": ids})
+                    values = {"codes": codes.mean(1), "fidelity/kkt_residual": found.residual.reshape(len(ids), -1).amax(1)}
+                    parts = fidelity.of_images(vectors, codes @ atoms, kept)
+                    values |= {f"fidelity/{name}": part for name, part in parts.items()}
+                writer.write(block.start, {"samples/id": ids} | {name: value.cpu().numpy() for name, value in values.items()})
             writer.drain()
-            residual = max(ranks.gather(residual))
-            figures = fidelity.finish(ranks.sum) | {"kkt_residual": residual}
+            stored = {name: torch.from_numpy(writer.read(f"fidelity/{name}")) for name in FIDELITY}  # reused ones as well
+            figures = fidelity.finish(stored, ranks.sum)
+            figures["kkt_residual"] = residual = max(ranks.gather(max(stored["kkt_residual"].tolist(), default=0.0)))
             writer.attributes |= figures
         run.clock.bytes_read += activations.bytes_read
         run.clock.bytes_written += writer.bytes_written

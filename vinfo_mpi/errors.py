@@ -1,4 +1,4 @@
-"""What a user did that cannot work: one sentence saying what was found, where, and what to do."""
+"""How a run ends other than well: one sentence saying what was found, where, and what to do; and the exit code."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,6 +8,21 @@ class InputError(Exception):
     """Wrong usage, configuration or input: ends every rank with exit code 2 and this sentence, no traceback."""
 
     exit_code = 2
+
+
+class Failure(Exception):
+    """What the machine refused, such as a write to a full disk: ends every rank with exit code 1 and this sentence."""
+
+    exit_code = 1
+
+
+class Stopped(Exception):
+    """Stopped on request, with the work saved: ends every rank with exit code 75 (EX_TEMPFAIL: run me again)."""
+
+    exit_code = 75
+
+    def __init__(self) -> None:
+        super().__init__("stopped on request, with the work saved; run the same command again to go on")
 
 
 def choices(name: object, valid: Iterable[str], at_most: int = 12) -> str:

@@ -22,7 +22,8 @@ from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.activations import SCALES, Layout
-from vinfo_mpi.storage.rows import Column, RowWriter, batch_rows
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, batch_rows
 from vinfo_mpi.vision import heads, taps
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.taps import Reading
@@ -48,14 +49,14 @@ def run(run: Run, force: bool = False) -> None:
              len(run.subject.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
     with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.subject.ids)))) as bar:
         for checkpoint in stale:
-            extract(run, checkpoint, bar)
+            run.safe_point()
+            extract(run, checkpoint, bar, force)
 
 
 @torch.no_grad()
-def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
+def extract(run: Run, checkpoint: Checkpoint, bar: tqdm, force: bool = False) -> None:
     """Write the activations of one checkpoint; each rank reads its own images and writes its own rows."""
     network, ids, ranks = run.subject.network(checkpoint), run.subject.ids, run.ranks
-    mine = ranks.block(len(ids))
     with run.clock.phase("pilot"):
         pilot = ranks.on_root(look_ahead, run, network)
         shifts = {name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()}
@@ -64,26 +65,29 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
     size = batch_rows(columns, run.config.machine.batch)
     attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
     writer = RowWriter(
-        run.activations(checkpoint), columns, len(ids), size, ranks, attributes, layout.tables(), SCALES, run.storage
-    )
+        run.activations(checkpoint), columns, len(ids), size, ranks, attributes, layout.tables(), SCALES, run.storage,
+        resume=not force, options=run.mpi_io,
+    )  # fmt: skip
 
     with writer:
-        done = mine.start
-        for images, numbers, labels in run.subject.loader.batches(ids[mine.start : mine.stop], size):
+        if writer.reused:
+            log.info("extract: %s: %d images reused, %d to do", checkpoint.name, writer.reused, len(ids) - writer.reused)
+        bar.update(len(ranks.block(len(ids))) - sum(map(len, writer.todo)))
+        read = run.subject.loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
+        for rows, (images, numbers, labels) in zip(writer.todo, read, strict=True):
             with run.clock.phase("network"):
                 reading = taps.read(network, pilot.taps, images, run.config.extract)
                 values = _values(run, reading, shifts, numbers, labels, columns)
             with run.clock.phase("write"):
-                writer.write(done, values)
-            done += len(numbers)
-            bar.update(len(numbers))
+                writer.write(rows.start, values)
+            bar.update(len(rows))
     run.clock.bytes_written += writer.bytes_written
 
 
 def look_ahead(run: Run, network: torch.nn.Module) -> Pilot:
     """Find taps, mean activations, shapes and the head on images spread evenly over those analysed."""
     chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
-    images, _, _ = next(run.subject.loader.batches(chosen, len(chosen)))
+    images, _, _ = next(run.subject.loader.batches([chosen]))
     names = taps.find(network, run.config.extract, images[:1])
     reading = taps.read(network, names, images, run.config.extract)
     head = heads.linear(network, reading.map.mean(1), reading.outputs)

@@ -20,14 +20,13 @@ from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import Table, open_checked
+from vinfo_mpi.storage.files import Table, read_table
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the three measures of importance."""
     provenance = pipeline.provenance(run, "importance", "vinfo-results")
-    with open_checked(run.dictionary, "vinfo-dictionary") as file:
-        atoms = run.tensor(file["atoms"][()])
+    atoms = run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"
     with run.open_activations(run.final) as activations, run.open_codes() as codes:

@@ -123,6 +123,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     force : bool
         Repeat the targets even where they are up to date.
     """
+    run.lock()
     run.ranks.on_root(_check_same_experiment, run, "train" in targets and force)
     run.save_config()
     started = False
@@ -140,6 +141,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
         if not started:
             check_plan(run)
             started = True
+        run.safe_point()
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
         run.clock = Clock(run.ranks)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 import h5py
 import numpy as np
@@ -19,12 +21,15 @@ from tqdm import tqdm
 
 import vinfo_mpi
 from vinfo_mpi.config import Config, dump
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import Stopped
+from vinfo_mpi.parallel import stop
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import Ranks, library
+from vinfo_mpi.storage import lock
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import FORMAT_VERSIONS
+from vinfo_mpi.storage.files import FORMAT_VERSIONS, write_text
+from vinfo_mpi.storage.pieces import Pieces
 from vinfo_mpi.storage.rows import RowReader, storage_kind
 from vinfo_mpi.vision import checkpoints, heads
 from vinfo_mpi.vision.checkpoints import Checkpoint
@@ -58,6 +63,8 @@ class Run:
         self.config, self.folder, self.ranks, self.device, self.bindings = config, folder, ranks, device, bindings
         self.command = command
         self.clock = Clock(ranks)
+        self._saved = time.monotonic()
+        self._lock: TextIO | None = None
 
     # --- where things are ---
 
@@ -126,6 +133,12 @@ class Run:
         """How row files are written."""
         return storage_kind(self.config.machine.storage)
 
+    @property
+    def mpi_io(self) -> dict[str, Any]:
+        """Options of parallel writing."""
+        machine = self.config.machine
+        return {"alignment": (machine.alignment or 0) * 2**20, "hints": machine.hints}
+
     def bar(self, what: str, total: int) -> tqdm:
         """Return a progress bar, shown on rank 0; in a log file it writes a line now and then."""
         seldom = 0.1 if sys.stderr.isatty() else 30
@@ -164,29 +177,63 @@ class Run:
 
     def save_config(self) -> None:
         """Write the configuration with all defaults filled in."""
-
-        def write() -> None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                (self.folder / "config.yaml").write_text(dump(self.config))
-            except OSError as error:
-                raise InputError(
-                    f"cannot write to the run directory {self.folder} ({error.strerror}); name another with --run-dir"
-                ) from None
-
-        self.ranks.on_root(write)
+        self.ranks.on_root(write_text, self.folder / "config.yaml", dump(self.config))
 
     def save_timings(self, stage: str) -> None:
         """Add the stage's times to timings.json."""
-        summary = self.clock.summary()
+        path = self.folder / "timings.json"
+        timings = self.ranks.on_root(timings_of, self.folder) | {stage: self.clock.summary()}
+        self.ranks.on_root(write_text, path, json.dumps(timings, indent=1))
 
-        def write() -> None:
-            path = self.folder / "timings.json"
-            timings = json.loads(path.read_text()) if path.exists() else {}
-            timings[stage] = summary
-            path.write_text(json.dumps(timings, indent=1))
+    # --- going on after an end ---
 
-        self.ranks.on_root(write)
+    def lock(self) -> None:
+        """Keep other jobs out of the folder until this process ends."""
+        job = f"Slurm job {number}, " if (number := os.environ.get("SLURM_JOB_ID")) else ""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = f"{job}process {os.getpid()} on {os.uname().nodename} since {since} ({self.command})"
+
+        def hold() -> None:
+            self._lock = lock.hold(self.folder, holder)
+
+        self.ranks.on_root(hold)
+
+    def safe_point(self, save: Callable[[], object] | None = None) -> None:
+        """Mark a place where the work can be ended: all ranks call this equally often.
+
+        Parameters
+        ----------
+        save : function
+            Saves what is done; called by all ranks when one is asked to stop, and every machine.save_minutes.
+
+        Raises
+        ------
+        Stopped
+            On all ranks if one of them is asked to stop.
+        """
+        due = save is not None and time.monotonic() - self._saved >= 60 * self.config.machine.save_minutes
+        wish = self.ranks.most(2 if stop.wished() else int(due))
+        if wish and save is not None:
+            with self.clock.phase("save"):
+                save()
+            self._saved = time.monotonic()
+        if wish == 2:
+            raise Stopped
+
+    def pieces(self, stage: str, fingerprint: str, force: bool) -> Pieces:
+        """Return what an interrupted run of the stage has finished; nothing with `force`."""
+        pieces = Pieces(self.folder / f".{stage}.pieces", fingerprint, self.ranks)
+        if force:
+            pieces.remove()
+        return pieces
+
+
+def timings_of(folder: Path) -> dict[str, Any]:
+    """Return the times of a run's stages, as far as they are known."""
+    try:
+        return json.loads((folder / "timings.json").read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def digest(*parts: Any) -> str:

@@ -17,17 +17,18 @@ from vinfo_mpi.numerics import ridge
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table, fixed_width, open_checked
+from vinfo_mpi.storage.files import Table, fixed_width, read_table
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write V-information, complexity and their standard errors."""
     provenance = pipeline.provenance(run, "score", "vinfo-results")
+    pieces = run.pieces("score", provenance["fingerprint"], force)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         taps = activations.taps
         fold = vinformation.fold_of_rows(run, activations, codes)
         scores = [
-            vinformation.gather(run, vinformation.at_tap(run, activations, tap, codes, fold, turn))
+            vinformation.of_all(run, pieces, tap, activations, tap, codes, fold, turn)
             for turn, tap in enumerate(run.progress(taps, "score: taps"))
         ]
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
@@ -35,9 +36,10 @@ def run(run: Run, force: bool = False) -> None:
     alive = scores[0].alive
     complexity = ridge.complexity(values)
     error = vinformation.standard_error(np.stack([one.without for one in scores]))
+    if pieces.reused:
+        log.info("score: %d taps reused, %d new", pieces.reused, len(taps) - pieces.reused)
     log.info("score: %d of %d concepts alive, mean complexity %.3f", alive.sum(), len(alive), np.nanmean(complexity))
-    with open_checked(run.dictionary, "vinfo-dictionary") as file:
-        classes = file["class"][()]
+    classes = read_table(run.dictionary, "vinfo-dictionary", "class")
     concept, both = ("concept",), ("tap", "concept")
     tables = {
         "taps": Table(fixed_width(taps), "names of the taps in forward order", axes=("tap",)),
@@ -51,3 +53,4 @@ def run(run: Run, force: bool = False) -> None:
         "concepts/complexity_se": Table(error, "standard error of the complexity (jackknife over folds)", "1", concept),
     }
     run.ranks.on_root(results_file.update, run.results, "score", tables, provenance)
+    pieces.remove()

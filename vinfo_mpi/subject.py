@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
+from vinfo_mpi.storage.files import write_text
 from vinfo_mpi.vision import datasets, networks
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.datasets import Images
@@ -42,7 +42,7 @@ class Subject:
             mine = unreadable(self.images, self.run.ranks.block(count))
             bad = [one for part in self.run.ranks.gather(mine) for one in part]
             known = {"data": key, "images": count, "skipped": bad}
-            self.run.ranks.on_root(_write, path, json.dumps(known, indent=1))
+            self.run.ranks.on_root(write_text, path, json.dumps(known, indent=1))
             for _, sentence in bad:
                 log.info("skipped: %s", sentence)
         return frozenset(index for index, _ in known["skipped"])
@@ -69,8 +69,3 @@ class Subject:
         if checkpoint is not None:
             checkpoint.load_into(network)
         return network.to(self.device)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

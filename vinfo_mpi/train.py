@@ -15,6 +15,8 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,52 +29,70 @@ from vinfo_mpi import pipeline
 from vinfo_mpi.config import Train
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.folds import hashed
-from vinfo_mpi.parallel.division import block
+from vinfo_mpi.parallel.division import batches, block
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
 from vinfo_mpi.vision import checkpoints
 from vinfo_mpi.vision.checkpoints import Checkpoint
 
 
+@dataclass
+class Training:
+    """What changes while the network learns, and what says how.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+    optimiser : torch.optim.Optimizer
+    made_with : str
+        What every checkpoint carries: settings, and the weights that it started from.
+    ids : (N,) int64 array
+        Images learned from.
+    batch : int
+        Images per step, over all ranks.
+    epoch, step : int
+        Epochs that are finished, and steps of the next one.
+    """
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    made_with: str
+    ids: np.ndarray
+    batch: int
+    epoch: int = 0
+    step: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return len(self.ids) // self.batch
+
+
 def run(run: Run, force: bool = False) -> None:
-    """Bring the checkpoints up to date, going on from the last one that is there."""
+    """Bring the checkpoints up to date, going on from where an earlier training was left."""
     if run.config.network.checkpoints:
         raise InputError("train: network.checkpoints names your own checkpoints; remove it to train here")
     options, ids = run.config.train, run.subject.images.training(run.subject.skipped)
     batch = min(options.batch, len(ids))
     if batch < run.ranks.size:
         raise InputError(f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; use fewer ranks")
-    made_with = pipeline.made_with(run)
-    folder = run.folder / "checkpoints"
-    kept = {one.epoch for one in run.checkpoints}
-
     network = run.subject.network()
     optimiser = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay)
-    with run.ranks.together():
-        start = None if force else _last(run, made_with)
-        if start is not None:
-            start.load_into(network)
-            optimiser.load_state_dict(start.content()["optimiser"])
-            log.info("train: going on after epoch %d", start.epoch)
-    with run.ranks.together():
-        if start is None and not force and any(folder.glob("epoch_*.pt")):
-            raise InputError(
-                f"{folder} holds checkpoints that were made otherwise; name another folder with --run-dir, "
-                "or train again with python -m vinfo_mpi.train --force"
-            )
-    if start is None:
-        _save(run, 0, network, optimiser, made_with, _accuracy(run, network))
+    training = Training(network, optimiser, pipeline.made_with(run), ids, batch)
+    if force or not _go_on(run, training):
+        _save(run, training, _accuracy(run, network))
+    if training.epoch == options.epochs:
+        return
 
-    steps = len(ids) // batch
-    first = start.epoch + 1 if start else 1
-    with _process_group(run), run.bar("train: steps", (options.epochs + 1 - first) * steps) as bar:
-        for epoch in range(first, options.epochs + 1):
-            _train_epoch(run, network, optimiser, ids, epoch, batch, bar)
+    left = (options.epochs - training.epoch) * training.steps - training.step
+    with _process_group(run), run.bar("train: steps", left) as bar:
+        parallel = DistributedDataParallel(network, device_ids=[run.device] if run.device.type == "cuda" else None)
+        while training.epoch < options.epochs:
+            _train_epoch(run, training, parallel, bar)
             accuracy = _accuracy(run, network)
-            log.info("train: epoch %d of %d, %.2f %% of the held-out images correct", epoch, options.epochs, 100 * accuracy)
-            _save(run, epoch, network, optimiser, made_with, accuracy)
-            if run.ranks.is_root and epoch - 1 not in kept:
-                checkpoints.at(folder, epoch - 1).path.unlink(missing_ok=True)
+            _save(run, training, accuracy)
+            log.info("train: epoch %d of %d, %.2f %% of the held-out images correct",
+                     training.epoch, options.epochs, 100 * accuracy)  # fmt: skip
 
 
 def rate(options: Train, epoch: float) -> float:
@@ -90,27 +110,28 @@ def order(ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return ids[np.argsort(hashed(ids, seed * 100_003 + epoch), kind="stable")]
 
 
-def _train_epoch(
-    run: Run, network: nn.Module, optimiser: torch.optim.Optimizer, ids: np.ndarray, epoch: int, batch: int, bar: tqdm
-) -> None:
-    options, ranks = run.config.train, run.ranks
-    torch.manual_seed(digest_seed(run.config.seed, epoch, ranks.rank))
-    parallel = DistributedDataParallel(network, device_ids=[run.device] if run.device.type == "cuda" else None)
+def _train_epoch(run: Run, training: Training, parallel: nn.Module, bar: tqdm) -> None:
+    """Finish the epoch; every step follows from the one before, the seed and the images' ids, so that it can be left anywhere."""
+    options, ranks, seed = run.config.train, run.ranks, run.config.seed
+    epoch, steps = training.epoch + 1, training.steps
     loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
-    mine = block(batch, ranks.size, ranks.rank)
-    steps = len(ids) // batch
-    own = order(ids, run.config.seed, epoch)[: steps * batch].reshape(steps, batch)[:, mine.start : mine.stop].ravel()
-    network.train()
-    for step, (images, _, labels) in enumerate(run.subject.loader.batches(own, len(mine), options.augment)):
-        for group in optimiser.param_groups:
-            group["lr"] = rate(options, epoch - 1 + step / steps)
-        optimiser.zero_grad(set_to_none=True)
+    mine = block(training.batch, ranks.size, ranks.rank)
+    own = order(training.ids, seed, epoch)[: steps * training.batch].reshape(steps, training.batch)[:, mine.start : mine.stop]
+    parallel.train()
+    for images, _, labels in run.subject.loader.batches(list(own[training.step :]), options.augment, digest_seed(seed, epoch)):
+        torch.manual_seed(digest_seed(seed, epoch, training.step, ranks.rank))
+        for group in training.optimiser.param_groups:
+            group["lr"] = rate(options, epoch - 1 + training.step / steps)
+        training.optimiser.zero_grad(set_to_none=True)
         loss(parallel(images), labels.to(run.device)).backward()
-        optimiser.step()
+        training.optimiser.step()
+        training.step += 1
         bar.update()
-    for buffer in network.buffers():
+        run.safe_point(lambda: _keep(run, training))
+    for buffer in training.network.buffers():
         torch.distributed.broadcast(buffer, 0)  # each rank has its own statistics of the last batch
-    network.eval()
+    parallel.eval()
+    training.epoch, training.step = epoch, 0
 
 
 @torch.no_grad()
@@ -120,15 +141,58 @@ def _accuracy(run: Run, network: nn.Module) -> float:
     ids = ids[~np.isin(ids, list(run.subject.skipped))]
     mine = run.ranks.block(len(ids))
     right = torch.zeros(1, dtype=torch.float64)
-    for images, _, labels in run.subject.loader.batches(ids[mine.start : mine.stop], run.config.machine.batch):
+    cut = [ids[part.start : part.stop] for part in batches(mine, run.config.machine.batch)]
+    for images, _, labels in run.subject.loader.batches(cut):
         right += (network(images).argmax(1).cpu() == labels).sum()
     return run.ranks.sum(right).item() / max(1, len(ids))
 
 
-def _save(run: Run, epoch: int, network: nn.Module, optimiser: torch.optim.Optimizer, made_with: str, accuracy: float) -> None:
-    """Keep everything that is needed to go on from this epoch."""
-    others = {"optimiser": optimiser.state_dict(), "made_with": made_with, "accuracy": accuracy}
-    run.ranks.on_root(lambda: checkpoints.save(checkpoints.at(run.folder / "checkpoints", epoch), network, **others))
+def _save(run: Run, training: Training, accuracy: float) -> None:
+    """Keep the network after an epoch; the one before was only needed to go on from."""
+    folder, kept = run.folder / "checkpoints", {one.epoch for one in run.checkpoints}
+
+    def save() -> None:
+        _write(training, checkpoints.at(folder, training.epoch), accuracy=accuracy)
+        _unfinished(run, training.epoch).path.unlink(missing_ok=True)
+        if training.epoch - 1 not in kept:
+            checkpoints.at(folder, training.epoch - 1).path.unlink(missing_ok=True)
+
+    run.ranks.on_root(save)
+
+
+def _keep(run: Run, training: Training) -> None:
+    """Keep an unfinished epoch: the ranks agree on all but the statistics of the last batch, where rank 0's count."""
+    run.ranks.on_root(lambda: _write(training, _unfinished(run, training.epoch + 1), step=training.step))
+
+
+def _write(training: Training, checkpoint: Checkpoint, **others: Any) -> None:
+    checkpoints.save(checkpoint, training.network, training.optimiser, made_with=training.made_with, **others)
+
+
+def _unfinished(run: Run, epoch: int) -> Checkpoint:
+    return Checkpoint(epoch, run.folder / "checkpoints" / "unfinished.pt")
+
+
+def _go_on(run: Run, training: Training) -> bool:
+    """Take up an earlier training with the same settings; return whether there is one."""
+    folder = run.folder / "checkpoints"
+    with run.ranks.together():
+        start = _last(run, training.made_with)
+        if start is None:
+            if any(folder.glob("epoch_*.pt")):
+                raise InputError(
+                    f"{folder} holds checkpoints that were made otherwise; name another folder with --run-dir, "
+                    "or train again with python -m vinfo_mpi.train --force"
+                )
+            return False
+        training.epoch = start.epoch
+        if (later := _unfinished(run, start.epoch + 1)).path.exists():
+            content = later.content()
+            if content["made_with"] == training.made_with and content["epoch"] == later.epoch:
+                start, training.step = later, content["step"]
+        start.load_into(training.network, training.optimiser)
+        log.info("train: going on after epoch %d, step %d", training.epoch, training.step)
+    return True
 
 
 def _last(run: Run, made_with: str) -> Checkpoint | None:

@@ -5,6 +5,8 @@ Rows stay on their rank: the moments are summed, the factorisations shared out, 
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import torch
 
@@ -14,6 +16,7 @@ from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.ridge import Factor, Scores
 from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.run import Run
+from vinfo_mpi.storage.pieces import Pieces
 from vinfo_mpi.storage.rows import RowReader
 
 
@@ -64,10 +67,21 @@ def at_tap(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: t
     return ridge.finish(torch.stack(squared), moments, penalties)
 
 
-def gather(run: Run, scores: Scores) -> Scores:
-    """Return the scores of all concepts, on every rank."""
-    join = run.ranks.concatenate
-    return Scores(join(scores.r2), join(scores.penalty), join(scores.without, axis=1), join(scores.alive))
+def of_all(
+    run: Run, pieces: Pieces, name: str, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int
+) -> Scores:
+    """Return the scores of all concepts, on every rank: those that an ended job has left under a name, or new ones.
+
+    Parameters as `at_tap`, which computes them.
+    """
+
+    def make() -> dict[str, np.ndarray]:
+        mine, join = at_tap(run, activations, tap, codes, fold, turn), run.ranks.concatenate
+        return asdict(Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive)))
+
+    scores = Scores(**pieces.get(name, make))
+    run.safe_point()
+    return scores
 
 
 def standard_error(without: np.ndarray) -> np.ndarray:

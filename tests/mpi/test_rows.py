@@ -4,10 +4,12 @@ import h5py
 import numpy as np
 import pytest
 
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, Stopped
 from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, remove
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, remove
 
 KINDS = ["virtual", "parallel"] if h5py.get_config().mpi else ["virtual"]
 SAMPLE = ("sample",)
@@ -30,7 +32,7 @@ def content(rows):
 def write(ranks, path, rows, batch, kind):
     """Write the file, each rank its block, and return what it must hold."""
     values = content(rows)
-    attributes = {"filetype": "vinfo-codes", "format_version": 1}
+    attributes = {"filetype": "vinfo-codes", "format_version": 2}
     with RowWriter(path, COLUMNS, rows, batch, ranks, attributes, TABLES, SCALES, kind) as writer:
         for part in batches(ranks.block(rows), batch):
             writer.write(part.start, {name: column[part.start : part.stop] for name, column in values.items()})
@@ -67,7 +69,7 @@ def test_what_is_written_is_read_back(ranks, shared_path, kind, rows, batch):
                 assert stored.dtype == wanted.dtype
                 assert stored.shape == wanted.shape
                 assert stored.tobytes() == wanted.tobytes()
-        assert reader.attributes["written"] == sum(values.nbytes for values in expected.values())
+        assert reader.attributes["written"] == sum(values.nbytes + 4 * rows for values in expected.values())  # with the checksums
         assert reader.attributes["complete"] == 1
 
 
@@ -116,7 +118,7 @@ def test_a_file_is_replaced(ranks, shared_path, before, after, first, second):
 def test_until_it_is_whole_the_file_before_stays(ranks, shared_path, kind):
     path = shared_path / "codes.h5"
     expected = write(ranks, path, 6, 2, kind)
-    with RowWriter(path, COLUMNS, 4, 4, ranks, {"filetype": "vinfo-codes", "format_version": 1}, TABLES, SCALES, kind) as writer:
+    with RowWriter(path, COLUMNS, 4, 4, ranks, {"filetype": "vinfo-codes", "format_version": 2}, TABLES, SCALES, kind) as writer:
         with RowReader(path, "vinfo-codes") as reader:
             assert np.array_equal(reader.read("codes"), expected["codes"])
         mine = ranks.block(4)
@@ -158,3 +160,100 @@ def test_removed_with_its_parts(ranks, shared_path, kind):
     ranks.on_root(remove, path)
     ranks.on_root(remove, path)  # what is not there need not be removed
     assert not list(shared_path.iterdir())
+
+
+# --- going on after an end ---
+
+
+def begin(ranks, path, rows, batch, kind, last, fingerprint="abc", **options):
+    """Write until the last rank is asked to stop, after its first batch; return how many rows were there already."""
+    values = content(rows)
+    attributes = {"filetype": "vinfo-codes", "format_version": 2, "fingerprint": fingerprint}
+    wished = []
+    writer = RowWriter(
+        path, COLUMNS, rows, batch, ranks, attributes, TABLES, SCALES, kind,
+        resume=True, stopping=lambda: bool(wished), **options,
+    )  # fmt: skip
+    with writer:
+        for part in writer.todo:
+            if ranks.rank == ranks.size - 1 and not last:
+                wished.append(part)
+            writer.write(part.start, {name: column[part.start : part.stop] for name, column in values.items()})
+    return writer.reused
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_stop_when_one_is_asked_to_and_go_on_where_they_were(ranks, shared_path, kind):
+    path, rows = shared_path / "codes.h5", 40 * ranks.size
+    with pytest.raises(Stopped):
+        begin(ranks, path, rows, 2, kind, last=False)
+    ranks.barrier()
+    assert not path.exists()
+    reused = begin(ranks, path, rows, 2, kind, last=True)
+    assert 2 * ranks.size <= reused < rows
+    with RowReader(path, "vinfo-codes") as reader:
+        assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+    parts = list(shared_path.glob("codes.parts.*"))
+    assert len(parts) == (kind == "virtual")
+    assert set(shared_path.iterdir()) == {path, *parts}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_ranks_go_on(ranks, shared_path, kind):
+    """What all ranks began one finishes, and the other way round."""
+    first, rows = Ranks(ranks.comm.Split(ranks.rank == 0)), 40 * ranks.size
+    for number, (before, after) in enumerate([(ranks, first), (first, ranks)]):
+        path = shared_path / str(number) / "codes.h5"
+        if before is ranks or ranks.is_root:
+            with pytest.raises(Stopped):
+                begin(before, path, rows, 2, kind, last=False)
+        ranks.barrier()
+        if after is ranks or ranks.is_root:
+            assert 2 <= begin(after, path, rows, 2, kind, last=True) < rows
+        ranks.barrier()
+        with RowReader(path, "vinfo-codes") as reader:
+            assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_that_are_not_what_was_written_are_written_again(ranks, shared_path, kind):
+    path, rows = shared_path / "codes.h5", 40 * ranks.size
+    with pytest.raises(Stopped):
+        begin(ranks, path, rows, 2, kind, last=False)
+    ranks.barrier()
+    ranks.on_root(flip, shared_path, content(rows)["maps"][1])
+    with pytest.raises(Stopped):
+        begin(ranks, path, rows, 2, kind, last=False)
+    assert begin(ranks, path, rows, 2, kind, last=True) > 0
+    with RowReader(path, "vinfo-codes") as reader:
+        assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_begun_otherwise_is_not_gone_on_with(ranks, shared_path, kind):
+    path, rows = shared_path / "codes.h5", 40 * ranks.size
+    with pytest.raises(Stopped):
+        begin(ranks, path, rows, 2, kind, last=False, fingerprint="other")
+    assert begin(ranks, path, rows, 2, kind, last=True) == 0
+    parts = list(shared_path.glob("codes.parts.*"))
+    assert set(shared_path.iterdir()) == {path, *parts}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flipped_bit_is_noticed_and_named(ranks, shared_path, kind):
+    path = shared_path / "codes.h5"
+    expected = write(ranks, path, 9, 2, kind)
+    ranks.on_root(flip, shared_path, expected["codes"][5])
+    with RowReader(path, "vinfo-codes") as reader:
+        assert np.array_equal(reader.read("codes", range(0, 5)), expected["codes"][:5])
+        for rows in (None, range(3, 7)):
+            with pytest.raises(InputError, match=r"row 5 of /codes is not what was written .*; delete the file and run its stage"):
+                reader.read("codes", rows)
+
+
+def flip(folder, row):
+    """Flip one bit of a row in the only file that holds it."""
+    [path] = [one for one in folder.rglob("*") if one.is_file() and row.tobytes() in one.read_bytes()]
+    data = bytearray(path.read_bytes())
+    data[data.index(row.tobytes()) + 3] ^= 16
+    path.write_bytes(data)

@@ -72,9 +72,9 @@ def test_more_atoms_than_channels_or_rows_start_from_random_atoms():
 def test_a_fit_goes_on_where_it_was_left():
     x, group = rows(), torch.arange(300) % 2
     kept = []
-    whole = nmf.fit(x, 5, group, 2, max_iterations=40, tolerance=1e-15, keep=kept.append, keep_every=15)
-    assert [len(state.objective) for state in kept] == [15, 30]
-    rest = nmf.fit(x, 5, group, 2, max_iterations=40, tolerance=1e-15, start=kept[0])
+    whole = nmf.fit(x, 5, group, 2, max_iterations=40, tolerance=1e-15, after=lambda copy: kept.append(copy()))
+    assert [len(state.objective) for state in kept] == list(range(1, 41))
+    rest = nmf.fit(x, 5, group, 2, max_iterations=40, tolerance=1e-15, start=kept[14])
     torch.testing.assert_close(rest.atoms, whole.atoms, rtol=0, atol=0)
     assert rest.objective == whole.objective
 

@@ -94,7 +94,8 @@ WRITING = """
 from pathlib import Path
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.rows import Column, RowWriter, storage_kind
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, storage_kind
 column = Column((3,), "float32", Table(None, "codes"))
 with RowWriter(Path("{path}"), {{"codes": column}}, 8, 1, Ranks(), {{}}, kind=storage_kind("auto")) as writer:
     writer.write(4 * rank, {{"codes": np.ones((1, 3))}})

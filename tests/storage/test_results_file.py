@@ -26,7 +26,7 @@ def importance(concepts=4, value=2.0):
 
 def provenance(fingerprint, **more):
     inputs = '{"codes": "c1"}'
-    return {"filetype": "vinfo-results", "format_version": 1, "fingerprint": fingerprint, "inputs": inputs, "ranks": 2} | more
+    return {"filetype": "vinfo-results", "format_version": 2, "fingerprint": fingerprint, "inputs": inputs, "ranks": 2} | more
 
 
 @pytest.fixture

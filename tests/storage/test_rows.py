@@ -14,10 +14,11 @@ from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import rows as row_files
 from vinfo_mpi.storage.files import Path, Table
-from vinfo_mpi.storage.rows import Column, RowReader, RowWriter, batch_rows, storage_kind
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, batch_rows, storage_kind
 
 KINDS = ["virtual", "parallel"] if h5py.get_config().mpi else ["virtual"]
-ATTRIBUTES = {"filetype": "vinfo-codes", "format_version": 1}
+ATTRIBUTES = {"filetype": "vinfo-codes", "format_version": 2}
 kinds = pytest.mark.parametrize("kind", KINDS)
 row_shapes = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 dtypes = st.sampled_from(["float16", "float32", "float64", "int64", "uint8"])
@@ -51,8 +52,9 @@ def test_what_is_written_is_read_back(kind, data, count, batch):
                 assert stored.shape == reader.shape(name) == expected.shape
                 assert stored.tobytes() == expected.tobytes()
                 assert reader.read(name, some).tobytes() == expected[some.start : some.stop].tobytes()
-            assert written == sum(column.nbytes for column in values.values())
-            assert reader.bytes_read == written + sum(column[some.start : some.stop].nbytes for column in values.values())
+            held = sum(column.nbytes for column in values.values())
+            assert written == held + 4 * count * len(columns)  # with the checksums
+            assert reader.bytes_read == held + sum(column[some.start : some.stop].nbytes for column in values.values())
 
 
 @kinds

@@ -14,6 +14,10 @@ def network(seed):
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
 
 
+def save(one, net, **others):
+    checkpoints.save(one, net, torch.optim.SGD(net.parameters(), 0.1, momentum=0.9), **others)
+
+
 def epochs(folder, **train):
     return [one.epoch for one in checkpoints.expected(folder, RESNET, Train(**train))]
 
@@ -24,7 +28,7 @@ def epochs(folder, **train):
 def test_round_trip(tmp_path):
     saved, loaded = network(0), network(1)
     one = checkpoints.at(tmp_path / "checkpoints", 7)
-    checkpoints.save(one, saved, accuracy=0.5)
+    save(one, saved, accuracy=0.5)
     assert one.path == tmp_path / "checkpoints" / "epoch_007.pt"
     assert one.content()["epoch"] == 7
     assert one.content()["accuracy"] == 0.5
@@ -34,13 +38,29 @@ def test_round_trip(tmp_path):
 
 def test_fingerprint_is_that_of_the_weights(tmp_path):
     first, second, third = (checkpoints.at(tmp_path, epoch) for epoch in (1, 2, 3))
-    checkpoints.save(first, network(0), accuracy=0.5)
-    checkpoints.save(second, network(0))
+    save(first, network(0), accuracy=0.5)
+    save(second, network(0))
     changed = network(0)
     changed[1].running_mean[2] += 1e-6
-    checkpoints.save(third, changed)
+    save(third, changed)
     assert first.fingerprint() == second.fingerprint() != third.fingerprint()
     assert checkpoints.at(tmp_path, 4).fingerprint() is None
+
+
+@pytest.mark.parametrize("what", ["weights", "optimiser state"])
+def test_a_changed_bit_is_noticed(tmp_path, what):
+    one, net = checkpoints.at(tmp_path, 1), network(0)
+    optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    net(torch.rand(2, 3, 5, 5)).sum().backward()
+    optimiser.step()
+    checkpoints.save(one, net, optimiser)
+    held = net[0].weight if what == "weights" else optimiser.state[net[0].weight]["momentum_buffer"]
+    data, stored = bytearray(one.path.read_bytes()), held.detach().numpy().tobytes()
+    assert data.count(stored) == 1
+    data[data.index(stored) + 17] ^= 4
+    one.path.write_bytes(data)
+    with pytest.raises(InputError, match=rf"epoch_001.pt: its {what} are not what was saved .*; delete it and train again"):
+        one.load_into(net, optimiser)
 
 
 def test_fingerprint_of_the_users_own_changes_with_the_file(tmp_path):
@@ -62,7 +82,7 @@ def test_users_own_is_loaded_without_its_prefix(tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "foreign"])
 def test_damaged_file(tmp_path, damage):
     one = checkpoints.at(tmp_path, 1)
-    checkpoints.save(one, network(0))
+    save(one, network(0))
     if damage == "cut":
         one.path.write_bytes(one.path.read_bytes()[:500])
     else:

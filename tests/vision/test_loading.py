@@ -35,7 +35,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_come_in_the_order_of_the_ids(folder, workers):
     ids = np.array([8, 0, 5, 2, 7])
-    batches = list(Loader(folder, HALF, CPU, workers).batches(ids, 2))
+    batches = list(Loader(folder, HALF, CPU, workers).batches([ids[:2], ids[2:4], ids[4:]]))
     assert [numbers.tolist() for _, numbers, _ in batches] == [[8, 0], [5, 2], [7]]
     assert [labels.tolist() for _, _, labels in batches] == [[2, 0], [1, 0], [2]]
     # The same as each image by itself, read by hand.
@@ -46,7 +46,7 @@ def test_batches_come_in_the_order_of_the_ids(folder, workers):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_unreadable_image_ends_the_batches(folder, workers):
-    batches = Loader(folder, HALF, CPU, workers).batches(np.arange(9), 2)
+    batches = Loader(folder, HALF, CPU, workers).batches(np.split(np.arange(8), 4))
     assert next(batches)[1].tolist() == [0, 1]
     with pytest.raises(InputError, match=r"cannot read the image .*1/4\.png"):
         list(batches)
@@ -62,17 +62,26 @@ def test_remembered_images_are_the_same(folder):
     reads = []
     counted = datasets.Images(lambda index: reads.append(index) or folder.read(index), folder.labels, folder.test, folder.classes)
     loader, ids = Loader(counted, HALF, CPU), np.array([0, 1, 2])
-    first, again = ([images for images, _, _ in loader.batches(ids, 2)] for _ in range(2))
+    first, again = ([images for images, _, _ in loader.batches([ids[:2], ids[2:]])] for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
     assert reads == [0, 1, 2]
 
 
-def test_augmented_images_are_not_remembered(folder):
-    loader, ids = Loader(folder, HALF, CPU), np.array([0, 1, 2])
-    torch.manual_seed(0)
-    first, again = (next(loader.batches(ids, 3, "resized-crop-flip"))[0] for _ in range(2))
-    assert first.shape == again.shape == (3, 3, 8, 8)
-    assert not torch.equal(first, again)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_augmentation_follows_from_seed_and_image_alone(folder, workers):
+    """Not from the order, nor from what else draws random numbers; and it leaves those of the network alone."""
+
+    def augmented(ids, seed):
+        torch.manual_seed(0)
+        read = Loader(folder, HALF, CPU, workers).batches([np.array(ids)], "resized-crop-flip", seed)
+        images, numbers, _ = next(read)
+        assert workers or torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(0)))
+        return dict(zip(numbers.tolist(), images, strict=True))
+
+    first, again, other = augmented([0, 1, 2], 5), augmented([2, 0], 5), augmented([0, 1, 2], 6)
+    assert all(torch.equal(first[number], again[number]) for number in again)
+    assert not any(torch.equal(first[number], other[number]) for number in other)
+    assert not torch.equal(first[0], first[1])
 
 
 # --- preprocessing ---

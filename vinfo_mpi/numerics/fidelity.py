@@ -6,37 +6,36 @@ import torch
 
 from vinfo_mpi.numerics.sums import Sum, itself
 
+NAMES = ("error", "size", "error_positions", "size_positions", "kept")
 
-class Fidelity:
-    """Sums over images: they add over batches and ranks.
 
-    Attributes
+def of_images(x: torch.Tensor, rebuilt: torch.Tensor, kept: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return what the codes of each image keep, in parts that add over images.
+
+    Parameters
     ----------
-    sums : (6,) float64 tensor
-        Squared error and squared size of the pooled vectors, the same of the encoded rows, predictions kept, images.
+    x, rebuilt : (B, P, d) tensors
+        The encoded vectors of every image, true and rebuilt from the codes.
+    kept : (B,) bool tensor
+        Whether the prediction is the same with the rebuilt vector.
+
+    Returns
+    -------
+    dict of str to (B,) float64 tensor
+        Squared error and squared size of the vector averaged over positions, the same summed over positions, and 1
+        where the prediction is kept.
     """
+    pairs = ((x.mean(1), rebuilt.mean(1)), (x, rebuilt))
+    squares = [part.square().flatten(1).sum(1) for true, found in pairs for part in (found - true, true)]
+    return dict(zip(NAMES, [*squares, kept.double()], strict=True))
 
-    def __init__(self) -> None:
-        self.sums = torch.zeros(6, dtype=torch.float64)
 
-    def add(self, pooled: tuple[torch.Tensor, torch.Tensor], rows: tuple[torch.Tensor, torch.Tensor], kept: torch.Tensor) -> None:
-        """Add a batch of images.
-
-        Parameters
-        ----------
-        pooled, rows : pairs of (B, d) and of (B P, d) tensors
-            The pooled vectors and the encoded rows, each true and rebuilt from the codes.
-        kept : (B,) bool tensor
-            Whether the prediction is the same with the rebuilt vector.
-        """
-        squares = (part.square().sum().cpu() for true, rebuilt in (pooled, rows) for part in (rebuilt - true, true))
-        self.sums += torch.stack([*squares, kept.sum().cpu(), torch.tensor(len(kept))])
-
-    def finish(self, total: Sum = itself) -> dict[str, float]:
-        """Return relative errors and the share of predictions kept; `total` sums over the ranks, in place."""
-        error, size, error_rows, size_rows, kept, images = total(self.sums).tolist()
-        return {
-            "relative_error": (error / size) ** 0.5 if size else 0.0,
-            "relative_error_positions": (error_rows / size_rows) ** 0.5 if size_rows else 0.0,
-            "predictions_kept": kept / images,
-        }
+def finish(parts: dict[str, torch.Tensor], total: Sum = itself) -> dict[str, float]:
+    """Return relative errors and the share of predictions kept; `total` sums over the ranks, in place."""
+    sums = torch.stack([*(parts[name].sum() for name in NAMES), torch.tensor(float(len(parts["kept"])), dtype=torch.float64)])
+    error, size, error_positions, size_positions, kept, images = total(sums).tolist()
+    return {
+        "relative_error": (error / size) ** 0.5 if size else 0.0,
+        "relative_error_positions": (error_positions / size_positions) ** 0.5 if size_positions else 0.0,
+        "predictions_kept": kept / images,
+    }

@@ -102,9 +102,7 @@ def fit(
     seed: int = 0,
     reduce: Sum = itself,
     start: State | None = None,
-    step: Callable[[], object] | None = None,
-    keep: Callable[[State], None] | None = None,
-    keep_every: int = 1,
+    after: Callable[[Callable[[], State]], None] | None = None,
 ) -> State:
     """Factorise the rows of all ranks.
 
@@ -130,10 +128,8 @@ def fit(
         Sums a tensor over the ranks, in place.
     start : State
         Go on from here instead of from the start.
-    step : function
-        Called after every iteration, to show progress.
-    keep : function of a State
-        Called with a copy after every `keep_every` iterations; a fit can start from it.
+    after : function of a function
+        Called after every iteration, with a function that returns a copy of the state, from which a fit can start.
 
     Returns
     -------
@@ -171,10 +167,8 @@ def fit(
         improve(products, grams, state.atoms, signed)
         state.objective.append(_objective(state, products, grams))
         _normalise(state, parts)
-        if step is not None:
-            step()
-        if keep is not None and len(state.objective) % keep_every == 0:
-            keep(State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
+        if after is not None:
+            after(lambda: State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
     state.codes = state.codes[:, torch.argsort(order)]
     return state
 

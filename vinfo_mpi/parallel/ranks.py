@@ -5,6 +5,7 @@ Without mpirun a job is one rank with the same methods, so that nothing else in 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,6 +100,10 @@ class Ranks:
         """Return every rank's value, in rank order, on every rank."""
         return self.comm.allgather(value)
 
+    def most(self, value: int) -> int:
+        """Return the largest of every rank's value."""
+        return self.comm.allreduce(value, op=MPI.MAX)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank."""
         return self.comm.allreduce(bool(flag), op=MPI.LOR)
@@ -125,6 +130,16 @@ class Ranks:
         for rank, other in enumerate(self.comm.allgather(None if error is None else _portable(error))):
             if other is not None:
                 raise error if rank == self.rank and error is not None else other
+
+    def apart(self) -> Ranks:
+        """Return the same ranks on a communicator of their own, for another thread's calls; all ranks together."""
+        other = copy.copy(self)
+        other.comm = self.comm.Dup()
+        return other
+
+    def free(self) -> None:
+        """Give back the communicator of `apart`, all ranks together."""
+        self.comm.Free()
 
     def barrier(self) -> None:
         """Wait for all ranks."""

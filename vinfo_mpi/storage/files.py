@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +14,20 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import Failure, InputError
+from vinfo_mpi.storage import checksums
 
 FORMAT_VERSIONS = {
-    "vinfo-activations": 1,
-    "vinfo-dictionary": 1,
-    "vinfo-dictionary-fit": 1,
-    "vinfo-codes": 1,
-    "vinfo-results": 1,
+    "vinfo-activations": 2,
+    "vinfo-dictionary": 2,
+    "vinfo-dictionary-fit": 2,
+    "vinfo-codes": 2,
+    "vinfo-results": 2,
+    "vinfo-piece": 1,
 }
+
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ def partial(path: Path) -> Path:
 def describe(dataset: h5py.Dataset, table: Table) -> None:
     """Attach description, units, axis labels and attributes."""
     dataset.attrs["description"] = table.description
+    if table.values is not None:
+        dataset.attrs["crc32"] = checksums.of(np.asarray(table.values))
     if table.units:
         dataset.attrs["units"] = table.units
     for name, value in sorted(table.attributes.items()):
@@ -63,11 +73,69 @@ def fixed_width(names: list[str]) -> np.ndarray:
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
 
 
+def sync(path: Path) -> None:
+    """Wait until a file or the names in a folder are on disk for good."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def commit(temporary: Path, path: Path) -> None:
     """Make a finished file appear under its name, on disk for good."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(temporary)
     temporary.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into a sentence that says where, and what to do.
+
+    Raises
+    ------
+    InputError
+        Where this place cannot be written to at all.
+    Failure
+        Where writing went wrong: a full disk, a quota.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        if error.errno in NOT_WRITABLE:
+            raise InputError(f"cannot write {path} ({reason}); change that, or name another folder with --run-dir") from error
+        free = shutil.disk_usage(next(one for one in path.resolve().parents if one.exists())).free
+        raise Failure(
+            f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, mend the file system or your "
+            "quota, and run the same command again; what is finished is kept"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial(path).write_text(text)
+        commit(partial(path), path)
+
+
+def checked(dataset: h5py.Dataset) -> np.ndarray:
+    """Return the values of a dataset; raise `InputError` if they are not as they were written."""
+    values = dataset[()]
+    if (written := dataset.attrs.get("crc32")) is not None and checksums.of(np.asarray(values)) != written:
+        raise InputError(
+            f"{dataset.file.filename}: {dataset.name} is not what was written (its checksum differs); "
+            "delete the file and run its stage again"
+        )
+    return values
+
+
+def read_table(path: Path, filetype: str, name: str) -> np.ndarray:
+    """Return a dataset of one of our files, checked."""
+    with open_checked(path, filetype) as file:
+        return checked(file[name])
 
 
 def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
@@ -110,10 +178,12 @@ def fingerprint(path: Path, filetype: str) -> str | None:
 
 def write_tables(path: Path, tables: Mapping[str, Table], attributes: Mapping[str, Any]) -> None:
     """Write a small file from one rank, whole or not at all."""
-    with h5py.File(partial(path), "w") as file:
-        for name, table in sorted(tables.items()):
-            describe(file.create_dataset(name, data=table.values), table)
-        file.attrs.update(attributes)
-        file.attrs["complete"] = 1
-        file.flush()
-    commit(partial(path), path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(partial(path), "w") as file:
+            for name, table in sorted(tables.items()):
+                describe(file.create_dataset(name, data=table.values), table)
+            file.attrs.update(attributes)
+            file.attrs["complete"] = 1
+            file.flush()
+        commit(partial(path), path)

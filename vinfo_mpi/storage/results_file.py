@@ -10,12 +10,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vinfo_mpi.storage.files import Table, attach_scales, commit, describe, open_checked, partial
+from vinfo_mpi.storage.files import Table, attach_scales, checked, commit, describe, open_checked, partial, writing
 
 # Which dataset numbers or names which axis.
 SCALES = {"concept": "concepts/index", "tap": "taps", "checkpoint": "dynamics/checkpoints"}
 INDEX = "number of the concept: its row in dictionary.h5"
-_OWN = ("description", "units", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "CLASS", "NAME")
+_OWN = ("description", "units", "crc32", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "CLASS", "NAME")
 
 
 def fingerprint(path: Path, stage: str) -> str | None:
@@ -46,8 +46,9 @@ def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapp
     if (concepts := _length(everything, "concept")) is not None:
         everything[SCALES["concept"]] = Table(np.arange(concepts), INDEX, axes=("concept",))
     stages[stage] = dict(provenance) | {"datasets": " ".join(sorted(tables))}
-    _write(partial(path), everything, stages, provenance)
-    commit(partial(path), path)
+    with writing(path):
+        _write(partial(path), everything, stages, provenance)
+        commit(partial(path), path)
 
 
 def _read(path: Path) -> tuple[dict[str, Table], dict[str, dict[str, Any]]]:
@@ -60,7 +61,7 @@ def _read(path: Path) -> tuple[dict[str, Table], dict[str, dict[str, Any]]]:
         if isinstance(thing, h5py.Dataset):
             attributes = {key: value for key, value in thing.attrs.items() if key not in _OWN}
             axes = tuple(axis.label for axis in thing.dims)
-            tables[name] = Table(thing[()], thing.attrs["description"], thing.attrs.get("units"), axes, attributes)
+            tables[name] = Table(checked(thing), thing.attrs["description"], thing.attrs.get("units"), axes, attributes)
 
     with open_checked(path, "vinfo-results") as file:
         file.visititems(visit)

@@ -14,7 +14,7 @@ from torch import nn
 
 from vinfo_mpi.config import Network, Train
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.storage.files import commit, partial
+from vinfo_mpi.storage.files import commit, partial, writing
 from vinfo_mpi.vision.states import load_state, read_state
 
 
@@ -48,10 +48,22 @@ class Checkpoint:
             return str(self.content()["fingerprint"])
         return file_key(self.path)
 
-    def load_into(self, network: nn.Module) -> None:
-        """Give the network these weights."""
-        state = self.content()["state"] if self.ours else read_state(self.path, "network.checkpoints")
-        load_state(network, state, str(self.path))
+    def load_into(self, network: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
+        """Give the network these weights, and the optimiser its state; raise `InputError` if they are not as saved."""
+        if not self.ours:
+            load_state(network, read_state(self.path, "network.checkpoints"), str(self.path))
+            return
+        content = self.content()
+        if _digest_of(content["state"]) != content["fingerprint"]:
+            raise self._changed("weights")
+        load_state(network, content["state"], str(self.path))
+        if optimiser is not None:
+            if _digest_of(content["optimiser"]) != content["optimiser_fingerprint"]:
+                raise self._changed("optimiser state")
+            optimiser.load_state_dict(content["optimiser"])
+
+    def _changed(self, what: str) -> InputError:
+        return InputError(f"{self.path}: its {what} are not what was saved (the checksum differs); delete it and train again")
 
 
 def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
@@ -98,20 +110,39 @@ def at(folder: Path, epoch: int) -> Checkpoint:
     return Checkpoint(epoch, folder / f"epoch_{epoch:03d}.pt")
 
 
-def save(checkpoint: Checkpoint, network: nn.Module, **others: Any) -> None:
+def save(checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer, **others: Any) -> None:
     """Write the weights and whatever else the training needs to go on, whole or not at all."""
     state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    content = {"state": state, "epoch": checkpoint.epoch, "fingerprint": _digest_of(state), **others}
-    checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, partial(checkpoint.path))
-    commit(partial(checkpoint.path), checkpoint.path)
+    momentum = optimiser.state_dict()
+    sums = {"fingerprint": _digest_of(state), "optimiser_fingerprint": _digest_of(momentum)}
+    content = {"state": state, "optimiser": momentum, "epoch": checkpoint.epoch, **sums, **others}
+    with writing(checkpoint.path):
+        checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.save(content, partial(checkpoint.path))
+        except RuntimeError as error:  # what torch makes of a failed write
+            raise OSError(str(error).split("\n")[0]) from error
+        commit(partial(checkpoint.path), checkpoint.path)
 
 
-def _digest_of(state: dict[str, torch.Tensor]) -> str:
+def _digest_of(content: Any) -> str:
+    """Return the fingerprint of tensors and numbers in dictionaries and lists."""
     digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().numpy().tobytes())
+
+    def add(value: Any) -> None:
+        if isinstance(value, dict):
+            for name, one in sorted(value.items(), key=lambda item: str(item[0])):
+                digest.update(str(name).encode())
+                add(one)
+        elif isinstance(value, list | tuple):
+            for one in value:
+                add(one)
+        elif isinstance(value, torch.Tensor):
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        else:
+            digest.update(repr(value).encode())
+
+    add(content)
     return digest.hexdigest()[:16]
 
 

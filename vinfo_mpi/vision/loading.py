@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from vinfo_mpi.config import Data
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.vision.datasets import Images
 
 T = TypeVar("T")
@@ -79,9 +80,11 @@ class Loader:
             multiprocessing.set_forkserver_preload([__name__])  # each worker would import torch again
 
     def batches(
-        self, ids: np.ndarray, size: int, augment: str = "none"
+        self, batches: Sequence[np.ndarray], augment: str = "none", seed: int = 0
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield (images, ids, labels) in the order of `ids`, read ahead of their use; images are on the device.
+        """Yield (images, ids, labels) for every batch of ids, read ahead of their use; images are on the device.
+
+        How an image is augmented follows from `seed` and its id, not from when or by which rank it is read.
 
         Raises
         ------
@@ -91,15 +94,18 @@ class Loader:
         transform = v2.Compose([v2.ToImage(), v2.RGB(), *AUGMENTATIONS[augment](self.preprocessing)])
         known = self._known if augment == "none" and not self.workers else None
         loader: DataLoader = DataLoader(
-            _Reader(self.images, ids, transform, known),
-            batch_size=size,
+            _Reader(self.images, transform, known, None if augment == "none" else seed),
+            batch_sampler=[batch.tolist() for batch in batches],
             num_workers=self.workers,
             collate_fn=_collate,
             multiprocessing_context="forkserver" if self.workers else None,  # no fork once MPI has started
+            generator=torch.Generator(),  # the loader would draw from the network's random numbers
             pin_memory=self.device.type == "cuda",
         )
+        # A thread would draw from the same random numbers as the network's dropout: augmented images are read in turn,
+        # or by processes.
         batch: Any
-        for batch in ahead(loader):
+        for batch in ahead(loader) if augment == "none" else loader:
             if isinstance(batch, str):
                 raise InputError(batch)
             images, numbers, labels = batch
@@ -111,28 +117,25 @@ class _Reader(Dataset):
     out of a worker process, sentences do not.
     """
 
-    def __init__(self, images: Images, ids: np.ndarray, transform: v2.Transform, known: dict[int, torch.Tensor] | None) -> None:
-        self.images, self.ids, self.transform, self.known = images, ids, transform, known
+    def __init__(self, images: Images, transform: v2.Transform, known: dict[int, torch.Tensor] | None, seed: int | None) -> None:
+        self.images, self.transform, self.known, self.seed = images, transform, known, seed
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int, int] | str:
-        number = int(self.ids[index])
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, int, int] | str:
         try:
             return self._image(number), number, int(self.images.labels[number])
         except InputError as error:
             return str(error)
 
     def _image(self, number: int) -> torch.Tensor:
-        if self.known is None:
-            return self.transform(self.images.read(number)).as_subclass(torch.Tensor)
-        if number not in self.known:
+        if self.known is not None and number in self.known:
+            return self.known[number]
+        with torch.random.fork_rng([], enabled=self.seed is not None):
+            if self.seed is not None:
+                torch.default_generator.manual_seed(int(hashed(np.array([number]), self.seed)[0]))
             image = self.transform(self.images.read(number)).as_subclass(torch.Tensor)
-            if len(self.known) * image.nbytes > MEMORY:
-                return image
+        if self.known is not None and len(self.known) * image.nbytes <= MEMORY:
             self.known[number] = image
-        return self.known[number]
+        return image
 
 
 def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | str:

@@ -1,0 +1,20 @@
+"""A wish to stop: SIGUSR2, as Slurm sends it some time before it ends a job.
+
+The handler only notes the wish, on the rank that got the signal; the ranks agree on it where their work can be saved.
+"""
+
+from __future__ import annotations
+
+import signal
+
+_wishes: list[int] = []
+
+
+def listen() -> None:
+    """Note the signal from now on, instead of dying of it."""
+    signal.signal(signal.SIGUSR2, lambda number, _: _wishes.append(number))
+
+
+def wished() -> bool:
+    """Whether this rank has been asked to stop."""
+    return bool(_wishes)

@@ -24,7 +24,9 @@ def planted(rows, signed):
     codes = torch.rand(rows, CONCEPTS, generator=generator) * (torch.rand(rows, CONCEPTS, generator=generator) > 0.5)
     atoms = torch.randn(CONCEPTS, CHANNELS, generator=generator)
     noise = torch.rand(rows, CHANNELS, generator=generator)
-    return codes @ (atoms if signed else atoms.abs()) + 0.1 * noise
+    x = codes @ (atoms if signed else atoms.abs()) + 0.1 * noise
+    x[torch.arange(rows) % GROUPS == 1, 2:5] = 0  # channels that are silent in a class
+    return x
 
 
 @cache

@@ -20,6 +20,7 @@ from vinfo_mpi.numerics.sums import Sum, itself
 
 SWEEPS = 4  # passes over the atoms per matrix product
 EPSILON = 1e-7
+ROUNDING = 1e-9  # share of an atom's largest entry that counts as zero
 BLOCK = 2**14  # rows that are worked on at once: what bounds the memory beside X and Z
 SUBSPACE_ITERATIONS, OVERSAMPLING = 6, 8  # of the truncated SVD behind the initial atoms
 
@@ -141,7 +142,10 @@ def fit(
     parts = _parts(len(x), groups, group)
     d = x.shape[1]
     if start is None:
-        size = reduce(torch.linalg.vector_norm(x, dtype=torch.float64).square().reshape(1)).item()
+        own = torch.zeros(1, dtype=torch.float64, device=x.device)
+        for _, rows in parts:
+            own += x[rows].double().square().sum()
+        size = reduce(own).item()
         atoms = initial_atoms(x, parts, groups, concepts, seed, signed, reduce)
         # Small and positive, so that the multiplicative solver can move the codes.
         codes = torch.full((concepts, len(x)), EPSILON, dtype=torch.float64, device=x.device)
@@ -235,7 +239,9 @@ def initial_atoms(
         strength = (singular * mass.gather(2, side[..., None])[..., 0]).sqrt()[..., None]
         atoms = strength * half / norm.clamp(min=torch.finfo(torch.float64).tiny)
         mean = (total / (count * d).clamp(min=1))[:, None, None]
-        atoms = torch.where(atoms > 0, atoms, mean.clamp(min=torch.finfo(torch.float32).tiny))
+        # Zero up to rounding, which differs with the number of ranks: a channel that is silent in a group, for instance.
+        zero = atoms <= ROUNDING * atoms.amax(-1, keepdim=True)
+        atoms = torch.where(zero, mean.clamp(min=torch.finfo(torch.float32).tiny), atoms)
     atoms = random if concepts > d else torch.where((count >= concepts)[:, None, None], atoms, random)
     return torch.nn.functional.normalize(atoms, dim=-1)
 

@@ -1,0 +1,257 @@
+"""What each stage needs: bytes on disk, memory per rank, operations; a formula each, from the sizes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vinfo_mpi.config import Config
+from vinfo_mpi.numerics import nmf, ridge
+from vinfo_mpi.parallel.division import sizes as blocks
+from vinfo_mpi.storage import row_writer
+from vinfo_mpi.storage.activations import Layout
+from vinfo_mpi.storage.rows import CHECKSUMS, Column, batch_rows, checksum_column
+from vinfo_mpi.vision import loading
+from vinfo_mpi.vision.footprint import held
+
+DATASET = 1280  # bytes in a file beside a dataset's values: header, description, axis labels
+INDEX = 2048  # and where its chunks are
+FILE = 5120  # bytes of a file without datasets: groups, the configuration and the other attributes
+TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
+BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
+
+
+@dataclass
+class Sizes:
+    """The numbers that everything else follows from.
+
+    Attributes
+    ----------
+    n, steps_of : int
+        Images analysed; images learned from, counted once per epoch.
+    known : int
+        Images that a rank may come to remember: those that it analyses, and those that it tests the training on.
+    size : int
+        Pixels of an image's side.
+    checkpoints, classes, outputs : int
+        How many.
+    positions, d : int
+        Kept positions and channels of the last tap's map, `map` of them before any are dropped.
+    widths : dict of str to int
+        Of the taps.
+    concepts, groups : int
+        Atoms in all, and dictionaries that they are fitted in.
+    linear : bool
+        Whether the logits are linear in the last tap: else encode and importance run the network as well.
+    weights, trainable, tensors : int
+        Bytes of the weights, of those that are learned, and how many tensors both are in.
+    forward, training : float
+        Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share; weights apart.
+    operations : int
+        Of one image's forward pass.
+    """
+
+    n: int
+    steps_of: int
+    known: int
+    size: int
+    checkpoints: int
+    classes: list[str]
+    outputs: int
+    positions: int
+    map: int
+    d: int
+    widths: dict[str, int]
+    concepts: int
+    groups: int
+    linear: bool
+    weights: int
+    trainable: int
+    tensors: int
+    forward: float
+    training: float
+    operations: int
+
+
+# --- disk ---
+
+
+def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, float]:
+    """Return the bytes of each kind of file when the run is done; `shared`: one file of all ranks, not one per rank."""
+
+    def rows(columns: Mapping[str, Column], tables: int) -> float:
+        every = dict(columns) | {CHECKSUMS: checksum_column(columns)}
+        alignment = (config.machine.alignment or 0) * 2**20 if shared else 0
+        parts = [sizes.n] if shared else [count for count in blocks(sizes.n, ranks) if count]
+        values = sum(_stored(column, count, alignment) for column in every.values() for count in parts)
+        files = 1 if shared else 1 + len(parts)
+        return values + files * (FILE + (DATASET + INDEX) * len(every)) + DATASET * tables
+
+    last, others = _layout(sizes, config, keep_map=True), _layout(sizes, config, keep_map=False)
+    widths, k = list(sizes.widths.values()), sizes.concepts
+    head = 4 * sizes.outputs * (sizes.d + 1) if sizes.linear else 0
+    small = len(widths) + 1 + 2 * sizes.linear
+    tables = 4 * sum(widths) + head
+    kept = 0.0 if config.network.checkpoints else _saved(sizes, sizes.checkpoints - 1) + _saved(sizes, 1, momentum=False)
+    activations = (sizes.checkpoints - 1) * (rows(others.columns(), small) + tables) + rows(last.columns(), small) + tables
+    results = 8 * k * (2 * len(widths) + sizes.checkpoints * (len(widths) if config.dynamics.grid else 1) + 9)
+    return {
+        "checkpoints": kept,
+        "activations": activations,
+        "dictionary": float(8 * k * (sizes.d + 1) + FILE + 3 * DATASET),
+        "codes": rows(code_columns(k), 0),
+        "results": float(results + 4 * FILE + 15 * DATASET),
+    }
+
+
+def temporary(sizes: Sizes, config: Config) -> float:
+    """Return the bytes on disk that are needed for a while: an unfinished epoch, or an unfinished dictionary."""
+    fit = 8 * sizes.n * sizes.positions * sizes.concepts / sizes.groups
+    return max(_saved(sizes, 1) if sizes.steps_of else 0.0, fit)
+
+
+def code_columns(concepts: int) -> dict[str, Column]:
+    """Return columns of the sizes that the codes file has."""
+    six = [f"fidelity/{number}" for number in range(6)]
+    return {name: Column((), "float64", None) for name in ["samples/id", *six]} | {"codes": Column((concepts,), "float64", None)}  # type: ignore[arg-type]
+
+
+def _saved(sizes: Sizes, checkpoints: int, momentum: bool = True) -> float:
+    return float(checkpoints * (sizes.weights + momentum * sizes.trainable + TENSOR * sizes.tensors))
+
+
+def _stored(column: Column, rows: int, alignment: int) -> float:
+    """Return the bytes of a column: whole chunks, each at a multiple of the alignment if it is as large."""
+    chunk = column.chunks(rows)[0]
+    size = chunk * column.row_bytes
+    if alignment and size >= alignment:
+        size = -(-size // alignment) * alignment
+    return float(-(-rows // chunk) * size)
+
+
+def _layout(sizes: Sizes, config: Config, keep_map: bool) -> Layout:
+    shifts = {name: np.empty(width, np.float32) for name, width in sizes.widths.items()}
+    kept = (sizes.positions, sizes.d) if keep_map else None
+    return Layout(shifts, config.extract.pooling, config.extract.dtype, sizes.outputs, sizes.classes, kept, None)
+
+
+# --- memory ---
+
+
+def memory(sizes: Sizes, config: Config, ranks: int, base: float) -> dict[str, float]:
+    """Return the peak memory of each stage, per rank: `base`, what the program itself holds, and what the stage adds."""
+    remembered = 0 if config.machine.workers else min(loading.MEMORY, sizes.known * 3 * sizes.size**2)
+    stages = {
+        "train": train(sizes, config, ranks) if sizes.steps_of else 0.0,
+        "extract": extract(sizes, config, ranks),
+        "dictionary": dictionary(sizes, config, ranks),
+        "encode": encode(sizes, config, ranks),
+        "score": vinformation(sizes, config, ranks, max(sizes.widths.values())),
+        "importance": importance(sizes, config, ranks),
+    }
+    if sizes.checkpoints > 1:
+        widths = list(sizes.widths.values())
+        stages["dynamics"] = vinformation(sizes, config, ranks, max(widths) if config.dynamics.grid else widths[-1])
+    return {name: base + remembered + value for name, value in stages.items()}
+
+
+def train(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what training adds."""
+    images = -(-config.train.batch // ranks)
+    waiting = loading.AHEAD if config.train.augment == "none" else 0
+    step = sizes.training + _images(sizes, images, waiting) + min(BUCKET, sizes.trainable)
+    save = sizes.weights  # a copy while a checkpoint is written
+    test = sizes.forward + _images(sizes, config.machine.batch, loading.AHEAD)
+    return sizes.weights + 3 * sizes.trainable + max(step, save, test)  # weights, gradients, buckets of them, momentum
+
+
+def extract(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what extraction adds."""
+    columns = _layout(sizes, config, keep_map=True).columns()
+    images = min(batch_rows(columns, config.machine.batch), _mine(sizes, ranks))
+    row = sum(column.row_bytes for column in columns.values())
+    queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
+    return 2 * sizes.weights + sizes.forward + _images(sizes, images, loading.AHEAD) + queue
+
+
+def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what the factorisation adds."""
+    rows, d, k, groups = _mine(sizes, ranks) * sizes.positions, sizes.d, sizes.concepts // sizes.groups, sizes.groups
+    x, codes = rows * d * np.dtype(config.extract.dtype).itemsize, 8 * rows * k
+    block = min(nmf.BLOCK, -(-rows // groups))
+    data = 2 * x + 5 * 8 * rows  # as read, and sorted by group; group, order and what sorts them
+    sums = 2 * 8 * groups * k * (d + k)  # being added, and being sent
+    start = 8 * 8 * groups * d * min(k + nmf.OVERSAMPLING, d)  # subspaces, singular vectors, their positive and negative parts
+    iteration = held(8 * block * d) + 3 * held(8 * block * k)  # X in float64; products, offsets and what improves the codes
+    return data + max(start, codes + sums + max(iteration, 2 * codes))  # 2: sorted back, and laid out for the file
+
+
+def encode(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what encoding adds."""
+    k, d = sizes.concepts, sizes.d
+    images = min(batch_rows(code_columns(k), max(1, config.machine.rows // sizes.positions)), _mine(sizes, ranks))
+    rows = images if config.encode.positions == "pooled" else images * sizes.positions
+    atoms = 8 * k * (d + 3 * min(k, d))  # and their singular vectors
+    solver = 15 * held(8 * rows * k)  # t, z, y, u, s, a, the gradient, ...: all alive when finished rows are taken out
+    vectors = 6 * held(8 * rows * d)  # true, rebuilt, differences, squares
+    queue = (row_writer.AHEAD + 2) * images * 8 * (k + 7)
+    return atoms + solver + vectors + queue + _head(sizes, config, images)
+
+
+def vinformation(sizes: Sizes, config: Config, ranks: int, d: int) -> float:
+    """Return what the V-information at a tap of `d` channels adds: the stages score and dynamics."""
+    n, k, folds, penalties = sizes.n, sizes.concepts, config.score.folds, len(config.score.penalties)
+    rows, mine = min(config.machine.rows, _mine(sizes, ranks)), -(-k // ranks)
+    shared, crossed = 8 * folds * (d * d + d + 2 * k), 8 * k * folds * d
+    add = shared + crossed + 2 * held(8 * rows * k) + 2 * held(8 * rows * d)  # a batch, and what of it is in a fold
+    reduce = 2 * shared + crossed + (3 * crossed / ranks if ranks > 1 else crossed)
+    reduced = 2 * shared + crossed / ranks
+    factor = 8 * (2 * d * d + d)
+    factorise = reduced + -(-folds // ranks) * factor + 8 * held(8 * d * d)
+    block = min(mine, max(1, ridge.BLOCK // (penalties * d)))
+    errors = reduced + (-(-folds // ranks) + 1) * factor + (3 * penalties + 3) * held(8 * block * d)
+    return 2 * 8 * n + max(8 * 8 * n, add, reduce, factorise, errors)  # ids and folds of all images; sorting them
+
+
+def importance(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what importance adds."""
+    rows = min(config.machine.rows, _mine(sizes, ranks))
+    slopes = 8 * sizes.concepts * (sizes.outputs + 2 * sizes.d)
+    return slopes + 6 * held(8 * rows * sizes.concepts) + _head(sizes, config, rows)
+
+
+def _mine(sizes: Sizes, ranks: int) -> int:
+    """Return the images of the rank that has most."""
+    return -(-sizes.n // ranks)
+
+
+def _images(sizes: Sizes, count: int, waiting: int) -> float:
+    """Return the bytes of images on their way: 8-bit batches ahead, and three steps of the normalisation."""
+    return count * 3 * sizes.size**2 * (waiting + 2 + 3 * 4)
+
+
+def _head(sizes: Sizes, config: Config, images: int) -> float:
+    """Return what a head that is not linear adds: the network in float64, and its forward pass."""
+    share = min(1.0, images / config.machine.batch)
+    return 0.0 if sizes.linear else 2 * sizes.weights + 2 * share * sizes.forward
+
+
+# --- operations ---
+
+
+def operations(sizes: Sizes, config: Config) -> dict[str, float]:
+    """Return the floating-point operations of each stage, for typical numbers of iterations."""
+    n, k, d, rows = sizes.n, sizes.concepts, sizes.d, sizes.n * sizes.positions
+    solves = config.score.folds * len(config.score.penalties)
+    taps = {name: 2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for name, width in sizes.widths.items()}
+    return {
+        "train": 3.0 * sizes.operations * sizes.steps_of,
+        "extract": float(sizes.operations * n * sizes.checkpoints),
+        "dictionary": 4.0 * rows * d * k / sizes.groups * 100,
+        "encode": 2.0 * rows * k * min(k, 2 * d) * 200,
+        "score": sum(taps.values()),
+        "importance": 2.0 * n * k * (1 if sizes.linear else d) + (0.0 if sizes.linear else 3.0 * sizes.operations * n),
+        "dynamics": sizes.checkpoints * (sum(taps.values()) if config.dynamics.grid else [*taps.values()][-1]),
+    }

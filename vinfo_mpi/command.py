@@ -27,7 +27,7 @@ def main(stage: str | None, description: str | None) -> NoReturn:
     """Run a stage, or all of them for None, from the command line; never returns."""
     stop.listen()
     try:
-        options = _parse(stage, description)
+        options = parse(stage, description)
         settings = config.load(Path(options.config), options.set)
     except InputError as error:
         _end(error)
@@ -38,10 +38,12 @@ def main(stage: str | None, description: str | None) -> NoReturn:
     program.__spec__ = program.__file__ = None
     with guard():
         _start(stage, options, settings)
+    stop.ignore()
     sys.exit(0)
 
 
-def _parse(stage: str | None, description: str | None) -> argparse.Namespace:
+def parse(stage: str | None, description: str | None) -> argparse.Namespace:
+    """Return the options of a command line; raise `InputError` for mistakes in it."""
     name = "vinfo_mpi" + (f".{stage}" if stage else "")
     parser = _Parser(
         prog=f"python -m {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -53,7 +55,7 @@ def _parse(stage: str | None, description: str | None) -> argparse.Namespace:
     add("--config", metavar="FILE", default=os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG)),
         help="the experiment (default: $VINFO_CONFIG, else config/quickstart.yaml)")  # fmt: skip
     add("--set", metavar="A.B=VALUE", action="append", help="change a setting; may be repeated")
-    add("--run-dir", metavar="DIR", help="where everything is written (default: runs/<name>)")
+    add("--run-dir", metavar="DIR", help="where everything is written (default: $VINFO_RUNS/<name>, else runs/<name>)")
     add("--only", action="store_true", help="run this stage alone; fail if its inputs are missing")
     add("--force", action="store_true", help="run this stage even if it is up to date")
     add("--dry-run", action="store_true", help="show the plan: images, taps, disk, memory, operations")
@@ -69,7 +71,7 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
     import torch
 
     from vinfo_mpi import pipeline
-    from vinfo_mpi.info import info
+    from vinfo_mpi.info import head
     from vinfo_mpi.parallel import devices, logs
     from vinfo_mpi.parallel.ranks import Ranks
     from vinfo_mpi.run import Run
@@ -78,25 +80,30 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
     logs.start(ranks.rank, options.verbose)
     device, bindings = devices.bind(ranks, settings.machine.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    folder = Path(options.run_dir or Path("runs") / settings.name)
+    folder = Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / settings.name)
     run = Run(settings, folder, ranks, device, bindings, shlex.join(["python", "-m", *_module_and_arguments(stage)]))
     if options.info:
-        ranks.on_root(lambda: print(info(run)))
+        ranks.on_root(lambda: print(head(run)))
         return
     run.checkpoints = ranks.on_root(lambda: run.checkpoints)  # one look at the folder, the same for all
     if options.dry_run:
         pipeline.check_plan(run, show=True)
         return
+    in_job = "SLURM_JOB_ID" in os.environ or options.verbose
+    if in_job:
+        ranks.on_root(lambda: print(head(run), flush=True))
     targets = [stage] if stage else pipeline.applicable(run)
     pipeline.bring_up_to_date(run, targets, options.only, options.force)
-    if stage is None:
-        ranks.on_root(_summarise, run)
+    ranks.on_root(_end_of_log, run, stage is None, in_job)
 
 
-def _summarise(run: Run) -> None:
-    from vinfo_mpi.summary import summary
+def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:
+    from vinfo_mpi.summary import summary, tail
 
-    print(summary(run.folder))
+    if whole:
+        print(summary(run.folder))
+    if in_job:
+        print(tail(run))
 
 
 def _module_and_arguments(stage: str | None) -> list[str]:

@@ -12,7 +12,7 @@ import yaml
 
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel import logs
+from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
@@ -154,10 +154,12 @@ def check_plan(run: Run, show: bool = False) -> None:
     if run.config.data.on_bad_image == "skip":
         run.subject.skipped  # noqa: B018  all ranks look for unreadable images together
 
+    limit = limits.of_rank(run.ranks)
+
     def make() -> None:
         from vinfo_mpi import plan  # on rank 0 alone: it brings torchvision along
 
-        work = plan.make(run)
+        work = plan.make(run, limit)
         if show:
             print(work.text())
         work.check()

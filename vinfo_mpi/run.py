@@ -159,7 +159,7 @@ class Run:
                 "filetype": filetype,
                 "format_version": FORMAT_VERSIONS[filetype],
                 "vinfo_version": vinfo_mpi.__version__,
-                "git_commit": _git_commit(),
+                "git_commit": git_commit(),
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "command": self.command,
                 "config": self.config.model_dump_json(),
@@ -241,7 +241,8 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
+    """Return the commit of this program, unknown where there is no repository."""
     try:
         command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

@@ -4,41 +4,120 @@ import os
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vinfo_mpi.parallel import devices
 from vinfo_mpi.parallel.ranks import Ranks
 
+# A node's devices, as CUDA would name them.
+GPUS = [f"GPU-{letter * 8}" for letter in "abcdefgh"]
+
+
+def seen(mask, devices=8):
+    """Return what CUDA_VISIBLE_DEVICES leaves of a node's devices: numbers or unique ids, None for all, up to a wrong one."""
+    if mask is None:
+        return GPUS[:devices]
+    found = []
+    for name in filter(None, mask.split(",")):
+        matching = [uuid for uuid in GPUS[:devices] if uuid.startswith(name)] if name.startswith("GPU-") else []
+        if name.isdigit() and int(name) < devices:
+            matching = [GPUS[int(name)]]
+        if not matching:
+            break
+        found += matching
+    return found
+
 
 @pytest.mark.parametrize(
-    ("visible", "ranks", "expected"),
+    ("devices_of_node", "masks", "expected"),
     [
-        (0, 3, [None, None, None]),
-        (1, 1, [0]),
-        (2, 2, [0, 1]),
-        (4, 4, [0, 1, 2, 3]),
-        (8, 8, [0, 1, 2, 3, 4, 5, 6, 7]),
-        (4, 2, [0, 1]),  # fewer ranks than devices
-        (1, 4, [0, 0, 0, 0]),  # the launcher has masked the devices: each rank sees its own as number 0
-        (2, 5, [0, 1, 0, 1, 0]),  # more ranks than devices
+        # unmasked: mpirun, or srun --gpus-per-node
+        (1, [None], "a"),
+        (2, [None] * 2, "ab"),
+        (4, [None] * 4, "abcd"),
+        (8, [None] * 8, "abcdefgh"),
+        (4, [None] * 2, "ab"),  # fewer ranks than devices
+        (2, [None] * 5, "ababa"),  # more ranks than devices
+        (1, [None] * 3, "aaa"),
+        (8, ["0,1,2,3"] * 4, "abcd"),  # half a node, as the job got it
+        (8, ["4,5,6,7"] * 4, "efgh"),
+        # each rank its own: srun --gpus-per-task=1, or --gpu-bind=single:1
+        (4, ["0", "1", "2", "3"], "abcd"),
+        (8, ["4", "5", "6", "7"], "efgh"),
+        (4, ["GPU-dddddddd", "GPU-cccccccc", "GPU-b", "GPU-a"], "dcba"),
+        # map_gpu:2,3,0,1, and two ranks on one by --gpu-bind=single:2
+        (4, ["2", "3", "0", "1"], "cdab"),
+        (2, ["0", "0", "1", "1"], "aabb"),
+        # groups: --gpu-bind=closest on two sockets, ranks dealt out in blocks and in turn
+        (4, ["0,1", "0,1", "2,3", "2,3"], "abcd"),
+        (4, ["0,1", "2,3", "0,1", "2,3"], "acbd"),
+        (4, ["2,3", "2,3", "0,1", "0,1"], "cdab"),
+        (8, ["4,5", "6,7"] * 3, "egfheg"),  # more ranks than devices of the group
+        # each rank all devices, its own first
+        (4, ["0,1,2,3", "1,2,3,0", "2,3,0,1", "3,0,1,2"], "abcd"),
+        # one sees more than another: who sees few comes first
+        (2, ["0,1", "0"], "ba"),
+        (4, ["0,1,2,3", "0,1", "0,1", "0"], None),
+        # none: CPU
+        (0, [None] * 3, "..."),
+        (4, ["", "0", "9"], ".a."),
     ],
 )
-def test_device_of_each_local_rank(visible, ranks, expected):
-    assert [devices.choose(local_rank, visible) for local_rank in range(ranks)] == expected
+def test_device_of_each_rank_of_a_node(devices_of_node, masks, expected):
+    visible = [seen(mask, devices_of_node) for mask in masks]
+    chosen = devices.assign(visible)
+    found = [own[index][4] if index is not None else "." for own, index in zip(visible, chosen, strict=True)]
+    if expected is None:
+        assert len(set(found[1:])) == 2 and found[0] in "cd"
+    else:
+        assert "".join(found) == expected
+
+
+@pytest.mark.parametrize("placement", ["block", "cyclic"])
+def test_nodes_do_not_mind_each_other(placement):
+    nodes, per_node = 3, 4
+    node_of = [rank // per_node if placement == "block" else rank % nodes for rank in range(nodes * per_node)]
+    visible = [[f"GPU-{node}-{number}" for number in range(per_node)] for node in node_of]
+    chosen = devices.assign(visible)
+    for node in range(nodes):
+        assert [index for index, own in zip(chosen, node_of, strict=True) if own == node] == list(range(per_node))
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.data()), min_size=1, max_size=4))
+def test_no_device_is_shared_where_masks_are_disjoint_and_ranks_few(groups):
+    visible = []
+    for group, (count, data) in enumerate(groups):
+        own = [f"{group}-{number}" for number in range(count)]
+        visible += [data.draw(st.permutations(own)) for _ in range(data.draw(st.integers(0, count)))]
+    order = groups[0][1].draw(st.permutations(range(len(visible))))
+    visible = [visible[rank] for rank in order]
+    used = [own[index] for own, index in zip(visible, devices.assign(visible), strict=True)]
+    assert len(set(used)) == len(used)
+
+
+@given(st.integers(1, 8), st.integers(0, 40))
+def test_without_masks_the_load_is_even(count, ranks):
+    load = [devices.assign([GPUS[:count]] * ranks).count(number) for number in range(count)]
+    assert max(load) - min(load) <= 1
+
+
+def binding(uuid, host="node1"):
+    return devices.Binding(host, "cuda:0" if uuid else "cpu", "", uuid, 1)
 
 
 @pytest.mark.parametrize(
-    ("cores", "ranks_on_node", "wanted", "expected"),
+    ("uuids", "expected"),
     [
-        (16, 4, None, 4),
-        (16, 3, None, 5),
-        (2, 4, None, 1),  # more ranks than cores
-        (16, 4, "2", 2),
-        (16, 4, "", 4),
-        (16, 4, "many", 4),
+        (["", ""], None),
+        (["a", "b"], None),
+        (["a", "b", "a"], "3 ranks share 2 GPUs"),
+        (["a", "", "b"], "1 of 3 ranks see no GPU"),
     ],
 )
-def test_threads_of_a_rank(cores, ranks_on_node, wanted, expected):
-    assert devices.threads(cores, ranks_on_node, wanted) == expected
+def test_what_is_wrong_with_a_placement(uuids, expected):
+    found = devices.misplaced([binding(uuid) for uuid in uuids])
+    assert found == expected if expected is None else found.startswith(expected)
 
 
 @pytest.fixture
@@ -55,6 +134,20 @@ def test_bound_to_the_cpu(monkeypatch):
     assert device == torch.device("cpu")
     assert torch.get_num_threads() == 3
     assert [str(one) for one in bindings] == [f"{os.uname().nodename} cpu threads=3"]
+
+
+@pytest.mark.usefixtures("torch_threads")
+def test_threads_are_the_ranks_share_of_its_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    allowed = sorted(os.sched_getaffinity(0))
+    devices.bind(Ranks(), "cpu")
+    assert 1 <= torch.get_num_threads() <= len(allowed)
+    os.sched_setaffinity(0, allowed[:1])
+    try:
+        devices.bind(Ranks(), "cpu")
+        assert torch.get_num_threads() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.usefixtures("torch_threads")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vinfo_mpi.parallel.ranks import Ranks
 
@@ -36,9 +36,8 @@ class Clock:
         Bytes are summed over the ranks; the memory is the largest of any rank since the program started.
         """
         self.seconds["total"] = time.perf_counter() - self._start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
         moved = (self.bytes_read, self.bytes_written, self.ranks.bytes_sent - self._sent_before)
-        every = self.ranks.gather((dict(self.seconds), moved, peak))
+        every = self.ranks.gather((dict(self.seconds), moved, peak_memory()))
         names = sorted({name for seconds, *_ in every for name in seconds})
         phases = {name: [seconds.get(name, 0.0) for seconds, *_ in every] for name in names}
         read, written, sent = (sum(column) for column in zip(*(moved for _, moved, _ in every), strict=True))
@@ -50,3 +49,9 @@ class Clock:
             "peak_memory": max(peak for *_, peak in every),
             "bytes": {"read": read, "written": written, "communicated": sent},
         }
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process has held, in bytes; unlike getrusage's, not that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024

@@ -105,7 +105,7 @@ class Loader:
         # A thread would draw from the same random numbers as the network's dropout: augmented images are read in turn,
         # or by processes.
         batch: Any
-        for batch in ahead(loader) if augment == "none" else loader:
+        for batch in ahead(loader, device=self.device) if augment == "none" else loader:
             if isinstance(batch, str):
                 raise InputError(batch)
             images, numbers, labels = batch
@@ -146,8 +146,8 @@ def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return torch.stack(images), torch.tensor(ids), torch.tensor(labels)
 
 
-def ahead(items: Sequence[T] | DataLoader, depth: int = AHEAD) -> Iterator[T]:
-    """Yield the items of an iterable that a thread of its own consumes up to `depth` items ahead."""
+def ahead(items: Sequence[T] | DataLoader, depth: int = AHEAD, device: torch.device | None = None) -> Iterator[T]:
+    """Yield the items of an iterable that a thread of its own consumes up to `depth` items ahead, at home on a device."""
     waiting: queue.Queue = queue.Queue(depth)
     stopped = threading.Event()
     end = object()
@@ -161,6 +161,8 @@ def ahead(items: Sequence[T] | DataLoader, depth: int = AHEAD) -> Iterator[T]:
 
     def work() -> None:
         try:
+            if device is not None and device.type == "cuda":
+                torch.cuda.set_device(device)  # each thread starts on number 0, where pinned memory would take room
             for item in items:
                 put(item)
                 if stopped.is_set():

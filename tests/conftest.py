@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
+from contents import SMALL
 from hypothesis import settings
 
 # The machine may be busy: no limit for a single example; and nothing is left behind.
@@ -28,6 +31,30 @@ def python():
 def mpirun():
     """Return mpirun(n, *arguments, limit=120, cwd=None, **environment), which runs python on n ranks. See `python`."""
     return lambda n, *arguments, **options: _run(*arguments, launcher=("mpirun", "-n", n), **options)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, mpirun):
+    """A finished run on two ranks: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("run") / "small"
+    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """Return copy(*names): a folder with these parts of the finished run."""
+
+    def make(*names):
+        folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        # What is stored virtually goes with its parts.
+        for source in [one for name in names for one in (run[0] / name, *run[0].glob(f"{Path(name).stem}.parts.*"))]:
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / source.name)
+        return folder
+
+    return make
 
 
 def _run(*arguments, launcher=(), limit=120, cwd=None, **environment):

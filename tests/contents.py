@@ -1,10 +1,20 @@
-"""What tests look at in files."""
+"""A small run, and what tests look at in its files."""
 
 from pathlib import Path
 
 import h5py
 
 ROOT = Path(__file__).parent.parent
+SMALL = [
+    "--config", ROOT / "config/quickstart.yaml",
+    "--set", "data.per_class=40",
+    "--set", "data.image_size=16",
+    "--set", "network.width=0.0625",
+    "--set", "train.epochs=2",
+    "--set", "dictionary.concepts_per_class=4",
+    "--set", "machine.batch=50",
+    "--set", "machine.rows=300",
+]  # fmt: skip
 
 
 def datasets(path):

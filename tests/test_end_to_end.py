@@ -3,50 +3,14 @@
 import importlib
 import json
 import shutil
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from contents import ROOT, datasets
+from contents import ROOT, SMALL, datasets
 
 from vinfo_mpi import Results
 from vinfo_mpi.vision import checkpoints
-
-SMALL = [
-    "--config", ROOT / "config/quickstart.yaml",
-    "--set", "data.per_class=40",
-    "--set", "data.image_size=16",
-    "--set", "network.width=0.0625",
-    "--set", "train.epochs=2",
-    "--set", "dictionary.concepts_per_class=4",
-    "--set", "machine.batch=50",
-    "--set", "machine.rows=300",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, mpirun):
-    """A finished run on two ranks: its folder and what it printed."""
-    folder = tmp_path_factory.mktemp("run") / "small"
-    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
-    assert done.returncode == 0, done.stderr
-    return folder, done
-
-
-@pytest.fixture
-def copy(run, tmp_path):
-    """Return copy(*names): a folder with these parts of the finished run."""
-
-    def make(*names):
-        folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        # What is stored virtually goes with its parts.
-        for source in [one for name in names for one in (run[0] / name, *run[0].glob(f"{Path(name).stem}.parts.*"))]:
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / source.name)
-        return folder
-
-    return make
 
 
 def test_the_summary_says_what_was_found(run):

@@ -59,6 +59,7 @@ def run(run: Run, force: bool = False) -> None:
         values = np.stack([[tap.r2 for tap in taps] for taps in scores])
         tables["dynamics/grid"] = Table(values, "V-information from this tap at this epoch to the final concept", "1", grid)
     run.ranks.on_root(results_file.update, run.results, "dynamics", tables, provenance)
+    pieces.remove()
 
 
 def _every_checkpoint(run: Run, pieces: Pieces) -> list[list[Scores]]:
@@ -74,4 +75,3 @@ def _every_checkpoint(run: Run, pieces: Pieces) -> list[list[Scores]]:
                 run.clock.bytes_read += activations.bytes_read
         run.clock.bytes_read += codes.bytes_read
     return found
-    pieces.remove()

@@ -15,6 +15,11 @@ def listen() -> None:
     signal.signal(signal.SIGUSR2, lambda number, _: _wishes.append(number))
 
 
+def ignore() -> None:
+    """Ignore the signal: the work is done, and the end of the interpreter is no time to die of it."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
 def wished() -> bool:
     """Whether this rank has been asked to stop."""
     return bool(_wishes)

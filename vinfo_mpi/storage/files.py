@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -102,9 +103,14 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-        if error.errno in NOT_WRITABLE:
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "write failed" not in str(error):  # HDF5 raises it while flushing and closing
+            raise
+        number = getattr(error, "errno", None)
+        told = re.search(r"error message = '([^']*)'", str(error))  # by HDF5
+        first = str(error).split("\n")[0]
+        reason = os.strerror(number) if number else told[1] if told else first.split("(")[-1].rstrip(")")
+        if number in NOT_WRITABLE:
             raise InputError(f"cannot write {path} ({reason}); change that, or name another folder with --run-dir") from error
         free = shutil.disk_usage(next(one for one in path.resolve().parents if one.exists())).free
         raise Failure(

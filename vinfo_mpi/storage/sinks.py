@@ -38,8 +38,8 @@ class Content:
     scales: Mapping[str, str]
 
     def create(self, file: h5py.File, rows: int) -> None:
-        """Create all columns, in the same order on all ranks, with their place on disk: later writes are data alone,
-        so that a job killed at any moment leaves a file that can be read.
+        """Create all columns with their place on disk: later writes are data alone, so that a job killed at any moment
+        leaves a file that can be read.
         """
         for name, column in self.columns.items():
             properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -47,13 +47,10 @@ class Content:
             chunks = column.chunks(rows) if rows else None
             file.create_dataset(name, (rows, *column.shape), column.dtype, chunks=chunks, fill_time="never", dcpl=properties)
 
-    def describe(self, file: h5py.File, write: bool) -> None:
-        """Create the tables, whose values one rank writes, and say what everything is."""
-        for name, table in sorted(self.tables.items()):
-            values = np.asarray(table.values)
-            dataset = file.create_dataset(name, values.shape, values.dtype)
-            if write:
-                dataset[...] = values
+    def describe(self, file: h5py.File) -> None:
+        """Write the tables, and say what everything is."""
+        for name, table in self.tables.items():
+            file.create_dataset(name, data=table.values)
         described = {name: column.table for name, column in self.columns.items()} | dict(self.tables)
         scales = {axis: file[name] for axis, name in sorted(self.scales.items())}
         for axis, dataset in scales.items():
@@ -74,14 +71,18 @@ class Content:
 
 
 class SharedFile:
-    """One file that all ranks write through MPI-IO, collectively."""
+    """One file that all ranks write through MPI-IO, collectively.
+
+    One rank makes it and one finishes it; together they write nothing but rows. A rank that fails while HDF5 writes what
+    belongs to all would leave the others, and itself, waiting inside HDF5 for ever.
+    """
 
     def __init__(self, path: Path, content: Content, ranks: Ranks, mine: range, options: Mapping[str, Any]) -> None:
         self.path, self.content, self.ranks, self.mine = path, content, ranks, mine
         info = MPI.Info.Create()
         for key, value in options.get("hints", {}).items():
             info.Set(key, str(value))
-        self._how = {"driver": "mpio", "comm": ranks.comm, "info": info}
+        self._how = {"driver": "mpio", "info": info}
         if alignment := options.get("alignment"):
             self._how |= {"alignment_threshold": alignment, "alignment_interval": alignment}
 
@@ -94,13 +95,9 @@ class SharedFile:
             if reuse:
                 with h5py.File(partial(self.path), "r") as file:
                     found = self.content.whole(file, self.mine)
-        with self.ranks.together():
-            self._file = h5py.File(partial(self.path), "r+" if reuse else "w", **self._how)
-            if not reuse:
-                self.content.create(self._file, self.content.rows)
-                self.content.describe(self._file, write=self.ranks.is_root)
-                _mark(self._file, attributes)
-                self._file.flush()
+        if not reuse:
+            self.ranks.on_root(self._create, attributes)
+        self._file = h5py.File(partial(self.path), "r+", comm=self.ranks.comm, **self._how)
         return found
 
     def write(self, name: str, start: int, values: np.ndarray | None) -> int:
@@ -137,8 +134,18 @@ class SharedFile:
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Make the file appear under its name, all ranks together."""
-        _seal(self._file, attributes)
-        self.ranks.on_root(_appear, self.path, None)
+        self._file.close()
+        self.ranks.on_root(self._finish, attributes)
+
+    def _create(self, attributes: Mapping[str, Any]) -> None:
+        with h5py.File(partial(self.path), "w", comm=MPI.COMM_SELF, **self._how) as file:  # the hints count when it is made
+            self.content.create(file, self.content.rows)
+            self.content.describe(file)
+            _mark(file, attributes)
+
+    def _finish(self, attributes: Mapping[str, Any]) -> None:
+        _seal(h5py.File(partial(self.path), "r+"), attributes)
+        _appear(self.path, None)
 
     def _left_behind(self, attributes: Mapping[str, Any]) -> bool:
         try:
@@ -209,7 +216,7 @@ class PartFiles:
                     layout[start : start + count] = h5py.VirtualSource(str(part), name, (count, *column.shape), column.dtype)
                 start += count
             file.create_virtual_dataset(name, layout)
-        self.content.describe(file, write=True)
+        self.content.describe(file)
         _seal(file, attributes)
         _appear(self.path, self._folder)
 
@@ -276,7 +283,7 @@ def _belongs(file: h5py.File, attributes: Mapping[str, Any], content: Content, r
 
 
 def _seal(file: h5py.File, attributes: Mapping[str, Any]) -> None:
-    """Write the attributes; the last one says that the file is whole."""
+    """Write the attributes and close the file; the last one says that it is whole."""
     for name, value in sorted(attributes.items()):
         file.attrs[name] = value
     file.flush()

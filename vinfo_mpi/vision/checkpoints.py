@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,12 +117,11 @@ def save(checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Opti
     momentum = optimiser.state_dict()
     sums = {"fingerprint": _digest_of(state), "optimiser_fingerprint": _digest_of(momentum)}
     content = {"state": state, "optimiser": momentum, "epoch": checkpoint.epoch, **sums, **others}
+    memory = io.BytesIO()
+    torch.save(content, memory)  # into memory: torch's own words about a full disk help nobody
     with writing(checkpoint.path):
         checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.save(content, partial(checkpoint.path))
-        except RuntimeError as error:  # what torch makes of a failed write
-            raise OSError(str(error).split("\n")[0]) from error
+        partial(checkpoint.path).write_bytes(memory.getbuffer())
         commit(partial(checkpoint.path), checkpoint.path)
 
 

@@ -1,0 +1,170 @@
+"""What a machine can do to a job: full disks, lost and changed bits, wrong clocks, a second job in the same folder."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import h5py
+import pytest
+from contents import SMALL, datasets
+
+from vinfo_mpi.vision import checkpoints
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="mounts a file system: needs root")
+PARALLEL = pytest.mark.skipif(not h5py.get_config().mpi, reason="this h5py is serial")
+STORAGES = [pytest.param("parallel", marks=PARALLEL), "virtual"]
+
+
+def sentence(done, code):
+    """Return the one sentence of a command that ended with this exit code."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    [line] = re.findall(r"^vinfo_mpi: .*", done.stderr, re.MULTILINE)
+    return line.removeprefix("vinfo_mpi: ")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Return a small file system, and mount(options) to change it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options, *more):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, *more, "tmpfs", folder], check=True)
+
+    mount("size=16m")
+    yield folder, lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
+    "stage, room, storage",
+    [("train", "300k", "virtual"), pytest.param("extract", "1200k", "parallel", marks=PARALLEL), ("extract", "1200k", "virtual")],
+)
+def test_a_full_disk(run, disk, mpirun, stage, room, storage):
+    """And when there is room again, the same command goes on."""
+    folder, mount = disk
+    mount(f"size={room}")
+    command = ["-m", "vinfo_mpi.score", *SMALL, "--run-dir", folder / "run", "--set", f"machine.storage={storage}",
+               "--set", "machine.disk_limit=1"]  # fmt: skip
+    done = mpirun(2, *command)
+    assert re.search(r"cannot write .*disk/run/.* \(.*\); 0 MiB are free there: make room", sentence(done, 1))
+    assert f"{stage}: running" in done.stderr
+    if stage == "extract":
+        mount("size=16m")
+        again = mpirun(2, *command)
+        assert again.returncode == 0, again.stderr
+        expected = datasets(run[0] / "results.h5")["vinformation"]
+        assert datasets(folder / "run/results.h5")["vinformation"] == pytest.approx(expected, abs=1e-4)
+
+
+@ROOT_ONLY
+def test_a_run_directory_that_cannot_be_written_to(disk, mpirun):
+    folder, mount = disk
+    mount("ro")
+    text = sentence(mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder / "run"), 2)
+    assert re.fullmatch(r"cannot write .*/disk/run/.* \(Read-only file system\); change that, or name another .* --run-dir", text)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("refused", [0, 1])
+def test_a_write_that_is_refused_to_one_rank(copy, mpirun, storage, refused):
+    """As by a quota: in the middle of a file, on one rank, while the others wait for it in a collective write."""
+    folder = copy("config.yaml", "checkpoints")
+    stage = ["-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder, "--set", f"machine.storage={storage}"]
+    ranks = [["-n", 1, *(["prlimit", "--fsize=60000"] if rank == refused else []), sys.executable, *stage] for rank in (0, 1)]
+    command = [str(word) for word in ("mpirun", *ranks[0], ":", *ranks[1])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    assert re.search(r"cannot write .*activations/epoch_000.h5 \((File too large|file write failed)\)", sentence(done, 1))
+    assert not list(folder.glob("activations/*.h5"))
+
+
+def test_a_node_whose_clock_is_off(run, copy, mpirun):
+    folder = copy("config.yaml", "checkpoints")
+    stage = ["-m", "vinfo_mpi", *SMALL, "--run-dir", folder, "--set", "machine.save_minutes=0"]
+    late = ["-n", "1", "faketime", "-f", "-400d", sys.executable, *stage]
+    done = mpirun(1, *stage, ":", *late, FAKETIME_DONT_FAKE_MONOTONIC="1")
+    assert done.returncode == 0, done.stderr
+    again = mpirun(2, *stage)
+    assert again.stderr.count("up to date") == 7
+    expected = datasets(run[0] / "results.h5")["vinformation"]
+    assert datasets(folder / "results.h5")["vinformation"] == pytest.approx(expected, abs=1e-4)
+
+
+# --- lost and changed files ---
+
+
+def weights(path):
+    return checkpoints.Checkpoint(0, path).content()["state"]["layer4.1.conv1.weight"].numpy()
+
+
+@pytest.mark.parametrize(
+    "name, content, stage",
+    [
+        ("checkpoints/epoch_002.pt", weights, "extract"),
+        ("activations/epoch_002.h5", "penultimate/activations", "dictionary"),
+        ("activations/epoch_002.h5", "head/weight", "encode"),
+        ("activations/epoch_001.h5", "taps/layer4.1/activations", "dynamics"),
+        ("dictionary.h5", "atoms", "encode"),
+        ("codes.h5", "codes", "score"),
+        ("results.h5", "vinformation", "importance"),
+    ],
+)
+def test_a_flipped_bit(copy, mpirun, name, content, stage):
+    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
+    stored = content(folder / name) if callable(content) else datasets(folder / name)[content]
+    flip(folder / name, stored[len(stored) // 2].tobytes())
+    done = mpirun(2, "-m", f"vinfo_mpi.{stage}", *SMALL, "--run-dir", folder, "--force", limit=60)
+    text = sentence(done, 2)
+    assert text.startswith(f"{folder / name}: ")
+    assert "checksum differs); delete" in text
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated"])
+def test_lost_files_are_made_again(run, copy, mpirun, damage):
+    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
+    names = ["activations/epoch_001.h5", "dictionary.h5", "codes.h5"]
+    for name in names:
+        whole = (folder / name).read_bytes()
+        (folder / name).unlink()
+        if damage == "truncated":
+            (folder / name).write_bytes(whole[: len(whole) // 2])
+    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"(\w+): running", done.stderr) == ["extract", "dictionary", "encode"]  # with the same numbers as before
+    assert all(datasets(folder / name).keys() == datasets(run[0] / name).keys() for name in names)
+
+
+def flip(path, row):
+    """Flip one bit of a row in a file, or in the part of it that holds the row."""
+    [path] = [one for one in (path, *path.parent.glob(f"{path.stem}.parts.*/*")) if row in one.read_bytes()]
+    data = bytearray(path.read_bytes())
+    data[data.index(row) + 2] ^= 64
+    path.write_bytes(data)
+
+
+# --- a second job ---
+
+
+def test_two_jobs_in_one_folder(copy, mpirun, tmp_path):
+    folder = copy("config.yaml", "checkpoints", "activations")
+    options = [*SMALL, "--set", "dictionary.tolerance=1e-15", "--set", "dictionary.max_iterations=100000", "--run-dir", folder]
+    words = ["mpirun", "-n", 2, sys.executable, "-m", "vinfo_mpi.dictionary", *options]
+    with (tmp_path / "first.log").open("w") as log:
+        first = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    limit = time.monotonic() + 60
+    while "dictionary: running" not in (tmp_path / "first.log").read_text():
+        assert time.monotonic() < limit and first.poll() is None
+        time.sleep(0.05)
+    text = sentence(mpirun(2, "-m", "vinfo_mpi.score", *SMALL, "--run-dir", folder), 2)
+    assert re.fullmatch(
+        rf"{folder} is in use by process \d+ on {os.uname().nodename} since \S+ \(python -m vinfo_mpi.dictionary .*\); "
+        "wait until it ends, stop it, or name another folder with --run-dir",
+        text,
+    )
+    first.kill()
+    first.wait()
+    assert mpirun(2, "-m", "vinfo_mpi.dictionary", *SMALL, "--run-dir", folder).returncode == 0

@@ -1,0 +1,161 @@
+"""A job may end at any moment: what it has computed is kept, and a rerun ends with the numbers of an undisturbed run."""
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from contents import ROOT, datasets
+
+from vinfo_mpi.storage.files import open_checked
+from vinfo_mpi.storage.rows import RowReader
+from vinfo_mpi.vision import checkpoints
+
+# Enough to do for every stage to be hit in the middle; unfinished work is saved ten times a second.
+SETTINGS = [
+    "data.image_size=16", "network.width=0.0625", "train.epochs=3", "train.batch=64", "dictionary.kind=joint",
+    "dictionary.concepts=50", "dictionary.tolerance=1e-12", "dictionary.max_iterations=60", "encode.tolerance=1e-6",
+    "score.folds=50", "dynamics.grid=true", "machine.batch=40", "machine.rows=200", "machine.save_minutes=0.0015",
+]  # fmt: skip
+OPTIONS = ["--config", str(ROOT / "config/quickstart.yaml"), *(word for setting in SETTINGS for word in ("--set", setting))]
+MADE = {  # what each stage makes, in order
+    "train": "checkpoints",
+    "extract": "activations",
+    "dictionary": "dictionary.h5",
+    "encode": "codes.h5",
+    "score": "results.h5",
+    "dynamics": "results.h5",
+}
+ENDS = ["kill one", "kill one", "kill one", "kill all", "kill all", "stop one"]
+REUSED = re.compile(r"(\d+) (?:images|taps) reused|going on after (?:epoch \d+, step|iteration) (\d+)")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, mpirun):
+    """A run that nothing has ended."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = mpirun(2, "-m", "vinfo_mpi", *OPTIONS, "--run-dir", folder, limit=300)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("stage", MADE)
+def test_ended_at_random_moments(undisturbed, tmp_path, stage):
+    """Killed and stopped again and again, on other numbers of ranks, until it has happened in the middle in every way."""
+    random = np.random.default_rng([2024, list(MADE).index(stage)])
+    duration = json.loads((undisturbed / "timings.json").read_text())[stage]["seconds"]["total"]["mean"]
+    ends = list(random.permutation(ENDS))
+    reused = 0
+    folder = before(undisturbed, stage, tmp_path / "0")
+    for attempt in range(1, 5 * len(ENDS)):
+        # Training is the one stage whose numbers depend on the number of ranks.
+        ranks = 2 if stage == "train" else int(random.integers(1, 4))
+        job = Job(stage, folder, ranks, tmp_path / f"{attempt}.log")
+        job.wait_until_running()
+        time.sleep(random.uniform(0, 0.8 * duration))
+        code, text = job.end(ends[-1], random)
+        reused += sum(int(one or other) for one, other in REUSED.findall(text))
+        whole_or_not_there(folder)
+        if code == 0:  # it was faster
+            same(stage, folder, undisturbed)
+            folder = before(undisturbed, stage, tmp_path / str(attempt))
+            continue
+        assert code == 75 if ends[-1].startswith("stop") else code not in (0, 2, 75), text
+        ends.pop()
+        if not ends:
+            break
+    assert not ends
+    code, text = Job(stage, folder, 2, tmp_path / "last.log").wait()
+    assert code == 0, text
+    assert reused + sum(int(one or other) for one, other in REUSED.findall(text)) > 0
+    same(stage, folder, undisturbed)
+    assert not [path for path in folder.rglob("*") if "partial" in path.name or "unfinished" in path.name or "pieces" in path.name]
+
+
+class Job:
+    """A stage under mpirun, to be ended from outside."""
+
+    def __init__(self, stage, folder, ranks, log):
+        self.stage, self.log = stage, log
+        command = ["mpirun", "-n", str(ranks), sys.executable, "-m", f"vinfo_mpi.{stage}", *OPTIONS, "--run-dir", str(folder)]
+        with log.open("w") as file:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+
+    def wait_until_running(self):
+        """Wait until the stage has begun, or the job has ended."""
+        limit = time.monotonic() + 60
+        while f"{self.stage}: running" not in self.log.read_text(errors="replace") and self.process.poll() is None:
+            assert time.monotonic() < limit, self.log.read_text(errors="replace")
+            time.sleep(0.01)
+
+    def end(self, how, random):
+        """Kill or stop one rank or all; return exit code and output."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            launcher = psutil.Process(self.process.pid)
+            ranks = [one for one in launcher.children(recursive=True) if "python" in one.name()]
+            chosen = [launcher, *ranks] if how == "kill all" else random.permutation(ranks)[:1]
+            for one in chosen:
+                one.send_signal(signal.SIGUSR2 if how == "stop one" else signal.SIGKILL)
+        return self.wait()
+
+    def wait(self):
+        """Return exit code and output; a job that hangs fails the test."""
+        try:
+            code = self.process.wait(120)
+        except subprocess.TimeoutExpired:
+            for one in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+                one.kill()
+            pytest.fail(f"vinfo_mpi.{self.stage} hangs\n{self.log.read_text(errors='replace')}")
+        return code, self.log.read_text(errors="replace")
+
+
+def before(undisturbed, stage, folder):
+    """Return a copy of the run as it was before a stage."""
+    later = {MADE[one] for one in list(MADE)[list(MADE).index(stage) :]}
+    return Path(shutil.copytree(undisturbed, folder, ignore=lambda _, names: later & set(names)))
+
+
+def whole_or_not_there(folder):
+    """Whatever lies under a file's name is whole: it opens, and all its checksums are right."""
+    for path in folder.rglob("*.h5"):
+        if any(part.startswith(".") or ".parts." in part for part in path.relative_to(folder).parts):
+            continue
+        with open_checked(path) as file:
+            kind = file.attrs["filetype"]
+        with RowReader(path, kind) as reader:
+            for name in datasets(path):
+                reader.read(name)
+    for path in folder.glob("checkpoints/*.pt"):
+        checkpoints.Checkpoint(0, path).content()
+    for path in folder.glob("*.json"):
+        json.loads(path.read_text())
+
+
+def same(stage, folder, undisturbed):
+    """The stage's files hold the numbers of the undisturbed run."""
+    if stage == "train":
+        for path in sorted((undisturbed / "checkpoints").iterdir()):
+            found, expected = (
+                checkpoints.Checkpoint(0, one / "checkpoints" / path.name).content() for one in (folder, undisturbed)
+            )
+            for name, values in expected["state"].items():
+                np.testing.assert_allclose(found["state"][name], values, rtol=1e-5, atol=1e-6, err_msg=f"{path.name} {name}")
+        return
+    for path in sorted(undisturbed.rglob("*.h5")):
+        if not path.relative_to(undisturbed).parts[0].startswith(MADE[stage]):
+            continue
+        found, expected = (datasets(one / path.relative_to(undisturbed)) for one in (folder, undisturbed))
+        assert found.keys() <= expected.keys()  # results.h5 holds other stages' parts as well
+        for name in found.keys() - {"checksums"}:
+            if expected[name].dtype.kind == "f":
+                np.testing.assert_allclose(found[name], expected[name], rtol=1e-7, atol=1e-7, err_msg=f"{path.name} {name}")
+            else:
+                assert (found[name] == expected[name]).all(), name

@@ -63,6 +63,12 @@ case ${1:--} in
        arguments=(--config "$config" "${@:2}") ;;
 esac
 
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then  # what --force began is gone on with
+    kept=()
+    for argument in "${arguments[@]}"; do [ "$argument" = --force ] || kept+=("$argument"); done
+    arguments=("${kept[@]}")
+fi
+
 export VINFO_RANKS=${SLURM_NTASKS:-$((SLURM_JOB_NUM_NODES * ${SLURM_NTASKS_PER_NODE:-1}))}
 say "$SLURM_JOB_NAME: $VINFO_RANKS ranks on $SLURM_JOB_NODELIST, restarts ${SLURM_RESTART_COUNT:-0}," \
     "time left $(squeue -h -j "$SLURM_JOB_ID" -o %L)"
@@ -89,7 +95,9 @@ program="vinfo_mpi${VINFO_STAGE:+.$VINFO_STAGE}"
 say "${launch[*]} python -m $program ${arguments[*]}"
 
 # MPICH names its shared memory after job and step, and a killed start leaves it behind: a restart takes a new step.
-for ((restart = 0; restart < ${SLURM_RESTART_COUNT:-0}; restart++)); do srun --nodes=1 --ntasks=1 true; done
+case $launcher in *pmi2*)
+    for ((restart = 0; restart < ${SLURM_RESTART_COUNT:-0}; restart++)); do srun --nodes=1 --ntasks=1 true || true; done ;;
+esac
 
 [ -z "$stop" ] || requeue "stopped before it began"
 "${launch[@]}" python -m "$program" "${arguments[@]}" &

@@ -1,7 +1,6 @@
 """What all tests share: programs run in processes of their own, as a user runs them."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from contents import SMALL
+from contents import ENVIRONMENT, SMALL
 from hypothesis import settings
 
 # The machine may be busy: no limit for a single example; and nothing is left behind.
@@ -61,8 +60,7 @@ def _run(*arguments, launcher=(), limit=120, cwd=None, **environment):
     command = [str(part) for part in (*launcher, sys.executable, *arguments)]
     process = subprocess.Popen(
         command,
-        # The environment as it was at the start: what MPI has added to this process since then would mislead a child.
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**ENVIRONMENT, **environment},
         cwd=cwd,
         text=True,
         stdin=subprocess.DEVNULL,

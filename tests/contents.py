@@ -1,5 +1,6 @@
-"""A small run, and what tests look at in its files."""
+"""A small run, what tests look at in its files, and the environment of other programs."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,10 @@ SMALL = [
     "--set", "machine.batch=50",
     "--set", "machine.rows=300",
 ]  # fmt: skip
+
+
+# As it was at the start: what MPI has added to this process since then would mislead a child.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def datasets(path):

@@ -167,17 +167,6 @@ def test_float16_and_some_positions_change_little(run, copy, python):
     assert done.stderr.count("extract: running") == 1
 
 
-def test_training_goes_on_after_the_last_checkpoint(run, copy, mpirun):
-    folder = copy("config.yaml", "checkpoints")
-    (folder / "checkpoints/epoch_002.pt").unlink()
-    done = mpirun(2, "-m", "vinfo_mpi.train", *SMALL, "--run-dir", folder)
-    assert done.returncode == 0, done.stderr
-    assert "going on after epoch 1" in done.stderr
-    resumed, whole = (checkpoints.at(one / "checkpoints", 2).content() for one in (folder, run[0]))
-    for name, values in whole["state"].items():
-        np.testing.assert_allclose(resumed["state"][name], values, rtol=1e-4, atol=1e-5, err_msg=name)
-
-
 def test_the_grid_of_checkpoints_and_taps_on_request(run, copy, mpirun):
     folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
     done = mpirun(3, "-m", "vinfo_mpi.dynamics", *SMALL, "--run-dir", folder, "--set", "dynamics.grid=true")

@@ -2,13 +2,16 @@
 
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import h5py
+import psutil
 import pytest
-from contents import SMALL, datasets
+from contents import ENVIRONMENT, SMALL, datasets
 
 from vinfo_mpi.vision import checkpoints
 
@@ -77,11 +80,12 @@ def test_a_write_that_is_refused_to_one_rank(copy, mpirun, storage, refused):
     stage = ["-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder, "--set", f"machine.storage={storage}"]
     ranks = [["-n", 1, *(["prlimit", "--fsize=60000"] if rank == refused else []), sys.executable, *stage] for rank in (0, 1)]
     command = [str(word) for word in ("mpirun", *ranks[0], ":", *ranks[1])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
     assert re.search(r"cannot write .*activations/epoch_000.h5 \((File too large|file write failed)\)", sentence(done, 1))
     assert not list(folder.glob("activations/*.h5"))
 
 
+@pytest.mark.skipif(not (shutil.which("faketime") or os.environ.get("CI")), reason="faketime is not installed")
 def test_a_node_whose_clock_is_off(run, copy, mpirun):
     folder = copy("config.yaml", "checkpoints")
     stage = ["-m", "vinfo_mpi", *SMALL, "--run-dir", folder, "--set", "machine.save_minutes=0"]
@@ -151,20 +155,23 @@ def flip(path, row):
 
 def test_two_jobs_in_one_folder(copy, mpirun, tmp_path):
     folder = copy("config.yaml", "checkpoints", "activations")
-    options = [*SMALL, "--set", "dictionary.tolerance=1e-15", "--set", "dictionary.max_iterations=100000", "--run-dir", folder]
-    words = ["mpirun", "-n", 2, sys.executable, "-m", "vinfo_mpi.dictionary", *options]
+    words = ["mpirun", "-n", 2, sys.executable, "-m", "vinfo_mpi.dictionary", *SMALL, "--run-dir", folder]
     with (tmp_path / "first.log").open("w") as log:
-        first = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        first = subprocess.Popen([str(word) for word in words], env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     limit = time.monotonic() + 60
     while "dictionary: running" not in (tmp_path / "first.log").read_text():
         assert time.monotonic() < limit and first.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.01)
+    processes = [*psutil.Process(first.pid).children(recursive=True), first]
+    for one in processes:
+        one.send_signal(signal.SIGSTOP)  # so that it does not end before the second comes
     text = sentence(mpirun(2, "-m", "vinfo_mpi.score", *SMALL, "--run-dir", folder), 2)
     assert re.fullmatch(
         rf"{folder} is in use by process \d+ on {os.uname().nodename} since \S+ \(python -m vinfo_mpi.dictionary .*\); "
         "wait until it ends, stop it, or name another folder with --run-dir",
         text,
     )
-    first.kill()
+    for one in processes:
+        one.kill()
     first.wait()
     assert mpirun(2, "-m", "vinfo_mpi.dictionary", *SMALL, "--run-dir", folder).returncode == 0

@@ -64,7 +64,8 @@ def run(run: Run, force: bool = False) -> None:
     with run.clock.phase("read"):
         rows = _rows(run)
     concepts = options.concepts_per_class if options.kind == "class-wise" else options.concepts
-    start = None if force else _unfinished(run, attributes["fingerprint"], concepts)
+    if force:
+        run.ranks.on_root(_forget, run)
 
     def after(copy: Callable[[], State]) -> None:
         bar.update()
@@ -82,7 +83,7 @@ def run(run: Run, force: bool = False) -> None:
             max_iterations=options.max_iterations,
             seed=run.config.seed,
             reduce=run.ranks.sum,
-            start=start,
+            start=_unfinished(run, attributes["fingerprint"], rows.ids, concepts),
             after=after,
         )
     dead = int((run.ranks.sum(nmf.usage(state, rows.group)) == 0).sum())
@@ -161,13 +162,20 @@ def _keep(run: Run, state: State, rows: Rows, attributes: dict) -> None:
             writer.write(block.start, {"codes": codes[own].cpu().numpy(), "samples/id": rows.ids[own]})
 
 
-def _unfinished(run: Run, wanted: str, concepts: int) -> State | None:
-    """Return where an earlier fit of the same data with the same settings was left."""
+def _forget(run: Run) -> None:
+    run.dictionary.unlink(missing_ok=True)
+    remove(_fit_file(run))
+
+
+def _unfinished(run: Run, wanted: str, ids: np.ndarray, concepts: int) -> State | None:
+    """Return where an earlier fit of the same images with the same settings was left."""
     path = _fit_file(run)
     if run.ranks.on_root(fingerprint, path, "vinfo-dictionary-fit") != wanted:
         return None
     with RowReader(path, "vinfo-dictionary-fit") as file:
         mine = run.ranks.block(file.shape("codes")[0])
+        if run.ranks.any(not np.array_equal(file.read("samples/id", mine), ids)):
+            return None
         codes = run.tensor(file.read("codes", mine)).reshape(-1, concepts).T.contiguous()
         objective = file.read("objective").tolist()
         log.info("dictionary: going on after iteration %d", len(objective))

@@ -19,7 +19,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.files import Table, read_table
 from vinfo_mpi.storage.row_writer import RowWriter
-from vinfo_mpi.storage.rows import Column, batch_rows
+from vinfo_mpi.storage.rows import Column, batch_rows, remove
 
 SAMPLE = ("sample",)
 FIDELITY = {
@@ -35,6 +35,8 @@ FIDELITY = {
 def run(run: Run, force: bool = False) -> None:
     """Write the codes of all images, and how faithful they are."""
     options, ranks = run.config.encode, run.ranks
+    if force:
+        ranks.on_root(remove, run.codes)
     attributes = pipeline.provenance(run, "encode", "vinfo-codes")
     atoms = run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
     dictionary = Dictionary(atoms)
@@ -48,7 +50,7 @@ def run(run: Run, force: bool = False) -> None:
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
         writer = RowWriter(
             run.codes, columns, n, size, ranks, attributes, {}, {"sample": "samples/id"}, run.storage,
-            resume=not force, options=run.mpi_io,
+            resume=True, options=run.mpi_io,
         )  # fmt: skip
         with writer:
             if writer.reused:

@@ -23,7 +23,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.activations import SCALES, Layout
 from vinfo_mpi.storage.row_writer import RowWriter
-from vinfo_mpi.storage.rows import Column, batch_rows
+from vinfo_mpi.storage.rows import Column, batch_rows, remove
 from vinfo_mpi.vision import heads, taps
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.taps import Reading
@@ -44,17 +44,20 @@ class Pilot:
 
 def run(run: Run, force: bool = False) -> None:
     """Bring the activations of every checkpoint up to date."""
-    stale = run.checkpoints if force else run.ranks.on_root(pipeline.stale_activations, run)
+    if force:
+        for one in run.checkpoints:
+            run.ranks.on_root(remove, run.activations(one))
+    stale = run.ranks.on_root(pipeline.stale_activations, run)
     log.info("extract: %d images; %d checkpoints to do, %d up to date",
              len(run.subject.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
     with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.subject.ids)))) as bar:
         for checkpoint in stale:
             run.safe_point()
-            extract(run, checkpoint, bar, force)
+            extract(run, checkpoint, bar)
 
 
 @torch.no_grad()
-def extract(run: Run, checkpoint: Checkpoint, bar: tqdm, force: bool = False) -> None:
+def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
     """Write the activations of one checkpoint; each rank reads its own images and writes its own rows."""
     network, ids, ranks = run.subject.network(checkpoint), run.subject.ids, run.ranks
     with run.clock.phase("pilot"):
@@ -66,7 +69,7 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm, force: bool = False) ->
     attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
     writer = RowWriter(
         run.activations(checkpoint), columns, len(ids), size, ranks, attributes, layout.tables(), SCALES, run.storage,
-        resume=not force, options=run.mpi_io,
+        resume=True, options=run.mpi_io,
     )  # fmt: skip
 
     with writer:

@@ -20,10 +20,11 @@ import h5py
 import numpy as np
 
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel import stop
 from vinfo_mpi.parallel.division import batches, block
 from vinfo_mpi.parallel.guard import guard
 from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.storage.files import Table, sync, writing
+from vinfo_mpi.storage.files import FORMAT_VERSIONS, Table, sync, writing
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--alignment", type=int, metavar="MiB", help="as machine.alignment")
     parser.add_argument("--hint", action="append", default=[], metavar="KEY=VALUE", help="as machine.hints; may be repeated")
     options = parser.parse_args()
+    stop.ignore()  # there is nothing to save
     with guard():
         ranks = Ranks()
         how = {"alignment": (options.alignment or 0) * 2**20, "hints": dict(_pair(hint) for hint in options.hint)}
@@ -76,8 +78,10 @@ def check(ranks: Ranks, folder: Path, size: int, options: dict[str, Any]) -> str
         for kind in ("parallel", "virtual") if h5py.get_config().mpi else ("virtual",):
             rates[kind] = _measured(ranks, place, rows, *_hdf5(ranks, place, rows, kind, options))
         rates["plain"] = _measured(ranks, place, rows, *_plain(ranks, place, rows))
-    finally:
-        ranks.on_root(shutil.rmtree, place)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)  # by whoever fails: the others may wait for it in a collective call
+        raise
+    ranks.on_root(shutil.rmtree, place)
     lines = [f"{rows * 4 * ROW / 2**20:.0f} MiB over {ranks.size} ranks on {len(set(ranks.hosts()))} nodes, MiB/s",
              f"{'':<10}{'write':>10}{'per rank':>10}{'read':>10}{'per rank':>10}"]  # fmt: skip
     for kind, pair in rates.items():
@@ -116,6 +120,7 @@ def _measured(
         ranks.barrier()
         seconds.append(time.perf_counter() - start)
         _forget(place)
+    ranks.on_root(_empty, place)
     mebibytes = rows * 4 * ROW / 2**20
     return mebibytes / seconds[0], mebibytes / seconds[1]
 
@@ -125,7 +130,7 @@ def _hdf5(
 ) -> tuple[Callable[[], None], Callable[[range], None]]:
     path = place / f"{kind}.h5"
     columns = {"rows": Column((ROW,), "float32", Table(None, "numbers", axes=("row", "value")))}
-    attributes = {"filetype": "vinfo-codes", "format_version": 2}
+    attributes = {"filetype": "vinfo-codes", "format_version": FORMAT_VERSIONS["vinfo-codes"]}
 
     def write() -> None:
         with RowWriter(path, columns, rows, BATCH, ranks, attributes, kind=kind, options=options) as writer:
@@ -161,6 +166,11 @@ def _plain(ranks: Ranks, place: Path, rows: int) -> tuple[Callable[[], None], Ca
 def _values(rows: range) -> np.ndarray:
     """Return rows that differ, so that no file system can compress them all into one; quickly."""
     return np.arange(rows.start * ROW, rows.stop * ROW, dtype=np.int64).astype(np.float32).reshape(-1, ROW)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _forget(folder: Path) -> None:

@@ -13,7 +13,6 @@ import yaml
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import limits, logs
-from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
 from vinfo_mpi.storage import files, results_file, rows
@@ -144,7 +143,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
         run.safe_point()
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
-        run.clock = Clock(run.ranks)
+        run.begin()
         importlib.import_module(f"vinfo_mpi.{stage}").run(run, force and target)
         run.save_timings(stage)
 

@@ -62,8 +62,7 @@ class Run:
     ) -> None:
         self.config, self.folder, self.ranks, self.device, self.bindings = config, folder, ranks, device, bindings
         self.command = command
-        self.clock = Clock(ranks)
-        self._saved = time.monotonic()
+        self.begin()
         self._lock: TextIO | None = None
 
     # --- where things are ---
@@ -174,6 +173,11 @@ class Run:
             }
 
         return self.ranks.on_root(collect)
+
+    def begin(self) -> None:
+        """Start the clocks of a stage."""
+        self.clock = Clock(self.ranks)
+        self._saved = time.monotonic()
 
     def save_config(self) -> None:
         """Write the configuration with all defaults filled in."""

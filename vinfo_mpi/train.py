@@ -79,8 +79,11 @@ def run(run: Run, force: bool = False) -> None:
     network = run.subject.network()
     optimiser = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay)
     training = Training(network, optimiser, pipeline.made_with(run), ids, batch)
-    if force or not _go_on(run, training):
+    if force:
+        run.ranks.on_root(_remove_after, run, -1)
+    if not _go_on(run, training):
         _save(run, training, _accuracy(run, network))
+    run.ranks.on_root(_remove_after, run, training.epoch)
     if training.epoch == options.epochs:
         return
 
@@ -163,6 +166,15 @@ def _save(run: Run, training: Training, accuracy: float) -> None:
 def _keep(run: Run, training: Training) -> None:
     """Keep an unfinished epoch: the ranks agree on all but the statistics of the last batch, where rank 0's count."""
     run.ranks.on_root(lambda: _write(training, _unfinished(run, training.epoch + 1), step=training.step))
+
+
+def _remove_after(run: Run, epoch: int) -> None:
+    """Remove the checkpoints after an epoch: they are of another course of the training."""
+    for path in (run.folder / "checkpoints").glob("epoch_*.pt"):
+        if int(path.stem.removeprefix("epoch_")) > epoch:
+            path.unlink()
+    if epoch < 0:
+        _unfinished(run, 0).path.unlink(missing_ok=True)
 
 
 def _write(training: Training, checkpoint: Checkpoint, **others: Any) -> None:

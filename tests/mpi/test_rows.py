@@ -162,6 +162,27 @@ def test_removed_with_its_parts(ranks, shared_path, kind):
     assert not list(shared_path.iterdir())
 
 
+@pytest.mark.skipif("parallel" not in KINDS, reason="this h5py is serial")
+@pytest.mark.parametrize("alignment", [2**16, 2**22])
+def test_the_shared_file_is_aligned_on_request(ranks, shared_path, alignment):
+    """Chunks begin at multiples of it, and fill it as far as whole rows do."""
+    attributes = {"filetype": "vinfo-codes", "format_version": 2}
+    options = {"alignment": alignment, "hints": {"romio_cb_write": "enable", "striping_factor": "4"}}
+    width = alignment // 4 // 3 - 5
+    columns = {"maps": Column((width,), "float32", Table(None, "maps"))}
+    values = np.arange(10 * width, dtype="float32").reshape(10, width)
+    with RowWriter(shared_path / "maps.h5", columns, 10, 4, ranks, attributes, options=options) as writer:
+        for part in writer.todo:
+            writer.write(part.start, {"maps": values[part.start : part.stop]})
+    with h5py.File(shared_path / "maps.h5") as file:
+        assert file["maps"].chunks == (3, width)
+        chunks = [file["maps"].id.get_chunk_info(number).byte_offset for number in range(4)]
+    assert sorted(offset % alignment for offset in chunks) == [0, 0, 0, 0]
+    assert max(chunks) - min(chunks) == 3 * alignment
+    with RowReader(shared_path / "maps.h5", "vinfo-codes") as reader:
+        assert np.array_equal(reader.read("maps"), values)
+
+
 # --- going on after an end ---
 
 

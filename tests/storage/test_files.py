@@ -85,8 +85,8 @@ def changed(**attributes):
         (changed(filetype="vinfo-codes"), r"is not a vinfo-dictionary file \(its filetype is vinfo-codes\); check the path"),
         (changed(complete=None), "was not finished; delete it and run its stage again"),
         (changed(complete=0), "was not finished; delete it and run its stage again"),
-        (changed(format_version=99), "has format version 99, this program reads 2; run its stage again"),
-        (changed(format_version=None), "has format version None, this program reads 2; run its stage again"),
+        (changed(format_version=99), "has format version 99, this program reads 2; delete it and run its stage again"),
+        (changed(format_version=None), "has format version None, this program reads 2; delete it and run its stage again"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_a_sentence(path, damage, sentence):

@@ -141,17 +141,18 @@ def fit(
     x = x if group is None else x[order]
     parts = _parts(len(x), groups, group)
     d = x.shape[1]
+    own = torch.zeros(1, dtype=torch.float64, device=x.device)
+    for _, rows in parts:
+        own += x[rows].double().square().sum()
+    size = reduce(own).item()
     if start is None:
-        own = torch.zeros(1, dtype=torch.float64, device=x.device)
-        for _, rows in parts:
-            own += x[rows].double().square().sum()
-        size = reduce(own).item()
         atoms = initial_atoms(x, parts, groups, concepts, seed, signed, reduce)
         # Small and positive, so that the multiplicative solver can move the codes.
         codes = torch.full((concepts, len(x)), EPSILON, dtype=torch.float64, device=x.device)
         state = State(atoms, codes, size=size)
     else:
-        state = State(start.atoms.clone(), start.codes[:, order], list(start.objective), start.size)
+        state = State(start.atoms.clone(), start.codes[:, order], list(start.objective), size)
+        start = None  # its codes are as large as ours
 
     sums = torch.zeros(groups * concepts * (d + concepts) + 2, dtype=torch.float64, device=x.device)
     products, grams = sums[:-2].split([groups * concepts * d, groups * concepts * concepts])

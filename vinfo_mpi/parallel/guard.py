@@ -15,6 +15,7 @@ from mpi4py import MPI
 from tqdm import tqdm
 
 PATIENCE = 2.0  # seconds that a failed rank waits for the others to fail as well, before it ends them
+STOPPED = 75  # exit code of an end on request
 PASSING_ON = 0.3  # seconds that the launcher gets to pass the message on: MPICH's drops what it has not read by then
 
 
@@ -63,7 +64,8 @@ def _agreed(failures: MPI.Comm, code: int) -> tuple[bool, int, bool]:
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
         if request.Test():
-            return True, int(codes.max()), int(codes.argmax()) == failures.Get_rank()
+            weight = np.where(codes == STOPPED, 0, codes)  # what went wrong counts more than that others had been asked to stop
+            return True, int(codes[weight.argmax()]), int(weight.argmax()) == failures.Get_rank()
         time.sleep(0.01)
     return failures.Get_size() == 1, code, True
 

@@ -47,6 +47,11 @@ class Ranks:
         """Whether this is rank 0, the one that talks and writes the small files."""
         return self.rank == 0
 
+    @property
+    def threads(self) -> bool:
+        """Whether several threads may talk to the other ranks."""
+        return self.size == 1 or MPI.Query_thread() == MPI.THREAD_MULTIPLE
+
     def block(self, total: int) -> range:
         """Return the part of ``range(total)`` that this rank owns."""
         return block(total, self.size, self.rank)

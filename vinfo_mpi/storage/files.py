@@ -28,6 +28,7 @@ FORMAT_VERSIONS = {
 }
 
 
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError)  # what h5py raises on a damaged file
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -141,7 +142,10 @@ def checked(dataset: h5py.Dataset) -> np.ndarray:
 def read_table(path: Path, filetype: str, name: str) -> np.ndarray:
     """Return a dataset of one of our files, checked."""
     with open_checked(path, filetype) as file:
-        return checked(file[name])
+        try:
+            return checked(file[name])
+        except UNREADABLE as error:
+            raise InputError(f"{path}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
 
 
 def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
@@ -164,7 +168,7 @@ def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
         expected = filetype or " or ".join(FORMAT_VERSIONS)
         problem = f"is not a {expected} file (its filetype is {found}); check the path"
     elif (version := file.attrs.get("format_version")) != FORMAT_VERSIONS[found]:
-        problem = f"has format version {version}, this program reads {FORMAT_VERSIONS[found]}; run its stage again"
+        problem = f"has format version {version}, this program reads {FORMAT_VERSIONS[found]}; delete it and run its stage again"
     elif file.attrs.get("complete") != 1:
         problem = "was not finished; delete it and run its stage again"
     if problem:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.storage.files import FORMAT_VERSIONS, Table, checked, open_checked, write_tables
+from vinfo_mpi.storage.files import FORMAT_VERSIONS, UNREADABLE, Table, checked, open_checked, write_tables
 
 FILETYPE = "vinfo-piece"
 
@@ -55,5 +55,5 @@ class Pieces:
         try:
             with open_checked(path, FILETYPE) as file:
                 return {name: checked(file[name]) for name in file} if file.attrs["fingerprint"] == self.key else None
-        except (InputError, KeyError):
+        except (InputError, *UNREADABLE):
             return None

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from vinfo_mpi.errors import Stopped
+from vinfo_mpi.errors import InputError, Stopped
 from vinfo_mpi.parallel import stop
 from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.guard import PATIENCE
@@ -100,6 +100,8 @@ class RowWriter:
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Self:
+        if not self._ranks.threads:
+            raise InputError("this MPI library serves one thread only, and files are written by a second one; use another library")
         with writing(self.path):
             there = self._sink.open(self.attributes, self.resume)
         missing = np.flatnonzero(~there) + self._mine.start
@@ -117,12 +119,17 @@ class RowWriter:
         self._raise()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
-            self.drain()
+        raised = error
+        if raised is None:
+            try:
+                self.drain()
+            except BaseException as found:
+                raised = found
+        if raised is None:
             with writing(self.path):
                 self._sink.finish(self.attributes)
             self._apart.free()
-        elif isinstance(error, Stopped):
+        elif isinstance(raised, Stopped):
             self._end_thread(None)
             with writing(self.path):
                 self._sink.leave()
@@ -132,6 +139,8 @@ class RowWriter:
             # Where all ranks fail together their threads end together: MPI must not be finalised under them. Where
             # they do not, the thread may wait for ever; the guard then ends it.
             self._end_thread(PATIENCE)
+        if raised is not error:
+            raise raised  # type: ignore[misc]
 
     def drain(self) -> None:
         """Wait until all batches are written; no `write` may follow. Call before using the ranks inside the block."""

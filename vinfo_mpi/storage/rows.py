@@ -17,7 +17,7 @@ import numpy as np
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage import checksums
-from vinfo_mpi.storage.files import Table, checked, open_checked, partial
+from vinfo_mpi.storage.files import UNREADABLE, Table, checked, open_checked, partial
 
 CHUNK_BYTES = 2**20
 LARGEST_WRITE = 2**30  # bytes in one write: HDF5 1.10 fails above 2 GiB
@@ -37,9 +37,9 @@ class Column:
         """Bytes of one row."""
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
-    def chunks(self, rows: int) -> tuple[int, ...]:
-        """Return chunks of whole rows, about one MiB."""
-        return (min(max(1, rows), max(1, CHUNK_BYTES // max(1, self.row_bytes))), *self.shape)
+    def chunks(self, rows: int, size: int = CHUNK_BYTES) -> tuple[int, ...]:
+        """Return chunks of whole rows, of at most `size` bytes unless a row is larger."""
+        return (min(max(1, rows), max(1, size // max(1, self.row_bytes))), *self.shape)
 
 
 def checksum_column(columns: Mapping[str, Column]) -> Column:
@@ -77,7 +77,7 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     partial(path).unlink(missing_ok=True)
     for folder in parts_of(path):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -116,7 +116,7 @@ class RowReader:
         try:
             values = self.file[name][here] if name in self._column else checked(self.file[name])
             sums = self.file[CHECKSUMS][here] if name in self._column else None
-        except OSError as error:
+        except UNREADABLE as error:
             raise InputError(f"{self.path}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
         self.bytes_read += values.nbytes
         if sums is None:

@@ -21,11 +21,10 @@ from mpi4py import MPI
 from vinfo_mpi.parallel.division import batches, sizes
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import checksums
-from vinfo_mpi.storage.files import Table, attach_scales, commit, describe, partial, sync
-from vinfo_mpi.storage.rows import CHECKSUMS, Column, parts_of
+from vinfo_mpi.storage.files import UNREADABLE, Table, attach_scales, commit, describe, partial, sync
+from vinfo_mpi.storage.rows import CHECKSUMS, CHUNK_BYTES, Column, parts_of
 
 VERIFIED_AT_ONCE = 256  # rows
-UNREADABLE = (OSError, RuntimeError, KeyError, ValueError)  # what h5py raises on a damaged file
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,14 @@ class Content:
     tables: Mapping[str, Table]
     scales: Mapping[str, str]
 
-    def create(self, file: h5py.File, rows: int) -> None:
+    def create(self, file: h5py.File, rows: int, chunk_bytes: int = CHUNK_BYTES) -> None:
         """Create all columns with their place on disk: later writes are data alone, so that a job killed at any moment
         leaves a file that can be read.
         """
         for name, column in self.columns.items():
             properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            chunks = column.chunks(rows) if rows else None
+            chunks = column.chunks(rows, chunk_bytes) if rows else None
             file.create_dataset(name, (rows, *column.shape), column.dtype, chunks=chunks, fill_time="never", dcpl=properties)
 
     def describe(self, file: h5py.File) -> None:
@@ -83,8 +82,10 @@ class SharedFile:
         for key, value in options.get("hints", {}).items():
             info.Set(key, str(value))
         self._how = {"driver": "mpio", "info": info}
+        self._chunk_bytes = options.get("alignment") or CHUNK_BYTES
         if alignment := options.get("alignment"):
-            self._how |= {"alignment_threshold": alignment, "alignment_interval": alignment}
+            # A chunk fills such a stretch as far as whole rows do; what is much smaller would waste it.
+            self._how |= {"alignment_threshold": alignment // 2, "alignment_interval": alignment}
 
     def open(self, attributes: Mapping[str, Any], resume: bool) -> np.ndarray:
         """Open the file, all ranks together; return which of this rank's rows are there already: (n,) bool."""
@@ -134,12 +135,13 @@ class SharedFile:
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Make the file appear under its name, all ranks together."""
+        self._file.flush()  # to the disk, from all nodes
         self._file.close()
         self.ranks.on_root(self._finish, attributes)
 
     def _create(self, attributes: Mapping[str, Any]) -> None:
         with h5py.File(partial(self.path), "w", comm=MPI.COMM_SELF, **self._how) as file:  # the hints count when it is made
-            self.content.create(file, self.content.rows)
+            self.content.create(file, self.content.rows, self._chunk_bytes)
             self.content.describe(file)
             _mark(file, attributes)
 
@@ -217,6 +219,7 @@ class PartFiles:
                 start += count
             file.create_virtual_dataset(name, layout)
         self.content.describe(file)
+        sync(self._folder)
         _seal(file, attributes)
         _appear(self.path, self._folder)
 
@@ -277,7 +280,10 @@ def _belongs(file: h5py.File, attributes: Mapping[str, Any], content: Content, r
     """Whether an unfinished file is one of what is to be written now."""
     same = ("filetype", "format_version", "fingerprint")
     return all(file.attrs.get(name) == attributes.get(name) for name in same) and all(
-        name in file and file[name].shape == (rows, *column.shape) and file[name].dtype == column.dtype
+        name in file
+        and not file[name].is_virtual
+        and file[name].shape == (rows, *column.shape)
+        and file[name].dtype == column.dtype
         for name, column in content.columns.items()
     )
 
@@ -299,4 +305,4 @@ def _appear(path: Path, parts: Path | None) -> None:
 
 def _remove(folders: set[Path]) -> None:
     for folder in folders:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)

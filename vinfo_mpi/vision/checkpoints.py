@@ -59,7 +59,7 @@ class Checkpoint:
             raise self._changed("weights")
         load_state(network, content["state"], str(self.path))
         if optimiser is not None:
-            if _digest_of(content["optimiser"]) != content["optimiser_fingerprint"]:
+            if _digest_of(content["optimiser"]) != content.get("optimiser_fingerprint"):
                 raise self._changed("optimiser state")
             optimiser.load_state_dict(content["optimiser"])
 

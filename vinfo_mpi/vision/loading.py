@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from torchvision.transforms import v2
 from vinfo_mpi.config import Data
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.folds import hashed
+from vinfo_mpi.parallel import stop
 from vinfo_mpi.vision.datasets import Images
 
 T = TypeVar("T")
@@ -78,6 +80,8 @@ class Loader:
         self._known: dict[int, torch.Tensor] = {}
         if workers:
             multiprocessing.set_forkserver_preload([__name__])  # each worker would import torch again
+            with stop.not_heard_by_children():
+                multiprocessing.forkserver.ensure_running()
 
     def batches(
         self, batches: Sequence[np.ndarray], augment: str = "none", seed: int = 0

@@ -4,9 +4,15 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash hpc/setup.sh
-# For a test with a node whose clock is off.
-if ! command -v faketime >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends faketime >/dev/null
+# What tests need beside it, before they run side by side: a Slurm for the job scripts, and a clock that is off.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    for program in slurmctld slurmd munged ip faketime; do
+        command -v $program >/dev/null && continue
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends slurm-wlm munge iproute2 util-linux faketime >/dev/null
+        break
+    done
 fi
 source hpc/env.sh
 export OMP_NUM_THREADS=1

@@ -10,7 +10,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vinfo_mpi import needs
+from vinfo_mpi import needs, units
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.extract import PILOT
 from vinfo_mpi.needs import Sizes
@@ -58,12 +58,12 @@ class Plan:
     def text(self) -> str:
         """Return the plan as a table for the terminal."""
         lines = [f"{name:<14} {value}" for name, value in self.facts.items()]
-        lines += ["", f"{'disk':<14} {_size(sum(self.disk.values()))} of {_of(self.disk_limit)}"]
-        lines += [f"  {name:<12} {_size(value)}" for name, value in self.disk.items()]
-        lines += [f"  {'for a while':<12} {_size(self.temporary)} more: an unfinished epoch or dictionary"]
-        lines += ["", f"{'memory':<14} {_size(max(self.memory.values()))} per rank of {_of(self.memory_limit)}"]
-        lines += [f"  {'program':<12} {_size(self.base)}, part of each:"]
-        lines += [f"  {name:<12} {_size(value)}" for name, value in self.memory.items()]
+        lines += ["", f"{'disk':<14} {units.size(sum(self.disk.values()))} of {_of(self.disk_limit)}"]
+        lines += [f"  {name:<12} {units.size(value)}" for name, value in self.disk.items()]
+        lines += [f"  {'for a while':<12} {units.size(self.temporary)} more: an unfinished epoch or dictionary"]
+        lines += ["", f"{'memory':<14} {units.size(max(self.memory.values()))} per rank of {_of(self.memory_limit)}"]
+        lines += [f"  {'program':<12} {units.size(self.base)}, part of each:"]
+        lines += [f"  {name:<12} {units.size(value)}" for name, value in self.memory.items()]
         lines += ["", f"{'operations':<14} {sum(self.operations.values()):.2e} floating-point, over all ranks"]
         lines += [f"  {name:<12} {value:.2e}" for name, value in self.operations.items()]
         return "\n".join(lines)
@@ -73,7 +73,7 @@ class Plan:
         need = sum(self.disk.values()) + self.temporary
         if need > self.disk_limit.size:
             raise InputError(
-                f"the run needs {_size(need)} of disk, {_size(self.disk_limit.size)} are free or allowed "
+                f"the run needs {units.size(need)} of disk, {units.size(self.disk_limit.size)} are free or allowed "
                 f"({self.disk_limit.source}); "
                 "lower data.per_class or extract.positions, use extract.dtype: float16, or save fewer epochs (train.save)"
             )
@@ -83,8 +83,8 @@ class Plan:
             if self.base > self.memory_limit.size:
                 remedy = "the program alone takes more: allow it more, or lower the number of ranks on a node"
             raise InputError(
-                f"stage {stage} needs {_size(peak)} of memory per rank, {_size(self.memory_limit.size)} are free or allowed "
-                f"({self.memory_limit.source}); {remedy}"
+                f"stage {stage} needs {units.size(peak)} of memory per rank, "
+                f"{units.size(self.memory_limit.size)} are free or allowed ({self.memory_limit.source}); {remedy}"
             )
 
 
@@ -183,12 +183,4 @@ def _free_disk(folder: Path, disk: dict[str, float]) -> Limit:
 
 
 def _of(limit: Limit) -> str:
-    return f"{_size(limit.size)} ({limit.source})"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+    return f"{units.size(limit.size)} ({limit.source})"

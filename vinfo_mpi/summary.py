@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vinfo_mpi import units
 from vinfo_mpi.results import Results
-from vinfo_mpi.run import Run
+from vinfo_mpi.run import Run, timings_of
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.files import open_checked
 
@@ -58,13 +59,14 @@ def summary(folder: Path) -> str:
 
 def tail(run: Run) -> str:
     """Return what a log ends with: what every stage took, so far, and what to run next."""
-    path = run.folder / "timings.json"
-    timings = json.loads(path.read_text()) if path.exists() else {}
+    timings = timings_of(run.folder)
     lines = [f"{'stage':<12}{'time':>10}{'read':>12}{'written':>12}{'exchanged':>12}{'peak memory':>13}"] if timings else []
     for stage, one in timings.items():
-        moved = (_size(one["bytes"][name]) for name in ("read", "written", "communicated"))
+        moved = (units.size(one["bytes"][name]) for name in ("read", "written", "communicated"))
         columns = "".join(f"{text:>12}" for text in moved)
-        lines.append(f"{stage:<12}{_duration(one['seconds']['total']['max']):>10}{columns}{_size(one['peak_memory']):>13}")
+        lines.append(
+            f"{stage:<12}{units.duration(one['seconds']['total']['max']):>10}{columns}{units.size(one['peak_memory']):>13}"
+        )
     if run.results.exists():
         lines += [
             f"look at it   python -m vinfo_mpi.inspect {run.results}",
@@ -79,20 +81,3 @@ def _extremes(title: str, rows: pd.DataFrame) -> list[str]:
         for index, row in rows.iterrows()
     ]
     return [f"{title:<12} " + ", ".join(shown)]
-
-
-def _duration(seconds: float) -> str:
-    """Return a time as people read it: 4.2 s, 3:07 min, 2:05:09 h."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"

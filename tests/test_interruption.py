@@ -35,7 +35,7 @@ MADE = {  # what each stage makes, in order
     "dynamics": "results.h5",
 }
 ENDS = ["kill one", "kill one", "kill one", "kill all", "kill all"]
-STOPPED = ("train", "extract", "dictionary", "score")  # each saves in a way of its own
+STOPPED = ("train", "extract", "dictionary")  # each saves in a way of its own
 REUSED = re.compile(r"(\d+) (?:images|taps) reused|going on after (?:epoch \d+, step|iteration) (\d+)")
 
 

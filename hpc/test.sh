@@ -22,7 +22,7 @@ export OMPI_MCA_mpi_yield_when_idle=1
 ruff check .
 ruff format --check .
 mypy
-python -m pytest tests --ignore=tests/mpi -n 3 --dist worksteal "$@"  # much of it is waiting for jobs
+python -m pytest tests --ignore=tests/mpi -n 3 --dist loadgroup "$@"  # much of it is waiting for jobs
 for ranks in 1 2 3 4; do
     echo "MPI tests on $ranks ranks"
     # A hang is a failure: the limit ends it.

@@ -22,7 +22,14 @@ export OMPI_MCA_mpi_yield_when_idle=1
 ruff check .
 ruff format --check .
 mypy
-python -m pytest tests --ignore=tests/mpi -n 3 --dist loadgroup "$@"  # much of it is waiting for jobs
+# Jobs wait much of their time, so that tests run side by side; those on the local Slurm in one process of their own: two
+# clusters would have nodes and jobs of the same names, by which Open MPI shares its session files.
+log=$(mktemp) status=0
+python -m pytest tests/slurm "$@" >"$log" 2>&1 &
+python -m pytest tests --ignore=tests/mpi --ignore=tests/slurm -n 2 --dist worksteal "$@" || status=$?
+wait $! || status=$?
+cat "$log"
+[ $status = 0 ]
 for ranks in 1 2 3 4; do
     echo "MPI tests on $ranks ranks"
     # A hang is a failure: the limit ends it.

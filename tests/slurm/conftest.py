@@ -21,13 +21,6 @@ OPTIONS = ["--config", ROOT / "config/quickstart.yaml", *(word for setting in TI
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
-def pytest_collection_modifyitems(items):
-    """One process runs all of these: nodes and jobs of two clusters have the same names, and Open MPI shares files by them."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-
-
 @dataclass
 class Job:
     """A job, by its number; `log` is the file that it writes."""

@@ -12,7 +12,7 @@ import time
 import h5py
 import psutil
 import pytest
-from contents import ENVIRONMENT, SMALL, datasets
+from contents import ENVIRONMENT, SMALL, datasets, flip
 
 from vinfo_mpi.vision import checkpoints
 
@@ -121,7 +121,8 @@ def weights(path):
 def test_a_flipped_bit(copy, mpirun, python, name, content, stage):
     folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
     stored = content(folder / name) if callable(content) else datasets(folder / name)[content]
-    flip(folder / name, stored[len(stored) // 2].tobytes())
+    path = folder / name
+    flip([path, *path.parent.glob(f"{path.stem}.parts.*/*")], stored[len(stored) // 2])
     start = functools.partial(mpirun, 2) if stage in ("dictionary", "score") else python
     done = start("-m", f"vinfo_mpi.{stage}", *SMALL, "--run-dir", folder, "--force")
     text = sentence(done, 2)
@@ -141,14 +142,6 @@ def test_lost_files_are_made_again(run, copy, mpirun):
     assert done.returncode == 0, done.stderr
     assert re.findall(r"(\w+): running", done.stderr) == ["extract", "dictionary", "encode"]  # with the same numbers as before
     assert all(datasets(folder / name).keys() == datasets(run[0] / name).keys() for name in names)
-
-
-def flip(path, row):
-    """Flip one bit of a row in a file, or in the part of it that holds the row."""
-    [path] = [one for one in (path, *path.parent.glob(f"{path.stem}.parts.*/*")) if row in one.read_bytes()]
-    data = bytearray(path.read_bytes())
-    data[data.index(row) + 2] ^= 64
-    path.write_bytes(data)
 
 
 # --- a second job ---

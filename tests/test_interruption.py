@@ -85,7 +85,8 @@ def test_ended_at_random_moments(undisturbed, tmp_path, stage):
     assert not ends
     code, text = Job(stage, folder, 2 if stage == "train" else 3, tmp_path / "last.log").wait()
     assert code == 0, text
-    assert any(int(number) for found in REUSED.findall(text) for number in found if number), text
+    finished = f"{stage}: up to date" in text  # the last kill came a moment too late
+    assert finished or any(int(number) for found in REUSED.findall(text) for number in found if number), text
     same(stage, folder, undisturbed)
     assert not [path for path in folder.rglob("*") if "partial" in path.name or "unfinished" in path.name or "pieces" in path.name]
 

@@ -94,7 +94,8 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
         ranks.on_root(lambda: print(head(run), flush=True))
     targets = [stage] if stage else pipeline.applicable(run)
     pipeline.bring_up_to_date(run, targets, options.only, options.force)
-    ranks.on_root(_end_of_log, run, stage is None, in_job)
+    if stage is None or in_job:
+        ranks.on_root(_end_of_log, run, stage is None, in_job)
 
 
 def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:

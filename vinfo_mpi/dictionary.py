@@ -26,7 +26,6 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import files
 from vinfo_mpi.storage.files import Table
-from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, batch_rows, fingerprint, remove
 from vinfo_mpi.vision.heads import after_relu
 
@@ -152,11 +151,8 @@ def _keep(run: Run, state: State, rows: Rows, attributes: dict) -> None:
     size = batch_rows(columns, rows.total)
     mine = run.ranks.block(rows.total)
     codes = state.codes.T.reshape(len(rows.ids), rows.positions, k)
-    writer = RowWriter(
-        _fit_file(run), columns, rows.total, size, run.ranks, attributes, tables, {"sample": "samples/id"}, run.storage,
-        options=run.mpi_io, stopping=lambda: False,
-    )  # fmt: skip
-    with writer:
+    # Whole or not at all: what is half written is of another iteration than what comes next.
+    with run.writer(_fit_file(run), columns, rows.total, size, attributes, tables, stopping=lambda: False) as writer:
         for block in batches(mine, size):
             own = slice(block.start - mine.start, block.stop - mine.start)
             writer.write(block.start, {"codes": codes[own].cpu().numpy(), "samples/id": rows.ids[own]})

@@ -17,19 +17,9 @@ from vinfo_mpi.numerics import fidelity
 from vinfo_mpi.numerics.nnls import Dictionary
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
-from vinfo_mpi.storage.files import Table, read_table
-from vinfo_mpi.storage.row_writer import RowWriter
-from vinfo_mpi.storage.rows import Column, batch_rows, remove
-
-SAMPLE = ("sample",)
-FIDELITY = {
-    "error": "squared error of the vector averaged over positions, rebuilt from the codes",
-    "size": "its squared length",
-    "error_positions": "squared errors of the encoded vectors, summed over positions",
-    "size_positions": "their squared lengths, summed over positions",
-    "kept": "1 where the prediction from the rebuilt vector is the same",
-    "kkt_residual": "largest violation of the optimality conditions of the codes",
-}
+from vinfo_mpi.storage import codes as codes_file
+from vinfo_mpi.storage.files import read_table
+from vinfo_mpi.storage.rows import batch_rows, remove
 
 
 def run(run: Run, force: bool = False) -> None:
@@ -40,18 +30,12 @@ def run(run: Run, force: bool = False) -> None:
     attributes = pipeline.provenance(run, "encode", "vinfo-codes")
     atoms = run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
     dictionary = Dictionary(atoms)
-    columns = {
-        "codes": Column((len(atoms),), "float64", Table(None, "codes, averaged over positions", axes=("sample", "concept"))),
-        "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=SAMPLE)),
-    } | {f"fidelity/{name}": Column((), "float64", Table(None, text, axes=SAMPLE)) for name, text in FIDELITY.items()}
+    columns = codes_file.columns(len(atoms))
     with run.open_activations(run.final) as activations:
         head = run.head(activations)
         n, positions, _ = activations.shape("penultimate/activations")
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
-        writer = RowWriter(
-            run.codes, columns, n, size, ranks, attributes, {}, {"sample": "samples/id"}, run.storage,
-            resume=True, options=run.mpi_io,
-        )  # fmt: skip
+        writer = run.writer(run.codes, columns, n, size, attributes, resume=True)
         with writer:
             if writer.reused:
                 log.info("encode: %d images reused, %d to do", writer.reused, n - writer.reused)
@@ -71,7 +55,9 @@ def run(run: Run, force: bool = False) -> None:
                     values |= {f"fidelity/{name}": part for name, part in parts.items()}
                 writer.write(block.start, {"samples/id": ids} | {name: value.cpu().numpy() for name, value in values.items()})
             writer.drain()
-            stored = {name: torch.from_numpy(writer.read(f"fidelity/{name}")) for name in FIDELITY}  # reused ones as well
+            stored = {
+                name: torch.from_numpy(writer.read(f"fidelity/{name}")) for name in codes_file.FIDELITY
+            }  # reused ones as well
             figures = fidelity.finish(stored, ranks.sum)
             figures["kkt_residual"] = residual = max(ranks.gather(max(stored["kkt_residual"].tolist(), default=0.0)))
             writer.attributes |= figures

@@ -21,8 +21,7 @@ from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
-from vinfo_mpi.storage.activations import SCALES, Layout
-from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.rows import Column, batch_rows, remove
 from vinfo_mpi.vision import heads, taps
 from vinfo_mpi.vision.checkpoints import Checkpoint
@@ -67,10 +66,7 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
     columns = layout.columns()
     size = batch_rows(columns, run.config.machine.batch)
     attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
-    writer = RowWriter(
-        run.activations(checkpoint), columns, len(ids), size, ranks, attributes, layout.tables(), SCALES, run.storage,
-        resume=True, options=run.mpi_io,
-    )  # fmt: skip
+    writer = run.writer(run.activations(checkpoint), columns, len(ids), size, attributes, layout.tables(), resume=True)
 
     with writer:
         if writer.reused:

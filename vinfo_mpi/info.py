@@ -16,6 +16,7 @@ import vinfo_mpi
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import library
 from vinfo_mpi.run import Run, digest, git_commit
+from vinfo_mpi.storage.files import existing
 
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -81,9 +82,9 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def file_system(folder: Path, mounts: Path = MOUNTS) -> str:
     """Return the type of the file system that a folder lies on, where it is mounted, and what is free there."""
-    existing = next(one for one in (folder, *folder.resolve().parents) if one.exists())
-    free = f"{shutil.disk_usage(existing).free / 2**30:.1f} GiB free"
-    found = mount(existing.resolve(), mounts)
+    place = existing(folder)
+    free = f"{shutil.disk_usage(place).free / 2**30:.1f} GiB free"
+    found = mount(place.resolve(), mounts)
     return f"{found[1]} at {found[0]}, {free}" if found else free
 
 

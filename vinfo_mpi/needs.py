@@ -10,7 +10,7 @@ import numpy as np
 from vinfo_mpi.config import Config
 from vinfo_mpi.numerics import nmf, ridge
 from vinfo_mpi.parallel.division import sizes as blocks
-from vinfo_mpi.storage import row_writer
+from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, batch_rows, checksum_column
 from vinfo_mpi.vision import loading
@@ -85,7 +85,7 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         every = dict(columns) | {CHECKSUMS: checksum_column(columns)}
         alignment = (config.machine.alignment or 0) * 2**20 if shared else 0
         parts = [sizes.n] if shared else [count for count in blocks(sizes.n, ranks) if count]
-        values = sum(_stored(column, count, alignment) for column in every.values() for count in parts)
+        values = sum(column.stored(count, alignment) for column in every.values() for count in parts)
         files = 1 if shared else 1 + len(parts)
         return values + files * (FILE + (DATASET + INDEX) * len(every)) + DATASET * tables
 
@@ -101,7 +101,7 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         "checkpoints": kept,
         "activations": activations,
         "dictionary": float(8 * k * (sizes.d + 1) + FILE + 3 * DATASET),
-        "codes": rows(code_columns(k), 0),
+        "codes": rows(codes.columns(k), 0),
         "results": float(results + 4 * FILE + 15 * DATASET),
     }
 
@@ -112,23 +112,8 @@ def temporary(sizes: Sizes, config: Config) -> float:
     return max(_saved(sizes, 1) if sizes.steps_of else 0.0, fit)
 
 
-def code_columns(concepts: int) -> dict[str, Column]:
-    """Return columns of the sizes that the codes file has."""
-    six = [f"fidelity/{number}" for number in range(6)]
-    return {name: Column((), "float64", None) for name in ["samples/id", *six]} | {"codes": Column((concepts,), "float64", None)}  # type: ignore[arg-type]
-
-
 def _saved(sizes: Sizes, checkpoints: int, momentum: bool = True) -> float:
     return float(checkpoints * (sizes.weights + momentum * sizes.trainable + TENSOR * sizes.tensors))
-
-
-def _stored(column: Column, rows: int, alignment: int) -> float:
-    """Return the bytes of a column: whole chunks, each at a multiple of the alignment if it is as large."""
-    chunk = column.chunks(rows)[0]
-    size = chunk * column.row_bytes
-    if alignment and size >= alignment:
-        size = -(-size // alignment) * alignment
-    return float(-(-rows // chunk) * size)
 
 
 def _layout(sizes: Sizes, config: Config, keep_map: bool) -> Layout:
@@ -179,19 +164,19 @@ def extract(sizes: Sizes, config: Config, ranks: int) -> float:
 def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
     """Return what the factorisation adds."""
     rows, d, k, groups = _mine(sizes, ranks) * sizes.positions, sizes.d, sizes.concepts // sizes.groups, sizes.groups
-    x, codes = rows * d * np.dtype(config.extract.dtype).itemsize, 8 * rows * k
+    x, z = rows * d * np.dtype(config.extract.dtype).itemsize, 8 * rows * k
     block = min(nmf.BLOCK, -(-rows // groups))
     data = 2 * x + 5 * 8 * rows  # as read, and sorted by group; group, order and what sorts them
     sums = 2 * 8 * groups * k * (d + k)  # being added, and being sent
     start = 8 * 8 * groups * d * min(k + nmf.OVERSAMPLING, d)  # subspaces, singular vectors, their positive and negative parts
     iteration = held(8 * block * d) + 3 * held(8 * block * k)  # X in float64; products, offsets and what improves the codes
-    return data + max(start, codes + sums + max(iteration, 2 * codes))  # 2: sorted back, and laid out for the file
+    return data + max(start, z + sums + max(iteration, 2 * z))  # 2: sorted back, and laid out for the file
 
 
 def encode(sizes: Sizes, config: Config, ranks: int) -> float:
     """Return what encoding adds."""
     k, d = sizes.concepts, sizes.d
-    images = min(batch_rows(code_columns(k), max(1, config.machine.rows // sizes.positions)), _mine(sizes, ranks))
+    images = min(batch_rows(codes.columns(k), max(1, config.machine.rows // sizes.positions)), _mine(sizes, ranks))
     rows = images if config.encode.positions == "pooled" else images * sizes.positions
     atoms = 8 * k * (d + 3 * min(k, d))  # and their singular vectors
     solver = 15 * held(8 * rows * k)  # t, z, y, u, s, a, the gradient, ...: all alive when finished rows are taken out

@@ -16,6 +16,7 @@ from vinfo_mpi.extract import PILOT
 from vinfo_mpi.needs import Sizes
 from vinfo_mpi.parallel.limits import Limit
 from vinfo_mpi.run import Run
+from vinfo_mpi.storage.files import existing
 from vinfo_mpi.vision import footprint, heads, taps
 
 GIB = 2**30
@@ -177,9 +178,9 @@ def _bytes(network: torch.nn.Module) -> int:
 
 def _free_disk(folder: Path, disk: dict[str, float]) -> Limit:
     """Return what the file system has free, counting what this run has written already as free."""
-    existing = next(one for one in (folder, *folder.resolve().parents) if one.exists())
+    place = existing(folder)
     used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
-    return Limit(float(shutil.disk_usage(existing).free + min(used, sum(disk.values()))), f"free at {existing}")
+    return Limit(float(shutil.disk_usage(place).free + min(used, sum(disk.values()))), f"free at {place}")
 
 
 def _of(limit: Limit) -> str:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,10 +27,11 @@ from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import Ranks, library
 from vinfo_mpi.storage import lock
-from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import FORMAT_VERSIONS, write_text
+from vinfo_mpi.storage.activations import SCALES, ActivationReader
+from vinfo_mpi.storage.files import FORMAT_VERSIONS, Table, write_text
 from vinfo_mpi.storage.pieces import Pieces
-from vinfo_mpi.storage.rows import RowReader, storage_kind
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, storage_kind
 from vinfo_mpi.vision import checkpoints, heads
 from vinfo_mpi.vision.checkpoints import Checkpoint
 
@@ -132,11 +133,20 @@ class Run:
         """How row files are written."""
         return storage_kind(self.config.machine.storage)
 
-    @property
-    def mpi_io(self) -> dict[str, Any]:
-        """Options of parallel writing."""
+    def writer(
+        self,
+        path: Path,
+        columns: Mapping[str, Column],
+        rows: int,
+        batch: int,
+        attributes: Mapping[str, Any],
+        tables: Mapping[str, Table] | None = None,
+        **more: Any,
+    ) -> RowWriter:
+        """Return what writes a file of rows as the configuration says; parameters as `RowWriter`."""
         machine = self.config.machine
-        return {"alignment": (machine.alignment or 0) * 2**20, "hints": machine.hints}
+        options = {"alignment": (machine.alignment or 0) * 2**20, "hints": machine.hints}
+        return RowWriter(path, columns, rows, batch, self.ranks, attributes, tables, SCALES, self.storage, options=options, **more)
 
     def bar(self, what: str, total: int) -> tqdm:
         """Return a progress bar, shown on rank 0; in a log file it writes a line now and then."""

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from contents import flip
 
 from vinfo_mpi.errors import InputError, Stopped
 from vinfo_mpi.parallel.division import batches
@@ -179,6 +180,7 @@ def test_the_shared_file_is_aligned_on_request(ranks, shared_path, alignment):
         chunks = [file["maps"].id.get_chunk_info(number).byte_offset for number in range(4)]
     assert sorted(offset % alignment for offset in chunks) == [0, 0, 0, 0]
     assert max(chunks) - min(chunks) == 3 * alignment
+    assert columns["maps"].stored(10, alignment) == 4 * alignment
     with RowReader(shared_path / "maps.h5", "vinfo-codes") as reader:
         assert np.array_equal(reader.read("maps"), values)
 
@@ -203,6 +205,12 @@ def begin(ranks, path, rows, batch, kind, last, fingerprint="abc", **options):
     return writer.reused
 
 
+def assert_holds(path, rows):
+    """The file holds the content of all rows, bit by bit."""
+    with RowReader(path, "vinfo-codes") as reader:
+        assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_stop_when_one_is_asked_to_and_go_on_where_they_were(ranks, shared_path, kind):
     path, rows = shared_path / "codes.h5", 40 * ranks.size
@@ -212,8 +220,7 @@ def test_all_stop_when_one_is_asked_to_and_go_on_where_they_were(ranks, shared_p
     assert not path.exists()
     reused = begin(ranks, path, rows, 2, kind, last=True)
     assert 2 * ranks.size <= reused < rows
-    with RowReader(path, "vinfo-codes") as reader:
-        assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+    assert_holds(path, rows)
     parts = list(shared_path.glob("codes.parts.*"))
     assert len(parts) == (kind == "virtual")
     assert set(shared_path.iterdir()) == {path, *parts}
@@ -232,8 +239,7 @@ def test_other_ranks_go_on(ranks, shared_path, kind):
         if after is ranks or ranks.is_root:
             assert 2 <= begin(after, path, rows, 2, kind, last=True) < rows
         ranks.barrier()
-        with RowReader(path, "vinfo-codes") as reader:
-            assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+        assert_holds(path, rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -242,12 +248,11 @@ def test_rows_that_are_not_what_was_written_are_written_again(ranks, shared_path
     with pytest.raises(Stopped):
         begin(ranks, path, rows, 2, kind, last=False)
     ranks.barrier()
-    ranks.on_root(flip, shared_path, content(rows)["maps"][1])
+    ranks.on_root(flip, list(shared_path.rglob("*")), content(rows)["maps"][1])
     with pytest.raises(Stopped):
         begin(ranks, path, rows, 2, kind, last=False)
     assert begin(ranks, path, rows, 2, kind, last=True) > 0
-    with RowReader(path, "vinfo-codes") as reader:
-        assert all(reader.read(name).tobytes() == values.tobytes() for name, values in content(rows).items())
+    assert_holds(path, rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -264,17 +269,9 @@ def test_what_was_begun_otherwise_is_not_gone_on_with(ranks, shared_path, kind):
 def test_a_flipped_bit_is_noticed_and_named(ranks, shared_path, kind):
     path = shared_path / "codes.h5"
     expected = write(ranks, path, 9, 2, kind)
-    ranks.on_root(flip, shared_path, expected["codes"][5])
+    ranks.on_root(flip, list(shared_path.rglob("*")), expected["codes"][5])
     with RowReader(path, "vinfo-codes") as reader:
         assert np.array_equal(reader.read("codes", range(0, 5)), expected["codes"][:5])
         for rows in (None, range(3, 7)):
             with pytest.raises(InputError, match=r"row 5 of /codes is not what was written .*; delete the file and run its stage"):
                 reader.read("codes", rows)
-
-
-def flip(folder, row):
-    """Flip one bit of a row in the only file that holds it."""
-    [path] = [one for one in folder.rglob("*") if one.is_file() and row.tobytes() in one.read_bytes()]
-    data = bytearray(path.read_bytes())
-    data[data.index(row.tobytes()) + 3] ^= 16
-    path.write_bytes(data)

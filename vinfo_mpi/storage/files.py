@@ -43,6 +43,11 @@ class Table:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest folder above it that is there already."""
+    return next(one for one in (path, *path.resolve().parents) if one.exists())
+
+
 def partial(path: Path) -> Path:
     """Return the name under which a file is written until it is whole."""
     return path.with_name(f".{path.name}.partial")
@@ -113,7 +118,7 @@ def writing(path: Path) -> Iterator[None]:
         reason = os.strerror(number) if number else told[1] if told else first.split("(")[-1].rstrip(")")
         if number in NOT_WRITABLE:
             raise InputError(f"cannot write {path} ({reason}); change that, or name another folder with --run-dir") from error
-        free = shutil.disk_usage(next(one for one in path.resolve().parents if one.exists())).free
+        free = shutil.disk_usage(existing(path.parent)).free
         raise Failure(
             f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, mend the file system or your "
             "quota, and run the same command again; what is finished is kept"
@@ -128,13 +133,15 @@ def write_text(path: Path, text: str) -> None:
         commit(partial(path), path)
 
 
-def checked(dataset: h5py.Dataset) -> np.ndarray:
-    """Return the values of a dataset; raise `InputError` if they are not as they were written."""
-    values = dataset[()]
-    if (written := dataset.attrs.get("crc32")) is not None and checksums.of(np.asarray(values)) != written:
+def checked(file: h5py.File, name: str) -> np.ndarray:
+    """Return the values of a dataset; raise `InputError` if they cannot be read or are not as they were written."""
+    try:
+        values, written = file[name][()], file[name].attrs.get("crc32")
+    except UNREADABLE as error:
+        raise InputError(f"{file.filename}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
+    if written is not None and checksums.of(np.asarray(values)) != written:
         raise InputError(
-            f"{dataset.file.filename}: {dataset.name} is not what was written (its checksum differs); "
-            "delete the file and run its stage again"
+            f"{file.filename}: /{name} is not what was written (its checksum differs); delete the file and run its stage again"
         )
     return values
 
@@ -142,10 +149,7 @@ def checked(dataset: h5py.Dataset) -> np.ndarray:
 def read_table(path: Path, filetype: str, name: str) -> np.ndarray:
     """Return a dataset of one of our files, checked."""
     with open_checked(path, filetype) as file:
-        try:
-            return checked(file[name])
-        except UNREADABLE as error:
-            raise InputError(f"{path}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
+        return checked(file, name)
 
 
 def open_checked(path: Path, filetype: str | None = None) -> h5py.File:

@@ -54,6 +54,6 @@ class Pieces:
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         try:
             with open_checked(path, FILETYPE) as file:
-                return {name: checked(file[name]) for name in file} if file.attrs["fingerprint"] == self.key else None
+                return {name: checked(file, name) for name in file} if file.attrs["fingerprint"] == self.key else None
         except (InputError, *UNREADABLE):
             return None

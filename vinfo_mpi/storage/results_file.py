@@ -61,7 +61,7 @@ def _read(path: Path) -> tuple[dict[str, Table], dict[str, dict[str, Any]]]:
         if isinstance(thing, h5py.Dataset):
             attributes = {key: value for key, value in thing.attrs.items() if key not in _OWN}
             axes = tuple(axis.label for axis in thing.dims)
-            tables[name] = Table(checked(thing), thing.attrs["description"], thing.attrs.get("units"), axes, attributes)
+            tables[name] = Table(checked(file, name), thing.attrs["description"], thing.attrs.get("units"), axes, attributes)
 
     with open_checked(path, "vinfo-results") as file:
         file.visititems(visit)

@@ -191,6 +191,5 @@ class RowWriter:
             stored = {name: np.ascontiguousarray(values[name], column.dtype) for name, column in self._columns.items()}
             rows |= stored | {CHECKSUMS: np.stack([checksums.of_rows(column) for column in stored.values()], 1)}
         for name, part in rows.items():
-            written = self._sink.write(name, start, part)
-            self.bytes_written += written
+            self.bytes_written += self._sink.write(name, start, part)
         self._sink.flush()

@@ -37,9 +37,22 @@ class Column:
         """Bytes of one row."""
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
-    def chunks(self, rows: int, size: int = CHUNK_BYTES) -> tuple[int, ...]:
-        """Return chunks of whole rows, of at most `size` bytes unless a row is larger."""
-        return (min(max(1, rows), max(1, size // max(1, self.row_bytes))), *self.shape)
+    def chunks(self, rows: int, alignment: int = 0) -> tuple[int, ...]:
+        """Return chunks of whole rows, of at most one MiB or `alignment` bytes unless a row is larger."""
+        return (min(max(1, rows), max(1, (alignment or CHUNK_BYTES) // max(1, self.row_bytes))), *self.shape)
+
+    def stored(self, rows: int, alignment: int = 0) -> int:
+        """Return the bytes of so many rows in a file: whole chunks, each at a multiple of the alignment."""
+        chunk = self.chunks(rows, alignment)[0]
+        size = chunk * self.row_bytes
+        if alignment and size >= aligned_from(alignment):
+            size = -(-size // alignment) * alignment
+        return -(-rows // chunk) * size
+
+
+def aligned_from(alignment: int) -> int:
+    """Return how many bytes of one piece are aligned: what is much smaller would waste the stretch up to the next."""
+    return alignment // 2
 
 
 def checksum_column(columns: Mapping[str, Column]) -> Column:
@@ -112,15 +125,16 @@ class RowReader:
 
     def read(self, name: str, rows: range | None = None) -> np.ndarray:
         """Return the rows of a dataset, all of them by default; raise `InputError` if they are not as they were written."""
+        if name not in self._column:
+            values = checked(self.file, name)
+            self.bytes_read += values.nbytes
+            return values
         here = slice(None) if rows is None else slice(rows.start, rows.stop)
         try:
-            values = self.file[name][here] if name in self._column else checked(self.file[name])
-            sums = self.file[CHECKSUMS][here] if name in self._column else None
+            values, sums = self.file[name][here], self.file[CHECKSUMS][here]
         except UNREADABLE as error:
             raise InputError(f"{self.path}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
         self.bytes_read += values.nbytes
-        if sums is None:
-            return values
         changed = np.flatnonzero(sums[:, self._column[name]] != checksums.of_rows(values))
         if len(changed):
             row = changed[0] + (rows.start if rows else 0)

@@ -22,7 +22,7 @@ from vinfo_mpi.parallel.division import batches, sizes
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import checksums
 from vinfo_mpi.storage.files import UNREADABLE, Table, attach_scales, commit, describe, partial, sync
-from vinfo_mpi.storage.rows import CHECKSUMS, CHUNK_BYTES, Column, parts_of
+from vinfo_mpi.storage.rows import CHECKSUMS, Column, aligned_from, parts_of
 
 VERIFIED_AT_ONCE = 256  # rows
 
@@ -36,14 +36,14 @@ class Content:
     tables: Mapping[str, Table]
     scales: Mapping[str, str]
 
-    def create(self, file: h5py.File, rows: int, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def create(self, file: h5py.File, rows: int, alignment: int = 0) -> None:
         """Create all columns with their place on disk: later writes are data alone, so that a job killed at any moment
         leaves a file that can be read.
         """
         for name, column in self.columns.items():
             properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            chunks = column.chunks(rows, chunk_bytes) if rows else None
+            chunks = column.chunks(rows, alignment) if rows else None
             file.create_dataset(name, (rows, *column.shape), column.dtype, chunks=chunks, fill_time="never", dcpl=properties)
 
     def describe(self, file: h5py.File) -> None:
@@ -82,10 +82,9 @@ class SharedFile:
         for key, value in options.get("hints", {}).items():
             info.Set(key, str(value))
         self._how = {"driver": "mpio", "info": info}
-        self._chunk_bytes = options.get("alignment") or CHUNK_BYTES
-        if alignment := options.get("alignment"):
-            # A chunk fills such a stretch as far as whole rows do; what is much smaller would waste it.
-            self._how |= {"alignment_threshold": alignment // 2, "alignment_interval": alignment}
+        self._alignment = options.get("alignment", 0)
+        if self._alignment:
+            self._how |= {"alignment_threshold": aligned_from(self._alignment), "alignment_interval": self._alignment}
 
     def open(self, attributes: Mapping[str, Any], resume: bool) -> np.ndarray:
         """Open the file, all ranks together; return which of this rank's rows are there already: (n,) bool."""
@@ -141,7 +140,7 @@ class SharedFile:
 
     def _create(self, attributes: Mapping[str, Any]) -> None:
         with h5py.File(partial(self.path), "w", comm=MPI.COMM_SELF, **self._how) as file:  # the hints count when it is made
-            self.content.create(file, self.content.rows, self._chunk_bytes)
+            self.content.create(file, self.content.rows, self._alignment)
             self.content.describe(file)
             _mark(file, attributes)
 

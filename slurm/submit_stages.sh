@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One job per stage, each with resources that suit it, each waiting for the one before.
+# One job per main stage and one for the analyses, each with resources that suit it, each waiting for the one before.
 #
 #   bash slurm/submit_stages.sh CONFIG [--dry-run] [options of vinfo_mpi]
 #
@@ -21,6 +21,7 @@ resources() {
         score)      echo --ntasks=4 --cpus-per-task=1 --time=02:00:00 ;;
         importance) echo --ntasks=2 --cpus-per-task=1 --time=01:00:00 ;;
         dynamics)   echo --ntasks=4 --cpus-per-task=1 --time=02:00:00 ;;
+        analyses)   echo --ntasks=4 --cpus-per-task=1 --time=04:00:00 ;;
     esac
 }
 
@@ -43,6 +44,7 @@ from pathlib import Path
 
 from vinfo_mpi import command, config
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.stages import SPINE
 
 try:
     options = command.parse("train", None)
@@ -52,8 +54,9 @@ try:
     count = len(checkpoints.expected(Path(options.run_dir or "."), settings.network, settings.train))
 except InputError as error:
     sys.exit(f"vinfo_mpi: {error}")
-stages = ["extract", "dictionary", "encode", "score", "importance"]
-print(settings.name, *([] if settings.network.checkpoints else ["train"]), *stages, *(["dynamics"] if count > 1 else []))
+absent = {"train"} if settings.network.checkpoints else set()
+absent |= {"dynamics"} if count < 2 else set()
+print(settings.name, *(one for one in SPINE if one not in absent), *(["analyses"] if settings.chosen_analyses else []))
 END
 ) || exit 2
 read -r name stages <<<"$plan"

@@ -15,6 +15,10 @@ SMALL = [
     "--set", "dictionary.concepts_per_class=4",
     "--set", "machine.batch=50",
     "--set", "machine.rows=300",
+    "--set", "extract.maps=all",
+    "--set", "analyses=[flow]",
+    "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
+    "--set", "stability.seeds=2",
 ]  # fmt: skip
 
 

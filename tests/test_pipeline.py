@@ -1,7 +1,9 @@
 import pytest
 
 from vinfo_mpi.config import check
-from vinfo_mpi.pipeline import STAGES, settings
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.pipeline import settings
+from vinfo_mpi.stages import ANALYSES, STAGES, before
 
 
 def config(**sections):
@@ -11,21 +13,27 @@ def config(**sections):
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
-        ({"seed": 1}, {"train", "extract", "dictionary", "score", "dynamics"}),
-        ({"data": {"image_size": 64}}, {"train", "extract"}),
-        ({"data": {"per_class": 5}}, {"extract"}),
+        ({"seed": 1}, {"train", "extract", "dictionary", "score", "dynamics", "flow", "redundancy", "support", "metafeatures",
+                       "robustness", "stability", "sedimentation"}),
+        ({"data": {"image_size": 64}}, {"train", "extract", "robustness"}),
+        ({"data": {"per_class": 5}}, {"extract", "robustness"}),
+        ({"data": {"planted": {"images": 5}}}, set()),
         ({"train": {"save": [1]}}, set()),
         ({"train": {"rate": 0.5}}, {"train"}),
         ({"extract": {"dtype": "float16"}}, {"extract"}),
-        ({"dictionary": {"concepts_per_class": 3}}, {"dictionary"}),
-        ({"encode": {"positions": "pooled"}}, {"encode"}),
-        ({"score": {"folds": 3}}, {"score", "dynamics"}),
-        ({"importance": {"target": "label"}}, {"importance"}),
-        ({"dynamics": {"grid": True}}, {"dynamics"}),
+        ({"extract": {"maps": "all"}}, set()),  # files without maps are stale all the same: test_end_to_end.py
+        ({"dictionary": {"concepts_per_class": 3}}, {"dictionary", "stability", "sedimentation"}),
+        ({"encode": {"positions": "pooled"}}, {"encode", "robustness", "sedimentation"}),
+        ({"score": {"folds": 3}}, {"score", "dynamics", "flow", "sedimentation"}),
+        ({"score": {"also": ["in-sample"]}}, {"score"}),
+        ({"importance": {"target": "label"}}, {"importance", "sedimentation"}),
+        ({"flow": {"extremes": 0.2}}, {"flow"}),
+        ({"spectrum": {"taps": "all"}}, {"spectrum"}),
         ({"machine": {"batch": 7}}, set()),
         ({"name": "another"}, set()),
+        ({"analyses": []}, set()),
     ],
-)
+)  # fmt: skip
 def test_a_setting_concerns_the_stages_whose_result_it_changes(change, stale):
     assert {stage for stage in STAGES if settings(config(), stage) != settings(config(**change), stage)} == stale
 
@@ -35,3 +43,13 @@ def test_what_a_stage_needs_comes_before_it():
     for name, stage in STAGES.items():
         assert set(stage.needs) <= seen
         seen.add(name)
+    assert before("flow") == {"train", "extract", "dictionary", "encode", "score"}
+
+
+def test_the_whole_pipeline_has_the_analyses_that_are_asked_for():
+    assert "flow" in config().chosen_analyses
+    assert "robustness" not in config().chosen_analyses
+    assert config(analyses="all").chosen_analyses == list(ANALYSES)
+    assert config(analyses=["hoyer"]).chosen_analyses == ["hoyer"]
+    with pytest.raises(InputError, match="'flwo' is none; did you mean 'flow'"):
+        config(analyses=["flwo"])

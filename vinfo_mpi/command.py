@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from vinfo_mpi import config
+from vinfo_mpi import config, stages
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import launcher, stop
@@ -24,7 +24,7 @@ DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "quickstart.yaml"
 
 
 def main(stage: str | None, description: str | None) -> NoReturn:
-    """Run a stage, or all of them for None, from the command line; never returns."""
+    """Run a stage, the chosen analyses for "analyses", or all of them for None, from the command line; never returns."""
     stop.listen()
     try:
         options = parse(stage, description)
@@ -44,9 +44,8 @@ def main(stage: str | None, description: str | None) -> NoReturn:
 
 def parse(stage: str | None, description: str | None) -> argparse.Namespace:
     """Return the options of a command line; raise `InputError` for mistakes in it."""
-    name = "vinfo_mpi" + (f".{stage}" if stage else "")
     parser = _Parser(
-        prog=f"python -m {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=f"python -m {stages.module(stage)}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Settings and their defaults: the comments in config/*.yaml, and config.yaml in every run's folder.\n"
         "Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input, 75 stopped\n"
         "on request (signal USR2) with the work saved: run the same command again.",
@@ -62,7 +61,7 @@ def parse(stage: str | None, description: str | None) -> argparse.Namespace:
     add("--info", action="store_true", help="show versions, MPI, HDF5, and where each rank computes")
     add("--verbose", action="store_true", help="say more")
     options = parser.parse_args()
-    if stage is None and options.only:
+    if stage not in stages.STAGES and options.only:
         raise InputError("--only belongs to a single stage; for example python -m vinfo_mpi.score --only")
     return options
 
@@ -92,7 +91,8 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
     in_job = "SLURM_JOB_ID" in os.environ or options.verbose
     if in_job:
         ranks.on_root(lambda: print(head(run), flush=True))
-    targets = [stage] if stage else pipeline.applicable(run)
+    every = pipeline.chosen(run)
+    targets = {None: every, "analyses": [one for one in every if one in stages.ANALYSES]}.get(stage, [str(stage)])
     pipeline.bring_up_to_date(run, targets, options.only, options.force)
     if stage is None or in_job:
         ranks.on_root(_end_of_log, run, stage is None, in_job)
@@ -108,7 +108,7 @@ def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:
 
 
 def _module_and_arguments(stage: str | None) -> list[str]:
-    return ["vinfo_mpi" + (f".{stage}" if stage else ""), *sys.argv[1:]]
+    return [stages.module(stage), *sys.argv[1:]]
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.stages import ANALYSES, LONG
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -22,10 +24,39 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Predictivity(Section):
+    """How well each planted factor predicts its bit of the label: 0 independent of it, 1 the same."""
+
+    colour: Share = 1.0
+    texture: Share = 0.0
+    shape: Share = 0.0
+    relation: Share = 1.0
+
+
+class Difficulty(Section):
+    """How hard each planted factor is to see: 0 easiest, 1 still visible."""
+
+    colour: Share = Field(0.0, description="the contrast of the two hues shrinks")
+    texture: Share = Field(0.0, description="the contrast of the stripes shrinks")
+    shape: Share = Field(0.0, description="angular outlines become rounder")
+    relation: Share = Field(0.0, description="the two objects differ more in size and rotation")
+
+
+class Planted(Section):
+    """The generated images of data.source: planted."""
+
+    images: Count = Field(12000, description="how many")
+    size: Annotated[int, Field(ge=16)] = Field(32, description="pixels per side")
+    predictivity: Predictivity = Predictivity()
+    difficulty: Difficulty = Difficulty()
+
+
 class Data(Section):
     """Which images are learned from and analysed."""
 
-    source: str = Field("digits", description="digits, folder, a torchvision data set (CIFAR10), or package.module:function")
+    source: str = Field(
+        "digits", description="digits, planted, folder, a torchvision data set (CIFAR10), or package.module:function"
+    )
     root: str | None = Field(None, description="where a folder or torchvision data set lies on disk")
     image_size: Count | None = Field(None, description="pixels per side; default: the weights' own, else 32")
     mean: list[float] | None = Field(None, description="per channel, subtracted; default: the weights' own, else 0.5")
@@ -34,6 +65,7 @@ class Data(Section):
     analyse: Literal["train", "test", "all"] = Field("all", description="which images are analysed")
     per_class: Count | None = Field(None, description="analyse at most this many images per class, chosen by seed and id")
     on_bad_image: Literal["fail", "skip"] = Field("fail", description="what to do with an image that cannot be read")
+    planted: Planted = Planted()
 
 
 class Network(Section):
@@ -81,11 +113,19 @@ class Extract(Section):
     tokens: Literal["class", "mean"] = Field("class", description="transformers: the class token, or the mean of the others")
     positions: Count | Literal["all"] = Field("all", description="positions kept per image of the last map")
     dtype: Literal["float32", "float16"] = "float32"
+    maps: list[int] | Literal["final", "all"] = Field(
+        "final", description="epochs whose last tap is also kept unpooled; sedimentation needs several, the final one always is"
+    )
+    branches: bool = Field(True, description="also keep shortcut and main branch of residual blocks, which flow needs")
 
 
 class Dictionary(Section):
-    """How concepts are fitted."""
+    """What the concepts are, and how they are fitted."""
 
+    source: str = Field(
+        "nmf",
+        description="nmf, neurons, pca, eigenfunctions, logits, factors, or a file of atoms (.npy, .npz, .safetensors)",
+    )
     kind: Literal["class-wise", "joint"] = "class-wise"
     concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
     concepts: Count = Field(100, description="joint: atoms in all")
@@ -112,7 +152,12 @@ class Encode(Section):
 class Score(Section):
     """How V-information is estimated."""
 
+    family: Literal["linear", "random-features"] = Field("linear", description="the predictors V")
     estimator: Literal["held-out", "in-sample"] = "held-out"
+    also: list[Literal["linear", "random-features", "in-sample", "held-out"]] = Field(
+        [], description="score again with another family or estimator, side by side"
+    )
+    random_features: Count = Field(500, description="random Fourier features beside the tap's own channels")
     folds: Annotated[int, Field(ge=2)] = 5
     penalties: list[Positive] = Field(
         [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0], min_length=1, description="relative to the tap's mean eigenvalue"
@@ -126,10 +171,59 @@ class Importance(Section):
     target: Literal["prediction", "label"] = Field("prediction", description="whose logit is explained")
 
 
-class Dynamics(Section):
-    """When concepts are learned."""
+class Flow(Section):
+    """How concepts travel through shortcuts and main branches."""
 
-    grid: bool = Field(False, description="V-information at every tap of every checkpoint, not only at the last tap")
+    extremes: Annotated[float, Field(gt=0, le=0.5)] = Field(0.1, description="share of concepts at either end that are averaged")
+
+
+class Redundancy(Section):
+    """How many channels of the last tap a concept is spread over."""
+
+    rates: list[Annotated[float, Field(gt=0, lt=1)]] = Field([0.1, 0.5, 0.9], min_length=1, description="shares of channels kept")
+    masks: Annotated[int, Field(ge=2)] = Field(100, description="random masks per rate")
+
+
+class Support(Section):
+    """How the accuracy falls when concepts are removed."""
+
+    steps: Annotated[int, Field(ge=2)] = Field(20, description="removals, evenly spaced from all concepts to none")
+    draws: Annotated[int, Field(ge=2)] = Field(5, description="random orders")
+
+
+class Metafeatures(Section):
+    """Which concepts and classes are alike."""
+
+    clusters: Count | None = Field(None, description="of atoms; default: 1.5 times the root of their number (150 for 10,000)")
+    map: Literal["tsne", "umap", "none"] = Field("tsne", description="plane in which atoms are shown; umap needs umap-learn")
+    super_classes: str | None = Field(None, description="YAML file, class: super-class, for a second tree")
+
+
+class Spectrum(Section):
+    """Spectrum of the feature map."""
+
+    taps: Literal["last", "all"] = Field("last", description="of the last tap, or of every tap")
+
+
+class Robustness(Section):
+    """How much codes change when images are noisy."""
+
+    images: Count = Field(2000, description="at most so many, spread over those analysed")
+    draws: Annotated[int, Field(ge=2)] = Field(100, description="noisy copies of each image")
+    sigmas: list[Positive] = Field([0.01, 0.1, 0.5], min_length=1, description="of normal noise on inputs in [0, 1]")
+
+
+class Stability(Section):
+    """Whether another start of the factorisation finds the same atoms."""
+
+    seeds: Count = Field(3, description="further fits, from random atoms")
+
+
+class Sedimentation(Section):
+    """How concepts of every checkpoint's own are."""
+
+    important: Annotated[float, Field(gt=0, le=1)] = Field(0.01, description="share of the most important concepts, averaged apart")
+    at_least: Count = Field(5, description="but at least so many")
 
 
 class Machine(Section):
@@ -162,8 +256,31 @@ class Config(Section):
     encode: Encode = Encode()
     score: Score = Score()
     importance: Importance = Importance()
-    dynamics: Dynamics = Dynamics()
+    flow: Flow = Flow()
+    redundancy: Redundancy = Redundancy()
+    support: Support = Support()
+    metafeatures: Metafeatures = Metafeatures()
+    spectrum: Spectrum = Spectrum()
+    robustness: Robustness = Robustness()
+    stability: Stability = Stability()
+    sedimentation: Sedimentation = Sedimentation()
     machine: Machine = Machine()
+    analyses: list[str] | Literal["all"] = Field(
+        [name for name in ANALYSES if name not in LONG], description="of the whole pipeline, beside the main stages"
+    )
+
+    @property
+    def chosen_analyses(self) -> list[str]:
+        """The analyses that belong to the whole pipeline."""
+        return list(ANALYSES) if self.analyses == "all" else self.analyses
+
+    @field_validator("analyses")
+    @classmethod
+    def _known(cls, names: list[str] | str) -> list[str] | str:
+        for name in names if isinstance(names, list) else []:
+            if name not in ANALYSES:
+                raise ValueError(f"analyses: '{name}' is none; {choices(name, ANALYSES)}")
+        return names
 
 
 class _Loader(yaml.SafeLoader):

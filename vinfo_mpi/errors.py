@@ -10,6 +10,10 @@ class InputError(Exception):
     exit_code = 2
 
 
+class NotApplicable(InputError):
+    """What was asked for makes no sense for this network or run: an error where it was asked for by name, else left out."""
+
+
 class Failure(Exception):
     """What the machine refused, such as a write to a full disk: ends every rank with exit code 1 and this sentence."""
 

@@ -21,9 +21,10 @@ from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
-from vinfo_mpi.storage.activations import Layout
+from vinfo_mpi.storage.activations import MAP, Layout
 from vinfo_mpi.storage.rows import Column, batch_rows, remove
-from vinfo_mpi.vision import heads, taps
+from vinfo_mpi.vision import branches, heads, taps
+from vinfo_mpi.vision.branches import Block
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.taps import Reading
 
@@ -32,9 +33,10 @@ PILOT = 64  # images whose mean activations are subtracted before anything is st
 
 @dataclass
 class Pilot:
-    """What a few images tell beforehand: taps in forward order, mean activations, widths, the head if it is linear."""
+    """What a few images tell beforehand: taps in forward order, residual blocks among them, mean activations, the head."""
 
     taps: list[str]
+    blocks: dict[str, Block]
     shifts: dict[str, np.ndarray]
     map_shape: tuple[int, int]
     outputs: int
@@ -57,12 +59,15 @@ def run(run: Run, force: bool = False) -> None:
 
 @torch.no_grad()
 def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
-    """Write the activations of one checkpoint; each rank reads its own images and writes its own rows."""
+    """Write the activations of one checkpoint; each rank reads its own images and writes its own rows.
+
+    Branches are kept for the network that is analysed, maps where they are wanted.
+    """
     network, ids, ranks = run.subject.network(checkpoint), run.subject.ids, run.ranks
     with run.clock.phase("pilot"):
-        pilot = ranks.on_root(look_ahead, run, network)
+        pilot = ranks.on_root(look_ahead, run, network, checkpoint == run.final and run.config.extract.branches)
         shifts = {name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()}
-    layout = _layout(run, pilot, keep_map=checkpoint == run.final)
+    layout = _layout(run, pilot, run.keeps_map(checkpoint))
     columns = layout.columns()
     size = batch_rows(columns, run.config.machine.batch)
     attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
@@ -75,7 +80,7 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
         read = run.subject.loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
         for rows, (images, numbers, labels) in zip(writer.todo, read, strict=True):
             with run.clock.phase("network"):
-                reading = taps.read(network, pilot.taps, images, run.config.extract)
+                reading = taps.read(network, pilot.taps, images, run.config.extract, pilot.blocks)
                 values = _values(run, reading, shifts, numbers, labels, columns)
             with run.clock.phase("write"):
                 writer.write(rows.start, values)
@@ -83,17 +88,22 @@ def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
     run.clock.bytes_written += writer.bytes_written
 
 
-def look_ahead(run: Run, network: torch.nn.Module) -> Pilot:
-    """Find taps, mean activations, shapes and the head on images spread evenly over those analysed."""
+def look_ahead(run: Run, network: torch.nn.Module, with_branches: bool) -> Pilot:
+    """Find taps, branches, mean activations, shapes and the head on images spread evenly over those analysed."""
     chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
     images, _, _ = next(run.subject.loader.batches([chosen]))
     names = taps.find(network, run.config.extract, images[:1])
-    reading = taps.read(network, names, images, run.config.extract)
+    blocks = branches.find(network, names, images) if with_branches else {}
+    reading = taps.read(network, names, images, run.config.extract, blocks)
     head = heads.linear(network, reading.map.mean(1), reading.outputs)
     # NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
-    shifts = {name: values.double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy() for name, values in reading.pooled.items()}
+    shifts = {
+        name: values.double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy()
+        for name, values in (reading.pooled | reading.branches).items()
+    }
     return Pilot(
         names,
+        blocks,
         shifts,
         (reading.map.shape[1], reading.map.shape[2]),
         reading.outputs.shape[1],
@@ -127,11 +137,13 @@ def _values(
         "samples/prediction": reading.outputs.argmax(1).cpu().numpy(),
         "samples/held_out": run.subject.images.test[numbers].astype(np.uint8),
     }
-    for name, pooled in reading.pooled.items():
+    for name, pooled in (reading.pooled | reading.branches).items():
         values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
-    if "penultimate/activations" in columns:
+    for name, share in reading.nonzero.items():
+        values[f"taps/{name}/nonzero"] = share.float().cpu().numpy()
+    if MAP in columns:
         kept = kept_positions(run, numbers, reading.map.shape[1])
-        values["penultimate/activations"] = np.take_along_axis(reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1)
+        values[MAP] = np.take_along_axis(reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1)
     values["outputs"] = reading.outputs.float().cpu().numpy()  # last: the first tap that is not finite is the one to name
     for name, block_values in values.items():
         if block_values.dtype.kind == "f" and not np.isfinite(block_values).all():
@@ -146,7 +158,8 @@ def _values(
 def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
     kept = kept_positions(run, run.subject.ids[:1], pilot.map_shape[0]).shape[1]
     return Layout(
-        pilot.shifts,
+        {name: pilot.shifts[name] for name in pilot.taps},
+        {name: shift for name, shift in pilot.shifts.items() if name not in pilot.taps},
         run.config.extract.pooling,
         run.config.extract.dtype,
         pilot.outputs,

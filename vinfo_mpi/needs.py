@@ -13,7 +13,7 @@ from vinfo_mpi.parallel.division import sizes as blocks
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, batch_rows, checksum_column
-from vinfo_mpi.vision import loading
+from vinfo_mpi.vision.ahead import AHEAD
 from vinfo_mpi.vision.footprint import held
 
 DATASET = 1280  # bytes in a file beside a dataset's values: header, description, axis labels
@@ -31,16 +31,18 @@ class Sizes:
     ----------
     n, steps_of : int
         Images analysed; images learned from, counted once per epoch.
-    known : int
-        Images that a rank may come to remember: those that it analyses, and those that it tests the training on.
+    remembered : int
+        Bytes of images that a rank may come to remember: those that it analyses, and those that it tests the training on.
     size : int
         Pixels of an image's side.
     checkpoints, classes, outputs : int
         How many.
     positions, d : int
         Kept positions and channels of the last tap's map, `map` of them before any are dropped.
-    widths : dict of str to int
-        Of the taps.
+    widths, branches : dict of str to int
+        Of the taps, and of the branches of residual blocks, which are kept for the final network.
+    maps : int
+        Checkpoints whose map is kept.
     concepts, groups : int
         Atoms in all, and dictionaries that they are fitted in.
     linear : bool
@@ -51,11 +53,13 @@ class Sizes:
         Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share; weights apart.
     operations : int
         Of one image's forward pass.
+    base : float
+        Bytes of memory that the program itself takes.
     """
 
     n: int
     steps_of: int
-    known: int
+    remembered: int
     size: int
     checkpoints: int
     classes: list[str]
@@ -64,6 +68,8 @@ class Sizes:
     map: int
     d: int
     widths: dict[str, int]
+    branches: dict[str, int]
+    maps: int
     concepts: int
     groups: int
     linear: bool
@@ -73,6 +79,7 @@ class Sizes:
     forward: float
     training: float
     operations: int
+    base: float
 
 
 # --- disk ---
@@ -89,20 +96,29 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         files = 1 if shared else 1 + len(parts)
         return values + files * (FILE + (DATASET + INDEX) * len(every)) + DATASET * tables
 
-    last, others = _layout(sizes, config, keep_map=True), _layout(sizes, config, keep_map=False)
+    last, mapped, others = (_layout(sizes, config, *kept) for kept in ((True, True), (True, False), (False, False)))
     widths, k = list(sizes.widths.values()), sizes.concepts
     head = 4 * sizes.outputs * (sizes.d + 1) if sizes.linear else 0
     small = len(widths) + 1 + 2 * sizes.linear
     tables = 4 * sum(widths) + head
     kept = 0.0 if config.network.checkpoints else _saved(sizes, sizes.checkpoints - 1) + _saved(sizes, 1, momentum=False)
-    activations = (sizes.checkpoints - 1) * (rows(others.columns(), small) + tables) + rows(last.columns(), small) + tables
-    results = 8 * k * (2 * len(widths) + sizes.checkpoints * (len(widths) if config.dynamics.grid else 1) + 9)
-    return {
-        "checkpoints": kept,
-        "activations": activations,
+    activations = rows(last.columns(), small) + 4 * sum(sizes.branches.values()) + DATASET * len(sizes.branches)
+    activations += (sizes.maps - 1) * rows(mapped.columns(), small) + (sizes.checkpoints - sizes.maps) * rows(
+        others.columns(), small
+    )
+    values = 2 * len(widths) * (1 + len(config.score.also)) + sizes.checkpoints + 2 * len(sizes.branches) + 20
+    grid = sizes.checkpoints * len(widths) if "sedimentation" in config.chosen_analyses else 0
+    own = {
         "dictionary": float(8 * k * (sizes.d + 1) + FILE + 3 * DATASET),
         "codes": rows(codes.columns(k), 0),
-        "results": float(results + 4 * FILE + 15 * DATASET),
+        "results": float(8 * k * (values + grid) + 4 * FILE + 60 * DATASET),
+    }
+    again = sizes.maps - 1 if "sedimentation" in config.chosen_analyses else 0
+    return {
+        "checkpoints": kept,
+        "activations": activations + sizes.checkpoints * tables,
+        **own,
+        "sedimentation": again * sum(own.values()),
     }
 
 
@@ -116,18 +132,21 @@ def _saved(sizes: Sizes, checkpoints: int, momentum: bool = True) -> float:
     return float(checkpoints * (sizes.weights + momentum * sizes.trainable + TENSOR * sizes.tensors))
 
 
-def _layout(sizes: Sizes, config: Config, keep_map: bool) -> Layout:
-    shifts = {name: np.empty(width, np.float32) for name, width in sizes.widths.items()}
+def _layout(sizes: Sizes, config: Config, keep_map: bool = True, last: bool = True) -> Layout:
+    shifts, branches = (
+        {name: np.empty(width, np.float32) for name, width in widths.items()} for widths in (sizes.widths, sizes.branches)
+    )
     kept = (sizes.positions, sizes.d) if keep_map else None
-    return Layout(shifts, config.extract.pooling, config.extract.dtype, sizes.outputs, sizes.classes, kept, None)
+    return Layout(
+        shifts, branches if last else {}, config.extract.pooling, config.extract.dtype, sizes.outputs, sizes.classes, kept, None
+    )
 
 
 # --- memory ---
 
 
-def memory(sizes: Sizes, config: Config, ranks: int, base: float) -> dict[str, float]:
-    """Return the peak memory of each stage, per rank: `base`, what the program itself holds, and what the stage adds."""
-    remembered = 0 if config.machine.workers else min(loading.MEMORY, sizes.known * 3 * sizes.size**2)
+def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
+    """Return the peak memory of each stage, per rank: what the program itself holds, and what the stage adds."""
     stages = {
         "train": train(sizes, config, ranks) if sizes.steps_of else 0.0,
         "extract": extract(sizes, config, ranks),
@@ -137,18 +156,27 @@ def memory(sizes: Sizes, config: Config, ranks: int, base: float) -> dict[str, f
         "importance": importance(sizes, config, ranks),
     }
     if sizes.checkpoints > 1:
-        widths = list(sizes.widths.values())
-        stages["dynamics"] = vinformation(sizes, config, ranks, max(widths) if config.dynamics.grid else widths[-1])
-    return {name: base + remembered + value for name, value in stages.items()}
+        stages["dynamics"] = vinformation(sizes, config, ranks, [*sizes.widths.values()][-1])
+    analyses = {
+        "flow": lambda: vinformation(sizes, config, ranks, max(sizes.branches.values())) if sizes.branches else 0.0,
+        "redundancy": lambda: vinformation(sizes, config, ranks, sizes.d),
+        "support": lambda: importance(sizes, config, ranks),
+        "metafeatures": lambda: 8.0 * sizes.concepts * (2 * sizes.d + len(sizes.classes)),
+        "spectrum": lambda: spectrum(sizes, config, ranks),
+        "robustness": lambda: encode(sizes, config, ranks) + sizes.weights + sizes.forward,
+        "stability": lambda: dictionary(sizes, config, ranks),
+    }
+    stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
+    return {name: sizes.base + sizes.remembered + value for name, value in stages.items()}
 
 
 def train(sizes: Sizes, config: Config, ranks: int) -> float:
     """Return what training adds."""
     images = -(-config.train.batch // ranks)
-    waiting = loading.AHEAD if config.train.augment == "none" else 0
+    waiting = AHEAD if config.train.augment == "none" else 0
     step = sizes.training + _images(sizes, images, waiting) + min(BUCKET, sizes.trainable)
     save = sizes.weights  # a copy while a checkpoint is written
-    test = sizes.forward + _images(sizes, config.machine.batch, loading.AHEAD)
+    test = sizes.forward + _images(sizes, config.machine.batch, AHEAD)
     return sizes.weights + 3 * sizes.trainable + max(step, save, test)  # weights, gradients, buckets of them, momentum
 
 
@@ -158,7 +186,7 @@ def extract(sizes: Sizes, config: Config, ranks: int) -> float:
     images = min(batch_rows(columns, config.machine.batch), _mine(sizes, ranks))
     row = sum(column.row_bytes for column in columns.values())
     queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
-    return 2 * sizes.weights + sizes.forward + _images(sizes, images, loading.AHEAD) + queue
+    return 2 * sizes.weights + sizes.forward + _images(sizes, images, AHEAD) + queue
 
 
 def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
@@ -207,6 +235,14 @@ def importance(sizes: Sizes, config: Config, ranks: int) -> float:
     return slopes + 6 * held(8 * rows * sizes.concepts) + _head(sizes, config, rows)
 
 
+def spectrum(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what the spectrum of the feature map adds: sums of products of features, outputs and targets."""
+    d = sizes.d if config.spectrum.taps == "last" else max(sizes.widths.values())
+    width = 1 + d + 2 * sizes.outputs
+    rows = min(config.machine.rows, _mine(sizes, ranks))
+    return 4 * 8 * width**2 + 3 * held(8 * rows * width)  # the sums, being added, and their eigenvectors
+
+
 def _mine(sizes: Sizes, ranks: int) -> int:
     """Return the images of the rank that has most."""
     return -(-sizes.n // ranks)
@@ -231,12 +267,24 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
     n, k, d, rows = sizes.n, sizes.concepts, sizes.d, sizes.n * sizes.positions
     solves = config.score.folds * len(config.score.penalties)
     taps = {name: 2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for name, width in sizes.widths.items()}
-    return {
+    own = {
         "train": 3.0 * sizes.operations * sizes.steps_of,
         "extract": float(sizes.operations * n * sizes.checkpoints),
         "dictionary": 4.0 * rows * d * k / sizes.groups * 100,
         "encode": 2.0 * rows * k * min(k, 2 * d) * 200,
         "score": sum(taps.values()),
         "importance": 2.0 * n * k * (1 if sizes.linear else d) + (0.0 if sizes.linear else 3.0 * sizes.operations * n),
-        "dynamics": sizes.checkpoints * (sum(taps.values()) if config.dynamics.grid else [*taps.values()][-1]),
+        "dynamics": sizes.checkpoints * [*taps.values()][-1],
     }
+    noisy = min(n, config.robustness.images) * config.robustness.draws * len(config.robustness.sigmas) / n
+    fits = own["dictionary"] + own["encode"] + own["score"]
+    analyses = {
+        "flow": sum(2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for width in sizes.branches.values()),
+        "redundancy": 2.0 * n * d * (d + k),
+        "support": 2.0 * n * k * d * (4 + config.support.draws),
+        "spectrum": sizes.checkpoints * 2.0 * n * (1 + d + 2 * sizes.outputs) ** 2,
+        "robustness": noisy * (own["encode"] + sizes.operations * n),
+        "stability": config.stability.seeds * own["dictionary"],
+        "sedimentation": (sizes.maps - 1) * fits + sizes.checkpoints * own["score"],
+    }
+    return own | {name: analyses[name] for name in config.chosen_analyses if name in analyses}

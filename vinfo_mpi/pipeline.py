@@ -1,51 +1,44 @@
-"""The stages in order: what each needs, what of the configuration matters to it, whether it is up to date."""
+"""Running stages: whether each is up to date, and what its result is made from."""
 
 from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vinfo_mpi import plan
 from vinfo_mpi.config import Config
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, NotApplicable
+from vinfo_mpi.needs import Sizes
 from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
+from vinfo_mpi.stages import ANALYSES, STAGES, before, module
 from vinfo_mpi.storage import files, results_file, rows
+from vinfo_mpi.storage.activations import MAP
 from vinfo_mpi.vision.checkpoints import Checkpoint, content_key
 
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the pipeline: the stages before it, and the settings that its result depends on."""
-
-    needs: tuple[str, ...]
-    settings: tuple[str, ...]
-
-
-STAGES = {
-    "train": Stage((), ("seed", "data", "network", "train")),
-    "extract": Stage(("train",), ("seed", "data", "network", "extract")),
-    "dictionary": Stage(("extract",), ("seed", "dictionary")),
-    "encode": Stage(("dictionary",), ("encode",)),
-    "score": Stage(("encode",), ("seed", "score")),
-    "importance": Stage(("encode",), ("importance",)),
-    "dynamics": Stage(("encode",), ("seed", "score", "dynamics")),
+OTHER_PREDICTORS = {"family", "also", "random_features"}  # of the stage score alone
+# Settings in a stage's sections that its result does not depend on.
+IRRELEVANT = {
+    "train": {"data": {"analyse", "per_class", "on_bad_image"}, "train": {"save"}},  # which images and epochs are analysed
+    "extract": {"extract": {"maps"}},  # a file with more maps than are wanted is as good
+    "dynamics": {"score": OTHER_PREDICTORS},
+    "flow": {"score": OTHER_PREDICTORS},
+    "sedimentation": {"score": OTHER_PREDICTORS},
 }
-# Settings that no checkpoint depends on: which images are analysed, which checkpoints are kept.
-NOT_LEARNED = {"data": {"analyse", "per_class", "on_bad_image"}, "train": {"save"}}
 
 
 def settings(config: Config, stage: str) -> dict[str, Any]:
     """Return the part of the configuration that a stage's result depends on."""
     found = config.model_dump(mode="json", include=set(STAGES[stage].settings))
-    if stage == "train":
-        for section, names in NOT_LEARNED.items():
-            found[section] = {name: value for name, value in found[section].items() if name not in names}
+    for section, names in IRRELEVANT.get(stage, {}).items():
+        found[section] = {name: value for name, value in found[section].items() if name not in names}
+    if "data" in found and config.data.source != "planted":
+        del found["data"]["planted"]
     return found
 
 
@@ -54,19 +47,21 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> dict[s
 
     `checkpoint` is the one whose activations are extracted.
     """
-    if stage == "train":
-        return {}
-    if stage == "extract":
-        one = checkpoint or run.final
-        return {f"checkpoints/{one.name}": one.fingerprint()}
-    of_activations = {
-        f"activations/{one.name}": rows.fingerprint(run.activations(one), "vinfo-activations")
-        for one in (run.checkpoints if stage == "dynamics" else [run.final])
-    }
-    others = {"dictionary": files.fingerprint(run.dictionary, "vinfo-dictionary")} if stage in ("encode", "importance") else {}
-    if stage in ("score", "importance", "dynamics"):
-        others["codes"] = rows.fingerprint(run.codes, "vinfo-codes")
-    return of_activations | others
+    found: dict[str, str | None] = {}
+    for name in STAGES[stage].reads:
+        if name == "checkpoint":
+            one = checkpoint or run.final
+            found[f"checkpoints/{one.name}"] = one.fingerprint()
+        elif name in ("activations", "all activations"):
+            for one in run.checkpoints if name == "all activations" else [run.final]:
+                found[f"activations/{one.name}"] = rows.fingerprint(run.activations(one), "vinfo-activations")
+        elif name == "dictionary":
+            found[name] = files.fingerprint(run.dictionary, "vinfo-dictionary")
+        elif name == "codes":
+            found[name] = rows.fingerprint(run.codes, "vinfo-codes")
+        else:
+            found[name] = results_file.fingerprint(run.results, name)
+    return found
 
 
 def made_with(run: Run) -> str:
@@ -76,8 +71,7 @@ def made_with(run: Run) -> str:
 
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:
     """Return what the stage's file would carry if it were made now."""
-    keeps_map = stage == "extract" and (checkpoint or run.final) == run.final  # the only one with the last tap's map
-    return digest(stage, settings(run.config, stage), inputs(run, stage, checkpoint), keeps_map)
+    return digest(stage, settings(run.config, stage), inputs(run, stage, checkpoint))
 
 
 def provenance(run: Run, stage: str, filetype: str, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
@@ -102,12 +96,15 @@ def is_current(run: Run, stage: str) -> bool:
 
 
 def stale_activations(run: Run) -> list[Checkpoint]:
-    """Return the checkpoints whose activations are missing or stale."""
-    return [
-        one
-        for one in run.checkpoints
-        if rows.fingerprint(run.activations(one), "vinfo-activations") != fingerprint(run, "extract", one)
-    ]
+    """Return the checkpoints whose activations are missing or stale, or lack the map of the last tap that is wanted now."""
+
+    def stale(one: Checkpoint) -> bool:
+        path = run.activations(one)
+        if rows.fingerprint(path, "vinfo-activations") != fingerprint(run, "extract", one):
+            return True
+        return run.keeps_map(one) and not rows.holds(path, MAP)
+
+    return [one for one in run.checkpoints if stale(one)]
 
 
 def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bool = False) -> None:
@@ -127,7 +124,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     run.save_config()
     started = False
     for stage in STAGES:
-        if not any(stage == target or stage in _before(target) for target in targets):
+        if not any(stage == target or stage in before(target) for target in targets):
             continue
         target = stage in targets
         if not (target and force) and run.ranks.on_root(is_current, run, stage):
@@ -135,7 +132,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             continue
         if only and not target:
             raise InputError(
-                f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or stale; run vinfo_mpi.{stage} first"
+                f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or stale; run {module(stage)} first"
             )
         if not started:
             check_plan(run)
@@ -144,37 +141,46 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
         run.begin()
-        importlib.import_module(f"vinfo_mpi.{stage}").run(run, force and target)
+        try:
+            importlib.import_module(module(stage)).run(run, force and target)
+        except NotApplicable as error:
+            if len(targets) == 1:
+                raise
+            log.info("%s: left out: %s", stage, error)
+            continue
         run.save_timings(stage)
 
 
 def check_plan(run: Run, show: bool = False) -> None:
-    """Raise `InputError` if the run cannot work or does not fit, before any work is done."""
-    if run.config.data.on_bad_image == "skip":
-        run.subject.skipped  # noqa: B018  all ranks look for unreadable images together
-
+    """Raise `InputError` if the run cannot work or does not fit, before any work is done; or show what it takes."""
     limit = limits.of_rank(run.ranks)
+    sizes = run.ranks.on_root(plan.known, run)
+    if sizes is None:
+        if run.config.data.on_bad_image == "skip":
+            run.subject.skipped  # noqa: B018  all ranks look for unreadable images together
+        sizes = run.ranks.on_root(_measure, run)
+        if not show:
+            run.ranks.on_root(plan.keep, run, sizes)
 
-    def make() -> None:
-        from vinfo_mpi import plan  # on rank 0 alone: it brings torchvision along
-
-        work = plan.make(run, limit)
+    def compare() -> None:
+        work = plan.make(run, sizes, limit)
         if show:
             print(work.text())
         work.check()
 
-    run.ranks.on_root(make)
+    run.ranks.on_root(compare)
 
 
-def applicable(run: Run) -> list[str]:
-    """Return the stages of the whole pipeline that make sense for this run."""
-    senseless = {"dynamics"} if len(run.checkpoints) < 2 else set()
-    senseless |= {"train"} if run.config.network.checkpoints else set()
-    return [stage for stage in STAGES if stage not in senseless]
+def chosen(run: Run) -> list[str]:
+    """Return the stages of the whole pipeline that this configuration asks for."""
+    absent = {"train"} if run.config.network.checkpoints else set()
+    return [stage for stage in STAGES if stage not in absent and (stage not in ANALYSES or stage in run.config.chosen_analyses)]
 
 
-def _before(stage: str) -> set[str]:
-    return {one for need in STAGES[stage].needs for one in {need, *_before(need)}}
+def _measure(run: Run) -> Sizes:
+    from vinfo_mpi import measure  # it brings torchvision along
+
+    return measure.sizes(run)
 
 
 def _check_same_experiment(run: Run, retrain: bool) -> None:

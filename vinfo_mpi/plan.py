@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import psutil
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
+import vinfo_mpi
 from vinfo_mpi import needs, units
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.extract import PILOT
 from vinfo_mpi.needs import Sizes
 from vinfo_mpi.parallel.limits import Limit
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage.files import existing
-from vinfo_mpi.vision import footprint, heads, taps
+from vinfo_mpi.run import Run, digest, git_commit
+from vinfo_mpi.storage.files import existing, write_text
 
 GIB = 2**30
+# The settings that sizes follow from; the others enter the formulas of `needs`.
+MEASURED: dict[str, Any] = dict.fromkeys(("seed", "data", "network", "train", "extract", "dictionary"), True)
+MEASURED["machine"] = {"batch", "workers"}
 REMEDIES = {
     "train": "use more ranks, or lower train.batch or machine.batch",
     "extract": "lower machine.batch",
@@ -89,28 +91,16 @@ class Plan:
             )
 
 
-def make(run: Run, memory_limit: Limit) -> Plan:
-    """Return the plan of a run, on one rank; `memory_limit` is what every rank may use.
-
-    Raises
-    ------
-    InputError
-        For anything wrong with data, network, weights or taps, so that it shows before any work is done.
-    """
-    network = run.subject.network().cpu()
-    example = torch.zeros(1, 3, run.subject.preprocessing.size, run.subject.preprocessing.size)
-    names = taps.find(network, run.config.extract, example)
-    sizes = measure(run, network, names, example)
-    # By now everything has been loaded that the stages load. The weights are counted by the stages that hold them.
-    base = float(psutil.Process().memory_info().rss) - sizes.weights
+def make(run: Run, sizes: Sizes, memory_limit: Limit) -> Plan:
+    """Return the plan of a run; `memory_limit` is what every rank may use."""
     hosts = [binding.host for binding in run.bindings]
     machine, data, name = run.config.machine, run.config.data, run.config.network.name or run.config.network.target
     widths = ", ".join(f"{name} ({width})" for name, width in sizes.widths.items())
     facts = {
         "run": str(run.folder),
         "network": f"{name}, {sizes.weights / 4:.3g} parameters, {sizes.checkpoints} checkpoints",
-        "data": f"{data.source}, {sizes.n} images of {example.shape[-1]} pixels analysed, {len(sizes.classes)} classes",
-        "taps": f"{len(names)}: {widths}",
+        "data": f"{data.source}, {sizes.n} images of {sizes.size} pixels analysed, {len(sizes.classes)} classes",
+        "taps": f"{len(sizes.widths)}: {widths}",
         "last tap": f"{sizes.positions} of {sizes.map} positions, {sizes.d} channels",
         "concepts": str(sizes.concepts),
         "ranks": f"{run.ranks.size} on {len(set(hosts))} nodes, {run.device}",
@@ -121,59 +111,38 @@ def make(run: Run, memory_limit: Limit) -> Plan:
         facts,
         space,
         needs.temporary(sizes, run.config),
-        needs.memory(sizes, run.config, run.ranks.size, base),
-        base,
+        needs.memory(sizes, run.config, run.ranks.size),
+        sizes.base,
         needs.operations(sizes, run.config),
         Limit(machine.disk_limit * GIB, "machine.disk_limit") if machine.disk_limit else _free_disk(run.folder, space),
         Limit(machine.memory_limit * GIB, "machine.memory_limit") if machine.memory_limit else memory_limit,
     )
 
 
-def measure(run: Run, network: torch.nn.Module, names: list[str], example: torch.Tensor) -> Sizes:
-    """Run blank images through the network and count."""
-    config, images, ranks, pixels = run.config, run.subject.images, run.ranks.size, example.shape[-1]
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        reading = taps.read(network, names, example, config.extract)
-    if reading.outputs.ndim != 2:
-        raise InputError(f"the network returns shape {tuple(reading.outputs.shape)}; expected logits (N, C)")
-    if images.labels.max() >= reading.outputs.shape[1]:
-        raise InputError(
-            f"the network has {reading.outputs.shape[1]} outputs, but labels go up to {images.labels.max()}; "
-            "choose a network for these classes"
-        )
-    _, positions, d = reading.map.shape
-    classes, n, epochs = images.classes, len(run.subject.ids), 0 if config.network.checkpoints else config.train.epochs
-    by_class = config.dictionary.kind == "class-wise"
-    tested = -(-int(images.test.sum()) // ranks) if epochs else 0
-    batch = max(min(config.machine.batch, max(-(-n // ranks), tested)), min(PILOT, n))
-    learned = [value for value in network.parameters() if value.requires_grad]
-    return Sizes(
-        n=n,
-        steps_of=int((~images.test).sum()) * epochs,
-        known=min(len(images.labels), -(-n // ranks) + tested),
-        size=pixels,
-        checkpoints=len(run.checkpoints),
-        classes=classes,
-        outputs=reading.outputs.shape[1],
-        positions=positions if config.extract.positions == "all" else min(config.extract.positions, positions),
-        map=positions,
-        d=d,
-        widths={name: pooled.shape[1] for name, pooled in reading.pooled.items()},
-        concepts=config.dictionary.concepts_per_class * len(classes) if by_class else config.dictionary.concepts,
-        groups=len(classes) if by_class else 1,
-        linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
-        weights=_bytes(network),
-        trainable=sum(value.nbytes for value in learned),
-        tensors=len(network.state_dict()) + len(learned),
-        forward=footprint.forward(lambda batch: taps.read(network, names, batch, config.extract), pixels, batch),
-        training=footprint.training(network, pixels, -(-config.train.batch // ranks)) if epochs else 0.0,
-        operations=counter.get_total_flops(),
-    )
+def known(run: Run) -> Sizes | None:
+    """Return what was measured for a run like this before, None where nothing was, or it is damaged."""
+    try:
+        content = json.loads(_path(run).read_text())
+        return Sizes(**content["sizes"]) if content["fingerprint"] == _fingerprint(run, content["sizes"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
-def _bytes(network: torch.nn.Module) -> int:
-    return sum(value.nbytes for value in network.state_dict().values())
+def keep(run: Run, sizes: Sizes) -> None:
+    """Write down what was measured: the next job of this run need not load data and network for it."""
+    content = {"fingerprint": _fingerprint(run, asdict(sizes)), "sizes": asdict(sizes)}
+    write_text(_path(run), json.dumps(content, indent=1))
+
+
+def _path(run: Run) -> Path:
+    return run.folder / "plan.json"
+
+
+def _fingerprint(run: Run, sizes: dict[str, Any]) -> str:
+    """Return what identifies these numbers and all that they follow from."""
+    program = [vinfo_mpi.__version__, git_commit(), torch.__version__]
+    settings = run.config.model_dump(mode="json", include=MEASURED)
+    return digest(program, settings, run.ranks.size, run.device.type, [one.name for one in run.checkpoints], sizes)
 
 
 def _free_disk(folder: Path, disk: dict[str, float]) -> Limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -49,6 +50,8 @@ class Run:
     config : Config
     folder : Path
         Where everything of this run lies: runs/<name>.
+    outputs : Path
+        Where dictionary, codes and results lie: there, or in a folder of one checkpoint.
     ranks : Ranks
     device : torch.device
         Where this rank computes.
@@ -63,6 +66,7 @@ class Run:
     ) -> None:
         self.config, self.folder, self.ranks, self.device, self.bindings = config, folder, ranks, device, bindings
         self.command = command
+        self.outputs = folder
         self.begin()
         self._lock: TextIO | None = None
 
@@ -85,17 +89,29 @@ class Run:
     @property
     def dictionary(self) -> Path:
         """The dictionary file."""
-        return self.folder / "dictionary.h5"
+        return self.outputs / "dictionary.h5"
 
     @property
     def codes(self) -> Path:
         """The codes file."""
-        return self.folder / "codes.h5"
+        return self.outputs / "codes.h5"
 
     @property
     def results(self) -> Path:
         """The results file."""
-        return self.folder / "results.h5"
+        return self.outputs / "results.h5"
+
+    def at(self, checkpoint: Checkpoint) -> Run:
+        """Return this run as if the checkpoint were the one that is analysed, with dictionary, codes and results of its own."""
+        other = copy.copy(self)
+        other.checkpoints = [checkpoint]
+        other.outputs = self.folder if checkpoint == self.final else self.folder / "sedimentation" / checkpoint.name
+        return other
+
+    def keeps_map(self, checkpoint: Checkpoint) -> bool:
+        """Whether the last tap of this checkpoint is also kept unpooled: what a dictionary is fitted to."""
+        wanted = self.config.extract.maps
+        return checkpoint == self.final or wanted == "all" or (wanted != "final" and checkpoint.epoch in wanted)
 
     def open_activations(self, checkpoint: Checkpoint) -> ActivationReader:
         """Open the activations of a checkpoint."""
@@ -236,7 +252,7 @@ class Run:
 
     def pieces(self, stage: str, fingerprint: str, force: bool) -> Pieces:
         """Return what an interrupted run of the stage has finished; nothing with `force`."""
-        pieces = Pieces(self.folder / f".{stage}.pieces", fingerprint, self.ranks)
+        pieces = Pieces(self.outputs / f".{stage}.pieces", fingerprint, self.ranks)
         if force:
             pieces.remove()
         return pieces

@@ -10,47 +10,103 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("score", __doc__)  # before the imports below: --help and mistakes answer without torch
 
+from dataclasses import fields
+from typing import Literal
+
 import numpy as np
+import torch
 
 from vinfo_mpi import pipeline, vinformation
-from vinfo_mpi.numerics import ridge
+from vinfo_mpi.config import Score
+from vinfo_mpi.numerics import fourier, ridge
+from vinfo_mpi.numerics.fourier import RandomFeatures
+from vinfo_mpi.numerics.moments import Moments
+from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.storage.rows import RowReader
+
+MAIN = "main"
+FIELDS = [field.name for field in fields(Scores)]
+PILOT = 256  # rows from which the width of the random features is measured
 
 
 def run(run: Run, force: bool = False) -> None:
-    """Write V-information, complexity and their standard errors."""
+    """Write V-information, complexity and their standard errors, for every family of predictors that is asked for."""
     provenance = pipeline.provenance(run, "score", "vinfo-results")
     pieces = run.pieces("score", provenance["fingerprint"], force)
+    options = run.config.score
+    found: dict[str, list[Scores]] = {name: [] for name in [MAIN, *options.also]}
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         taps = activations.taps
         fold = vinformation.fold_of_rows(run, activations, codes)
-        scores = [
-            vinformation.of_all(run, pieces, tap, activations, tap, codes, fold, turn)
-            for turn, tap in enumerate(run.progress(taps, "score: taps"))
-        ]
+        for turn, tap in enumerate(run.progress(taps, "score: taps")):
+            every = pieces.get(tap, lambda tap=tap, turn=turn: _at_tap(run, activations, tap, codes, fold, turn))  # type: ignore[misc]
+            for name, scores in found.items():
+                scores.append(Scores(*(every[f"{name} {field}"] for field in FIELDS)))
+            run.safe_point()
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
-    values = np.stack([one.r2 for one in scores])  # (L, K)
-    alive = scores[0].alive
-    complexity = ridge.complexity(values)
-    error = vinformation.standard_error(np.stack([one.without for one in scores]))
     if pieces.reused:
         log.info("score: %d taps reused, %d new", pieces.reused, len(taps) - pieces.reused)
+    alive, complexity = found[MAIN][0].alive, ridge.complexity(np.stack([one.r2 for one in found[MAIN]]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f", alive.sum(), len(alive), np.nanmean(complexity))
     classes = read_table(run.dictionary, "vinfo-dictionary", "class")
-    concept, both = ("concept",), ("tap", "concept")
+    concept = ("concept",)
     tables = {
         "taps": Table(fixed_width(taps), "names of the taps in forward order", axes=("tap",)),
-        "vinformation": Table(
-            values, f"V-information from tap to concept: {run.config.score.estimator} R²; NaN: no variance", "1", both
-        ),
-        "penalty": Table(np.stack([one.penalty for one in scores]), "ridge penalty chosen, relative", "1", both),
         "concepts/class": Table(classes, "class whose images the atom was fitted to; -1: all", None, concept),
         "concepts/alive": Table(alive.astype(np.uint8), "1 where the concept varies over the images", None, concept),
-        "concepts/complexity": Table(complexity, "1 - mean V-information over the taps", "1", concept),
-        "concepts/complexity_se": Table(error, "standard error of the complexity (jackknife over folds)", "1", concept),
     }
+    for name, scores in found.items():
+        family, estimator = _predictors(options, name)
+        tables |= _tables(scores, f"{family}, {estimator}", "" if name == MAIN else f"predictors/{name}/")
     run.ranks.on_root(results_file.update, run.results, "score", tables, provenance)
     pieces.remove()
+
+
+def _at_tap(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int) -> dict[str, np.ndarray]:
+    """Return the scores at a tap with all predictors; the moments of a family serve every estimator."""
+    options = run.config.score
+    moments = {"linear": vinformation.moments_at(run, activations, tap, codes, fold)}
+    found: dict[str, np.ndarray] = {}
+    for name in [MAIN, *options.also]:
+        family, estimator = _predictors(options, name)
+        if family not in moments:
+            features = _random_features(run, activations, tap, moments["linear"])
+            moments[family] = vinformation.moments_at(run, activations, tap, codes, fold, features)
+        scores = vinformation.scores(run, moments[family], turn, estimator)
+        found |= {f"{name} {field}": getattr(scores, field) for field in FIELDS}
+    return found
+
+
+def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in-sample"]]:
+    """Return family and estimator: the main ones, with what the name says in the place of one of them."""
+    family = name if name in ("linear", "random-features") else options.family
+    estimator = name if name in ("held-out", "in-sample") else options.estimator
+    return family, estimator  # type: ignore[return-value]
+
+
+def _random_features(run: Run, activations: RowReader, tap: str, moments: Moments) -> RandomFeatures:
+    """Return random features of the standardised tap, the same on all ranks and for any number of them."""
+    n, x, squares = moments.n.sum(), moments.x.sum(0), moments.xx.sum(0).diagonal()
+    variance = (squares / n - (x / n).square()).clamp(min=0)
+    std = torch.where(variance > ridge.CONSTANT * squares / n, variance, 0).sqrt()
+    name = f"taps/{tap}/activations"
+    step = max(1, activations.shape(name)[0] // PILOT)
+    pilot = run.tensor(run.ranks.on_root(lambda: activations.file[name][::step][:PILOT]))
+    return fourier.make(x / n, std, pilot, run.config.score.random_features, run.config.seed)
+
+
+def _tables(scores: list[Scores], how: str, prefix: str) -> dict[str, Table]:
+    """Return what is written for one kind of predictors: under `prefix`, or in the main places without one."""
+    values, concept, both = np.stack([one.r2 for one in scores]), ("concept",), ("tap", "concept")  # (L, K)
+    error = vinformation.standard_error(np.stack([one.without for one in scores]))
+    place = prefix or "concepts/"
+    return {
+        f"{prefix}vinformation": Table(values, f"V-information from tap to concept: {how} R²; NaN: no variance", "1", both),
+        f"{prefix}penalty": Table(np.stack([one.penalty for one in scores]), "ridge penalty chosen, relative", "1", both),
+        f"{place}complexity": Table(ridge.complexity(values), f"1 - mean V-information over the taps ({how})", "1", concept),
+        f"{place}complexity_se": Table(error, "standard error of the complexity (jackknife over folds)", "1", concept),
+    }

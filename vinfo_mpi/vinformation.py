@@ -6,6 +6,7 @@ Rows stay on their rank: the moments are summed, the factorisations shared out, 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,11 @@ from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.pieces import Pieces
 from vinfo_mpi.storage.rows import RowReader
+
+if TYPE_CHECKING:
+    from vinfo_mpi.numerics.fourier import RandomFeatures
+
+Estimator = Literal["held-out", "in-sample"]
 
 
 def same_images(activations: RowReader, codes: RowReader) -> None:
@@ -38,21 +44,20 @@ def fold_of_rows(run: Run, activations: RowReader, codes: RowReader) -> torch.Te
     return torch.from_numpy(fold[rows.start : rows.stop]).to(run.device)
 
 
-def at_tap(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int = 0) -> Scores:
-    """Return the scores of this rank's concepts at a tap.
+def scores(run: Run, moments: Moments, turn: int, estimator: Estimator | None = None) -> Scores:
+    """Return the scores of all concepts, on every rank, from this rank's moments.
 
     Parameters
     ----------
-    activations, codes : RowReader
-    tap : str
-    fold : (n,) tensor
-        Fold of each of this rank's rows.
+    moments : Moments
+        From `moments_at`.
     turn : int
         Number of the tap: who factorises first goes round the ranks.
+    estimator : str
+        Default: score.estimator.
     """
     ranks, options = run.ranks, run.config.score
-    penalties, held_out = tuple(options.penalties), ridge.splits(options.folds, options.estimator)
-    moments = _moments(run, activations, tap, codes, fold)
+    penalties, held_out = tuple(options.penalties), ridge.splits(options.folds, estimator or options.estimator)
 
     with run.clock.phase("factorise"):
         owner = {split: (turn + number) % ranks.size for number, split in enumerate(held_out)}
@@ -64,24 +69,21 @@ def at_tap(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: t
             ranks.broadcast(factor.buffer, owner[split])
         with run.clock.phase("solve"):
             squared.append(ridge.errors(factor, moments, split, penalties))
-    return ridge.finish(torch.stack(squared), moments, penalties)
+    mine, join = ridge.finish(torch.stack(squared), moments, penalties), ranks.concatenate
+    return Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive))
 
 
-def of_all(
+def at_tap(
     run: Run, pieces: Pieces, name: str, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int
 ) -> Scores:
-    """Return the scores of all concepts, on every rank: those that an ended job has left under a name, or new ones.
-
-    Parameters as `at_tap`, which computes them.
-    """
+    """Return the scores of all concepts at a tap: those that an ended job has left under a name, or new ones."""
 
     def make() -> dict[str, np.ndarray]:
-        mine, join = at_tap(run, activations, tap, codes, fold, turn), run.ranks.concatenate
-        return asdict(Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive)))
+        return asdict(scores(run, moments_at(run, activations, tap, codes, fold), turn))
 
-    scores = Scores(**pieces.get(name, make))
+    found = Scores(**pieces.get(name, make))
     run.safe_point()
-    return scores
+    return found
 
 
 def standard_error(without: np.ndarray) -> np.ndarray:
@@ -89,10 +91,23 @@ def standard_error(without: np.ndarray) -> np.ndarray:
     return ridge.jackknife(without.mean(0))
 
 
-def _moments(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor) -> Moments:
-    """Return the moments of all rows, for this rank's concepts; one pass over this rank's rows."""
+def moments_at(
+    run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, features: RandomFeatures | None = None
+) -> Moments:
+    """Return the moments of all rows at a tap, for this rank's concepts; one pass over this rank's rows.
+
+    Parameters
+    ----------
+    activations, codes : RowReader
+    tap : str
+    fold : (n,) tensor
+        Fold of each of this rank's rows.
+    features : RandomFeatures
+        What to look at instead of the tap's own channels.
+    """
     name = f"taps/{tap}/activations"
     n, d, concepts = *activations.shape(name), codes.shape("codes")[1]
+    d += len(features.phases) if features else 0
     rows = run.ranks.block(n)
     products = getattr(torch, run.config.score.products)
     moments = Moments(run.config.score.folds, d, concepts, run.device)
@@ -101,6 +116,7 @@ def _moments(run: Run, activations: RowReader, tap: str, codes: RowReader, fold:
             x, z = activations.read(name, block), codes.read("codes", block)
         with run.clock.phase("moments"):
             mine = fold[block.start - rows.start : block.stop - rows.start]
-            moments.add(torch.from_numpy(x).to(run.device), torch.from_numpy(z).to(run.device), mine, products)
+            vectors = torch.from_numpy(x).to(run.device)
+            moments.add(features(vectors) if features else vectors, torch.from_numpy(z).to(run.device), mine, products)
     with run.clock.phase("communicate"):
         return moments.reduced(run.ranks.sum, run.ranks.sum_scatter, run.ranks.block(concepts))

@@ -1,4 +1,4 @@
-"""slurm/submit_stages.sh: a job per stage, each after the one before; mistakes are found before anything is queued."""
+"""slurm/submit_stages.sh: a job per main stage, one for the analyses, each after the one before; mistakes are found first."""
 
 import itertools
 import re
@@ -7,7 +7,7 @@ import pytest
 from contents import ROOT, datasets
 
 SCRIPT = ROOT / "slurm/submit_stages.sh"
-STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics"]
+STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics", "analyses"]
 FEW_RANKS = {f"VINFO_SBATCH_{stage.upper()}": f"--ntasks={2 if stage == 'score' else 1}" for stage in STAGES}
 
 
@@ -35,11 +35,14 @@ def test_every_stage_is_a_job_that_waits_for_the_one_before(chain, tmp_path):
     assert list(jobs) == STAGES
     for stage, job in jobs.items():
         assert job.end() == "COMPLETED", job.text
-        assert f"{stage}: running on {2 if stage == 'score' else 1} ranks" in job.text
+        first = "hoyer" if stage == "analyses" else stage
+        assert f"{first}: running on {2 if stage == 'score' else 1} ranks" in job.text
         assert len(re.findall(r": running on", job.text)) == 1  # it found everything before it done
     times = [(job.field("StartTime"), job.field("EndTime")) for job in jobs.values()]
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))
-    assert {"concepts/complexity", "concepts/importance", "concepts/temporal"} <= set(datasets(tmp_path / "run/results.h5"))
+    assert {"concepts/complexity", "concepts/importance", "concepts/temporal", "concepts/hoyer"} <= set(
+        datasets(tmp_path / "run/results.h5")
+    )
 
 
 def test_after_a_stage_that_fails_none_is_started(chain, tmp_path):

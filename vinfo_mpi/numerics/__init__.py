@@ -1,1 +1,1 @@
-"""Functions on arrays: folds, moments, ridge, NMF, NNLS, importance. Knows no files, no MPI, no networks."""
+"""Functions on arrays: sums over samples, ridge, NMF, NNLS, CKA, spectrum, importance, bootstrap, .... Knows no files, no MPI, no networks."""

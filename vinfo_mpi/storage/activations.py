@@ -12,6 +12,7 @@ from vinfo_mpi.storage.rows import Column, RowReader
 
 SCALES = {"sample": "samples/id"}
 SAMPLE = ("sample",)
+MAP = "penultimate/activations"  # the last tap unpooled
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Layout:
     ----------
     shifts : dict of str to (d,) float32 array
         What is subtracted from each tap, in forward order.
+    branches : dict of str to (d,) float32 array
+        The same for the branches of residual blocks, named ``block.main`` and ``block.shortcut``.
     pooling, dtype : str
         How taps are pooled and stored.
     outputs : int
@@ -35,6 +38,7 @@ class Layout:
     """
 
     shifts: dict[str, np.ndarray]
+    branches: dict[str, np.ndarray]
     pooling: str
     dtype: str
     outputs: int
@@ -51,21 +55,29 @@ class Layout:
             "samples/held_out": Column((), "uint8", Table(None, "1 where the image was not learned from", axes=SAMPLE)),
             "outputs": Column((self.outputs,), "float32", Table(None, "logits", axes=("sample", "class"))),
         }
-        for order, (name, shift) in enumerate(self.shifts.items()):
-            attributes = {"order": order, "module": name, "kind": "block", "pooling": self.pooling}
-            text = "activations minus the shift, one vector per image"
-            table = Table(None, text, axes=("sample", "channel"), attributes=attributes)
-            columns[f"taps/{name}/activations"] = Column(shift.shape, self.dtype, table)
+        for order, name in enumerate(self.shifts):
+            columns[f"taps/{name}/activations"] = self._pooled(order, name, "block", self.shifts[name])
+            text = "share of the values, before pooling, that are not zero"
+            columns[f"taps/{name}/nonzero"] = Column((), "float32", Table(None, text, axes=SAMPLE))
+        for order, name in enumerate(self.branches):
+            block, kind = name.rsplit(".", 1)
+            columns[f"taps/{name}/activations"] = self._pooled(order, block, kind, self.branches[name])
         if self.map_shape:
             text = "the last tap, one vector per image and position"
             table = Table(None, text, axes=("sample", "position", "channel"))
-            columns["penultimate/activations"] = Column(self.map_shape, self.dtype, table)
+            columns[MAP] = Column(self.map_shape, self.dtype, table)
         return columns
+
+    def _pooled(self, order: int, module: str, kind: str, shift: np.ndarray) -> Column:
+        text = "activations minus the shift, one vector per image"
+        attributes = {"order": order, "module": module, "kind": kind, "pooling": self.pooling}
+        return Column(shift.shape, self.dtype, Table(None, text, axes=("sample", "channel"), attributes=attributes))
 
     def tables(self) -> dict[str, Table]:
         """Return the small datasets."""
         text = "mean over a few images, subtracted before storing: true activation = stored + shift"
-        tables = {f"taps/{name}/shift": Table(shift, text, axes=("channel",)) for name, shift in self.shifts.items()}
+        shifts = self.shifts | self.branches
+        tables = {f"taps/{name}/shift": Table(shift, text, axes=("channel",)) for name, shift in shifts.items()}
         tables["classes"] = Table(fixed_width(self.classes), "name of each class of the data set", axes=("class",))
         if self.head is not None:
             text = "logits = weight · mean(last tap) + bias"
@@ -83,7 +95,16 @@ class ActivationReader(RowReader):
     @property
     def taps(self) -> list[str]:
         """The taps in forward order; the last one is the penultimate layer."""
-        return sorted(self.names("taps"), key=lambda name: self.attribute(f"taps/{name}/activations", "order"))
+        return self._of_kinds("block")
+
+    @property
+    def branches(self) -> list[str]:
+        """Main branch and shortcut of every residual block, in forward order: block.main, block.shortcut, ..."""
+        return self._of_kinds("main", "shortcut")
+
+    def _of_kinds(self, *kinds: str) -> list[str]:
+        found = [name for name in self.names("taps") if self.attribute(f"taps/{name}/activations", "kind") in kinds]
+        return sorted(found, key=lambda name: self.attribute(f"taps/{name}/activations", "order"))
 
     @property
     def classes(self) -> list[str]:

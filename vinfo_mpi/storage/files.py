@@ -19,7 +19,7 @@ from vinfo_mpi.errors import Failure, InputError
 from vinfo_mpi.storage import checksums
 
 FORMAT_VERSIONS = {
-    "vinfo-activations": 2,
+    "vinfo-activations": 3,
     "vinfo-dictionary": 2,
     "vinfo-dictionary-fit": 2,
     "vinfo-codes": 2,

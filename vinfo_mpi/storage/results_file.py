@@ -12,8 +12,8 @@ import numpy as np
 
 from vinfo_mpi.storage.files import Table, attach_scales, checked, commit, describe, open_checked, partial, writing
 
-# Which dataset numbers or names which axis.
-SCALES = {"concept": "concepts/index", "tap": "taps", "checkpoint": "dynamics/checkpoints"}
+# Which dataset numbers or names which axis, for all groups that have no dataset of their own for it: <group>/<axis>s.
+SCALES = {"concept": "concepts/index", "tap": "taps"}
 INDEX = "number of the concept: its row in dictionary.h5"
 _OWN = ("description", "units", "crc32", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "CLASS", "NAME")
 
@@ -72,16 +72,23 @@ def _write(path: Path, tables: Mapping[str, Table], stages: Mapping[str, Mapping
     with h5py.File(path, "w") as file:
         for name, table in sorted(tables.items()):
             describe(file.create_dataset(name, data=table.values), table)
-        scales = {axis: file[name] for axis, name in SCALES.items() if name in file}
-        for axis, scale in scales.items():
-            scale.make_scale(axis)
         for name, table in sorted(tables.items()):
+            scales = {axis: file[place] for axis in table.axes if (place := _scale(tables, name, axis))}
+            for axis, scale in scales.items():
+                if not scale.is_scale:
+                    scale.make_scale(axis)
             attach_scales(file[name], table, scales)
         for stage, attributes in sorted(stages.items()):
             file.create_group(f"provenance/{stage}").attrs.update(attributes)
         file.attrs.update(provenance)
         file.attrs["complete"] = 1
         file.flush()
+
+
+def _scale(tables: Mapping[str, Table], name: str, axis: str) -> str | None:
+    """Return the dataset that numbers or names an axis of a dataset, None where there is none."""
+    places = (f"{name.rpartition('/')[0]}/{axis}s", SCALES.get(axis, ""))
+    return next((place for place in places if place in tables), None)
 
 
 def _codes(provenance: Mapping[str, Any]) -> str | None:

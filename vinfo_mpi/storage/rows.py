@@ -85,6 +85,12 @@ def fingerprint(path: Path, filetype: str) -> str | None:
         return None
 
 
+def holds(path: Path, name: str) -> bool:
+    """Whether a finished file of rows has a dataset of this name."""
+    with h5py.File(path, "r") as file:
+        return name in file
+
+
 def remove(path: Path) -> None:
     """Delete a file of rows, finished or not, with its parts."""
     path.unlink(missing_ok=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.forkserver
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +17,9 @@ from vinfo_mpi.config import Data
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.parallel import stop
+from vinfo_mpi.vision.ahead import ahead
 from vinfo_mpi.vision.datasets import Images
 
-T = TypeVar("T")
-AHEAD = 2  # batches read ahead of the network
 DEFAULT_SIZE = 32
 MEMORY = 2**29  # bytes of images that a rank remembers
 
@@ -148,41 +145,6 @@ def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
         return problem
     images, ids, labels = zip(*items, strict=True)
     return torch.stack(images), torch.tensor(ids), torch.tensor(labels)
-
-
-def ahead(items: Sequence[T] | DataLoader, depth: int = AHEAD, device: torch.device | None = None) -> Iterator[T]:
-    """Yield the items of an iterable that a thread of its own consumes up to `depth` items ahead, at home on a device."""
-    waiting: queue.Queue = queue.Queue(depth)
-    stopped = threading.Event()
-    end = object()
-
-    def put(item: object) -> None:
-        while not stopped.is_set():
-            try:
-                return waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            if device is not None and device.type == "cuda":
-                torch.cuda.set_device(device)  # each thread starts on number 0, where pinned memory would take room
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(end)
-        except BaseException as error:
-            put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while (item := waiting.get()) is not end:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
 
 
 def unreadable(images: Images, ids: Iterable[int]) -> list[tuple[int, str]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -13,10 +12,12 @@ from torchvision.models import VGG
 
 from vinfo_mpi.config import Extract
 from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.vision import branches, hooks
+from vinfo_mpi.vision.branches import Block
 
 # The repeated block of each family, by the name of its class.
-BLOCKS = ("BasicBlock", "Bottleneck", "CNBlock", "EncoderBlock")
-FAMILIES = "ResNet, VGG, ConvNeXt, VisionTransformer"
+BLOCKS = tuple(branches.FAMILIES)
+FAMILIES = "ResNet, RegNet, VGG, ConvNeXt, VisionTransformer"
 
 
 @dataclass
@@ -27,6 +28,10 @@ class Reading:
     ----------
     pooled : dict of str to (N, d) tensor
         One vector per image for every tap, in forward order.
+    nonzero : dict of str to (N,) tensor
+        Share of every tap's values, before pooling, that are not zero.
+    branches : dict of str to (N, d) tensor
+        One vector per image for the main branch and the shortcut of every residual block that was asked for.
     map : (N, P, d) tensor
         The last tap, one vector per image and position.
     outputs : (N, C) tensor
@@ -34,6 +39,8 @@ class Reading:
     """
 
     pooled: dict[str, torch.Tensor]
+    nonzero: dict[str, torch.Tensor]
+    branches: dict[str, torch.Tensor]
     map: torch.Tensor
     outputs: torch.Tensor
 
@@ -100,35 +107,30 @@ def positions(values: torch.Tensor, tokens: str = "class") -> torch.Tensor:
     return values[:, None].clone()
 
 
-def read(network: nn.Module, taps: list[str], images: torch.Tensor, extract: Extract) -> Reading:
-    """Run the network once and return what its taps showed. Call without gradients."""
+def read(
+    network: nn.Module, taps: list[str], images: torch.Tensor, extract: Extract, blocks: Mapping[str, Block] | None = None
+) -> Reading:
+    """Run the network once and return what its taps, and the branches of these blocks, showed. Call without gradients."""
     pooled: dict[str, torch.Tensor] = {}
+    nonzero: dict[str, torch.Tensor] = {}
+    parts: dict[str, torch.Tensor] = {}
     last: list[torch.Tensor] = []
 
     def keep(name: str, values: torch.Tensor) -> None:
         # Blocks end in in-place additions and ReLUs: what is not pooled or copied here is overwritten later.
         pooled[name] = pool(values, extract.pooling, extract.tokens)
+        nonzero[name] = values.flatten(1).count_nonzero(1) / values[0].numel()
         if name == taps[-1]:
             last[:] = [positions(values, extract.tokens)]
 
-    with hooks(network, taps, keep):
+    def add(name: str, values: torch.Tensor) -> None:
+        vector = pool(values, extract.pooling, extract.tokens)  # pooling is linear: a branch may come in several parts
+        parts[name] = parts[name] + vector if name in parts else vector
+
+    with hooks.outputs(network, taps, keep), branches.watched(network, blocks or {}, add):
         outputs = network(images)
-    return Reading({name: pooled[name] for name in taps}, last[0], outputs)
-
-
-@contextmanager
-def hooks(network: nn.Module, names: list[str], keep: Callable[[str, torch.Tensor], None]) -> Iterator[None]:
-    """Call ``keep(name, output)`` whenever a named module has run."""
-
-    def hook(name: str) -> Callable:
-        return lambda module, inputs, output: keep(name, output)
-
-    handles = [network.get_submodule(name).register_forward_hook(hook(name)) for name in names]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    in_order = [f"{name}.{branch}" for name in blocks or {} for branch in branches.BRANCHES]
+    return Reading({name: pooled[name] for name in taps}, nonzero, {name: parts[name] for name in in_order}, last[0], outputs)
 
 
 def _shapes(network: nn.Module, names: list[str], example: torch.Tensor) -> dict[str, torch.Size]:
@@ -137,6 +139,6 @@ def _shapes(network: nn.Module, names: list[str], example: torch.Tensor) -> dict
     def keep(name: str, output: object) -> None:
         shapes[name] = getattr(output, "shape", torch.Size())  # attention returns tuples
 
-    with hooks(network, names, keep), torch.no_grad():
+    with hooks.outputs(network, names, keep), torch.no_grad():
         network(example)
     return shapes

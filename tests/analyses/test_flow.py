@@ -1,0 +1,94 @@
+"""Flow, from the stored activations by the definition of CKA, and by scikit-learn."""
+
+import h5py
+import numpy as np
+import pytest
+from contents import SMALL, datasets
+from sklearn.linear_model import Ridge
+
+from vinfo_mpi.analyses import flow
+from vinfo_mpi.numerics import folds
+
+
+@pytest.fixture(scope="module")
+def files(run):
+    names = ("activations/epoch_002.h5", "codes.h5", "results.h5")
+    return [datasets(run[0] / name) for name in names]
+
+
+def similarity(x, z):
+    """Return linear CKA by its definition on n × n matrices (Kornblith et al. 2019)."""
+    centring = np.eye(len(x)) - 1 / len(x)
+    one, other = (centring @ part @ part.T @ centring for part in (x, z[:, None]))
+    return (one * other).sum() / np.sqrt((one * one).sum() * (other * other).sum())
+
+
+def test_cka_of_both_branches_is_that_of_the_definition(files):
+    stored, codes, results = files
+    blocks = [name.decode() for name in results["flow/blocks"]]
+    assert blocks == [name.decode() for name in results["taps"]]
+    for branch in ("main", "shortcut"):
+        for block in (0, 2, 7):
+            x = stored[f"taps/{blocks[block]}.{branch}/activations"].astype(float)
+            for concept in (0, 17, 39):
+                expected = similarity(x, codes["codes"][:, concept])
+                assert results[f"flow/{branch}_cka"][block, concept] == pytest.approx(expected, abs=1e-8)
+
+
+def test_vinformation_of_a_branch_is_that_of_scikit_learn(files):
+    stored, codes, results = files
+    x, z = stored["taps/layer3.0.shortcut/activations"].astype(float), codes["codes"][:, 5]
+    fold = folds.assign(stored["samples/id"], stored["samples/label"], 5, 0)
+    best = []
+    for penalty in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0):
+        error = 0.0
+        for one in range(5):
+            train, test = fold != one, fold == one
+            mean, std = x[train].mean(0), x[train].std(0)
+            scaled = (x - mean) / np.where(std > 0, std, 1)
+            # The mean eigenvalue of a correlation matrix is the share of channels that vary.
+            model = Ridge(alpha=train.sum() * penalty * (std > 0).mean()).fit(scaled[train], z[train])
+            error += np.square(z[test] - model.predict(scaled[test])).sum()
+        best.append(error)
+    expected = max(0, 1 - min(best) / np.square(z - z.mean()).sum())
+    block = [name.decode() for name in results["flow/blocks"]].index("layer3.0")
+    assert results["flow/shortcut_vinformation"][block, 5] == pytest.approx(expected, abs=1e-8)
+
+
+def test_curves_are_means_over_the_simplest_and_the_most_complex_tenth(files):
+    results = files[2]
+    order = np.argsort(results["concepts/complexity"])
+    for end, chosen in (("simple", order[:4]), ("complex", order[-4:])):
+        values = results["flow/main_cka"][:, chosen]
+        np.testing.assert_allclose(results[f"flow/{end}_main_cka"], values.mean(1))
+        np.testing.assert_allclose(results[f"flow/{end}_main_cka_se"], values.std(1, ddof=1) / 2)
+
+
+def test_extremes_leave_out_concepts_without_complexity():
+    ends = flow.extremes(np.array([0.5, np.nan, 0.1, 0.9, 0.3]), 0.4)
+    assert {name: sorted(numbers) for name, numbers in ends.items()} == {"simple": [2, 4], "complex": [0, 3]}
+
+
+def test_the_branches_add_up_to_the_blocks(files):
+    stored = files[0]
+    for order, block in enumerate(["layer1.0", "layer2.0", "layer4.1"]):
+        main, shortcut, output = (
+            stored[f"taps/{name}/activations"] + stored[f"taps/{name}/shift"]
+            for name in (f"{block}.main", f"{block}.shortcut", block)
+        )
+        # The ReLU lies between: by Jensen the mean of the positive part is at least the positive part of the mean.
+        assert (output >= np.maximum(main + shortcut, 0) - 1e-5).all(), order
+        assert (output - (main + shortcut)).std() > 0
+
+
+def test_axes_are_numbered(run):
+    with h5py.File(run[0] / "results.h5") as file:
+        assert file["flow/main_cka"].dims[0][0].name == "/flow/blocks"
+        assert file["flow/main_cka"].dims[1][0].name == "/concepts/index"
+
+
+def test_a_network_without_residual_blocks_is_refused(copy, python):
+    folder = copy("config.yaml", "checkpoints")
+    done = python("-m", "vinfo_mpi.analyses.flow", *SMALL, "--run-dir", folder, "--set", "extract.branches=false")
+    assert done.returncode == 2
+    assert "vinfo_mpi: flow needs residual blocks" in done.stderr

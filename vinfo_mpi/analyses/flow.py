@@ -1,0 +1,80 @@
+"""How concepts travel: what the shortcut of every residual block carries of them, and what its main branch adds.
+
+mpirun -n 8 python -m vinfo_mpi.analyses.flow
+"""
+
+from __future__ import annotations
+
+from vinfo_mpi import command
+
+if __name__ == "__main__":
+    command.main("flow", __doc__)  # before the imports below: --help and mistakes answer without torch
+
+import numpy as np
+
+from vinfo_mpi import pipeline, vinformation
+from vinfo_mpi.errors import NotApplicable
+from vinfo_mpi.numerics import cka
+from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.run import Run
+from vinfo_mpi.storage import results_file
+from vinfo_mpi.storage.activations import ActivationReader
+from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.vision.branches import FAMILIES
+
+MEASURES = {"cka": "linear CKA", "vinformation": "V-information"}
+
+
+def run(run: Run, force: bool = False) -> None:
+    """Write CKA and V-information of every concept with both branches of every block, and their means at either end of K."""
+    provenance = pipeline.provenance(run, "flow", "vinfo-results")
+    pieces = run.pieces("flow", provenance["fingerprint"], force)
+    found: dict[str, list[np.ndarray]] = {}
+    with run.open_activations(run.final) as activations, run.open_codes() as codes:
+        branches = _branches(activations)
+        fold = vinformation.fold_of_rows(run, activations, codes)
+        for turn, name in enumerate(run.progress(branches, "flow: branches")):
+
+            def make(name: str = name, turn: int = turn) -> dict[str, np.ndarray]:
+                moments = vinformation.moments_at(run, activations, name, codes, fold)
+                similarity = run.ranks.concatenate(cka.of_moments(moments).cpu().numpy())
+                return {"cka": similarity, "vinformation": vinformation.scores(run, moments, turn).r2}
+
+            kind = name.rsplit(".", 1)[1]
+            for measure, values in pieces.get(name, make).items():
+                found.setdefault(f"{kind}_{measure}", []).append(values)
+            run.safe_point()
+        run.clock.bytes_read += activations.bytes_read + codes.bytes_read
+    if pieces.reused:
+        log.info("flow: %d branches reused, %d new", pieces.reused, len(branches) - pieces.reused)
+    complexity = read_table(run.results, "vinfo-results", "concepts/complexity")
+    blocks = [name.removesuffix(".main") for name in branches if name.endswith(".main")]
+    tables = {"flow/blocks": Table(fixed_width(blocks), "names of the residual blocks in forward order", axes=("block",))}
+    for name, rows in found.items():
+        kind, measure = name.split("_")
+        values = np.stack(rows)  # (blocks, K)
+        text = f"{MEASURES[measure]} of the {kind} branch"
+        tables[f"flow/{name}"] = Table(values, f"{text} and every concept", "1", ("block", "concept"))
+        for end, chosen in extremes(complexity, run.config.flow.extremes).items():
+            mean, error = values[:, chosen].mean(1), values[:, chosen].std(1, ddof=1) / np.sqrt(len(chosen))
+            tables[f"flow/{end}_{name}"] = Table(mean, f"{text}, mean over the {end} concepts", "1", ("block",))
+            tables[f"flow/{end}_{name}_se"] = Table(error, "its standard error over the concepts", "1", ("block",))
+    run.ranks.on_root(results_file.update, run.results, "flow", tables, provenance)
+    pieces.remove()
+
+
+def extremes(complexity: np.ndarray, share: float) -> dict[str, np.ndarray]:
+    """Return the numbers of the simplest and of the most complex living concepts: that share of them, two at least."""
+    order = np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
+    count = min(len(order), max(2, round(share * len(order))))
+    return {"simple": order[:count], "complex": order[len(order) - count :]}
+
+
+def _branches(activations: ActivationReader) -> list[str]:
+    if not activations.branches:
+        raise NotApplicable(
+            f"flow needs residual blocks, and {activations.path} holds the branches of none: either extract.branches is false, or "
+            f"none of the taps ({', '.join(activations.taps)}) is a block whose shortcut and main branch add up to its output "
+            f"(known: {', '.join(FAMILIES)})"
+        )
+    return activations.branches

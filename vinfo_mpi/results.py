@@ -10,6 +10,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from vinfo_mpi import signs
+from vinfo_mpi.numerics import correlation
+from vinfo_mpi.numerics.correlation import Correlation
 from vinfo_mpi.storage.files import open_checked
 
 
@@ -81,10 +84,15 @@ class Results:
         """The figures of this run, each drawn on given or new axes."""
         return Plots(self)
 
-    def correlation(self, one: str, other: str) -> float:
-        """Return Spearman's rank correlation of two columns over the living concepts."""
+    def correlation(self, one: str, other: str) -> Correlation:
+        """Return Spearman's rank correlation of two columns over the living concepts, with its standard error (bootstrap)."""
         living = self.concepts[self.concepts["alive"]]
-        return float(living[one].corr(living[other], method="spearman"))
+        return correlation.spearman(living[one].to_numpy(), living[other].to_numpy())
+
+    @property
+    def signs(self) -> pd.DataFrame:
+        """What the paper found, looked for in this run: value, standard error and verdict of every sign."""
+        return signs.table(self)
 
 
 from vinfo_mpi.pages.figures import Plots

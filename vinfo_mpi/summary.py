@@ -47,7 +47,8 @@ def summary(folder: Path) -> str:
     others = {"temporal": "temporal score", "importance": "importance"}
     for column, label in others.items():
         if column in living:
-            lines.append(f"Spearman(complexity, {label}) = {results.correlation('complexity', column):+.2f}")
+            found = results.correlation("complexity", column)
+            lines.append(f"Spearman(complexity, {label}) = {found.value:+.2f} ± {found.standard_error:.2f}")
     lines += _extremes("simplest", living.nsmallest(SHOWN, "complexity"))
     lines += _extremes("most complex", living.nlargest(SHOWN, "complexity"))
     lines += [

@@ -1,1 +1,1 @@
-"""Functions on arrays: sums over samples, ridge, NMF, NNLS, CKA, spectrum, importance, bootstrap, .... Knows no files, no MPI, no networks."""
+"""Functions on arrays: sums over samples, ridge, NMF, NNLS, CKA, spectrum, bootstrap, .... No files, MPI or networks here."""

@@ -62,7 +62,8 @@ class Plots:
         ax = _axes(ax)
         living = self._living
         ax.scatter(living[x], living[y], s=12, c=living["class"], cmap="tab10", alpha=0.8)
-        ax.set_title(f"Spearman {self._results.correlation(x, y):+.2f}, n = {len(living)}")
+        found = self._results.correlation(x, y)
+        ax.set_title(f"Spearman {found.value:+.2f} ± {found.standard_error:.2f}, n = {found.n}")
         return ax
 
 

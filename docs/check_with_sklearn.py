@@ -45,7 +45,8 @@ def complexity(folder: Path) -> np.ndarray:
         codes, ids = file["codes"][()], file["samples/id"][()]
     with h5py.File(folder / f"{analysed}.h5") as file:
         labels = file["samples/label"][()]
-        taps = {name: (tap["activations"][()] + tap["shift"][()]).astype(float) for name, tap in file["taps"].items()}
+        taps = {name: tap for name, tap in file["taps"].items() if tap["activations"].attrs["kind"] == "block"}
+        taps = {name: (tap["activations"][()] + tap["shift"][()]).astype(float) for name, tap in taps.items()}
     fold = folds_of(ids, labels, settings["score"]["folds"], settings["seed"])
     penalties = settings["score"]["penalties"]
     spread = np.square(codes - codes.mean(0)).sum(0)

@@ -36,7 +36,7 @@ def mpirun():
 def run(tmp_path_factory, mpirun):
     """A finished run on two ranks: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("run") / "small"
-    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder)
+    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder, limit=400)
     assert done.returncode == 0, done.stderr
     return folder, done
 

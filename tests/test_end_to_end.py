@@ -167,16 +167,6 @@ def test_float16_and_some_positions_change_little(run, copy, python):
     assert done.stderr.count("extract: running") == 1
 
 
-def test_the_grid_of_checkpoints_and_taps_on_request(run, copy, mpirun):
-    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
-    done = mpirun(3, "-m", "vinfo_mpi.dynamics", *SMALL, "--run-dir", folder, "--set", "dynamics.grid=true")
-    assert done.returncode == 0, done.stderr
-    grid, before = datasets(folder / "results.h5"), datasets(run[0] / "results.h5")
-    assert grid["dynamics/grid"].shape == (3, 8, 40)
-    np.testing.assert_allclose(grid["dynamics/grid"][-1], before["vinformation"], atol=1e-9)
-    np.testing.assert_allclose(grid["dynamics/grid"][:, -1], before["dynamics/vinformation"], atol=1e-9)
-
-
 def test_own_checkpoints_take_the_place_of_training(run, tmp_path, python):
     import torch
 

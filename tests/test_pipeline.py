@@ -20,8 +20,8 @@ def config(**sections):
         ({"data": {"planted": {"images": 5}}}, set()),
         ({"train": {"save": [1]}}, set()),
         ({"train": {"rate": 0.5}}, {"train"}),
-        ({"extract": {"dtype": "float16"}}, {"extract"}),
-        ({"extract": {"maps": "all"}}, set()),  # files without maps are stale all the same: test_end_to_end.py
+        ({"extract": {"dtype": "float16"}}, {"extract", "sedimentation"}),
+        ({"extract": {"maps": "all"}}, {"sedimentation"}),  # files without maps are stale all the same: test_end_to_end.py
         ({"dictionary": {"concepts_per_class": 3}}, {"dictionary", "stability", "sedimentation"}),
         ({"encode": {"positions": "pooled"}}, {"encode", "robustness", "sedimentation"}),
         ({"score": {"folds": 3}}, {"score", "dynamics", "flow", "sedimentation"}),

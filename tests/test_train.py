@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from contents import SMALL
 
 from vinfo_mpi.config import Train
 from vinfo_mpi.train import order, rate
@@ -42,3 +43,12 @@ def test_every_epoch_shows_every_image_once_in_another_order():
     assert all(sorted(one) == sorted(ids) for one in epochs)
     assert len({tuple(one) for one in epochs}) == 5
     assert (order(ids[::-1], 0, 1) == epochs[1]).all()
+
+
+def test_the_last_layer_alone_learns(python, tmp_path):
+    """Neither do other weights change, nor the statistics of the batch normalisation."""
+    options = ["--set", "train.parameters=head", "--set", "train.epochs=1", "--set", "train.batch=400"]
+    done = python("-m", "vinfo_mpi.train", *SMALL, *options, "--run-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = (torch.load(tmp_path / f"checkpoints/epoch_{epoch:03d}.pt")["state"] for epoch in (0, 1))
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]

@@ -17,6 +17,9 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+SOURCES = ("nmf", "neurons", "pca", "eigenfunctions", "logits", "factors")  # of concepts; or a file
+ATOM_FILES = (".npy", ".npz", ".safetensors")
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys and wrong types are errors."""
@@ -29,7 +32,7 @@ class Predictivity(Section):
 
     colour: Share = 1.0
     texture: Share = 0.0
-    shape: Share = 0.0
+    shape: Share = 1.0
     relation: Share = 1.0
 
 
@@ -74,8 +77,8 @@ class Network(Section):
     name: str | None = Field(None, description="a torchvision classification model (resnet50)")
     target: str | None = Field(None, description="package.module:function that returns a torch module, instead of name")
     weights: str | None = Field(None, description="a torchvision weights enum name (IMAGENET1K_V2) or a state dict's path")
-    small_images: bool = Field(False, description="ResNets: 3x3 stem without pooling, for images of 32 pixels or so")
-    width: Positive = Field(1.0, description="ResNets with small_images: factor on the number of channels")
+    small_images: bool = Field(False, description="ResNets, VGGs: little or no early pooling, for images of 32 pixels or so")
+    width: Positive = Field(1.0, description="with small_images: factor on the number of channels")
     checkpoints: list[str] = Field([], description="your own training's state dicts, in order, paths or globs; skips training")
 
     @model_validator(mode="after")
@@ -93,6 +96,9 @@ class Train(Section):
     """How the network is trained; epochs: 0 takes the weights as they are."""
 
     epochs: Annotated[int, Field(ge=0)] = 0
+    parameters: Literal["all", "head"] = Field(
+        "all", description="what learns: everything, or the last linear layer alone, batch normalisation standing still as well"
+    )
     save: list[int] | Literal["all"] = Field("all", description="epochs whose checkpoint is kept; the last one always is")
     batch: Count = Field(128, description="images per step, over all ranks")
     rate: Positive = Field(0.1, description="peak learning rate")
@@ -131,8 +137,27 @@ class Dictionary(Section):
     concepts: Count = Field(100, description="joint: atoms in all")
     solver: Literal["hals", "mu"] = "hals"
     atoms: Literal["non-negative", "signed"] = Field("non-negative", description="signed: for layers without a ReLU (hals only)")
+    init: Literal["nndsvda", "random"] = Field("nndsvda", description="the atoms that the fit starts from")
     tolerance: Positive = Field(1e-4, description="stop when one iteration lowers the objective by less than this share")
     max_iterations: Count = 500
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the atoms come from, None for the other sources."""
+        return None if self.source in SOURCES else Path(self.source).expanduser()
+
+    @property
+    def non_negative(self) -> bool:
+        """Whether codes are found by non-negative least squares."""
+        return self.source == "nmf" or self.file is not None
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, source: str) -> str:
+        if source not in SOURCES and Path(source).suffix not in ATOM_FILES:
+            valid = choices(source, [*SOURCES, f"the path of a file {', '.join(ATOM_FILES)}"])
+            raise ValueError(f"dictionary.source: '{source}' is none; {valid}")
+        return source
 
     @model_validator(mode="after")
     def _solver_fits(self) -> Dictionary:

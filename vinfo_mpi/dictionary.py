@@ -1,4 +1,4 @@
-"""Fit a dictionary of concepts to the last tap of the final network, all ranks together.
+"""Make a dictionary of concepts of the last tap of the final network, all ranks together.
 
 mpirun -n 8 python -m vinfo_mpi.dictionary
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vinfo_mpi import pipeline
+from vinfo_mpi import pipeline, sources
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import nmf
 from vinfo_mpi.numerics.nmf import State
@@ -44,8 +44,8 @@ class Rows:
         Positions P per image; images over all ranks.
     group : (n P,) int64 tensor
         Class of every vector; zeros for a joint dictionary.
-    groups : int
-        Number of dictionaries that are fitted together.
+    groups, concepts : int
+        Number of dictionaries that are fitted together; atoms of each.
     """
 
     x: torch.Tensor
@@ -54,44 +54,69 @@ class Rows:
     total: int
     group: torch.Tensor
     groups: int
+    concepts: int
 
 
 def run(run: Run, force: bool = False) -> None:
-    """Fit the dictionary, going on from an unfinished fit of the same data and settings."""
-    options = run.config.dictionary
+    """Write the dictionary: factors of the last tap, or what dictionary.source names."""
     attributes = pipeline.provenance(run, "dictionary", "vinfo-dictionary")
-    with run.clock.phase("read"):
-        rows = _rows(run)
-    concepts = options.concepts_per_class if options.kind == "class-wise" else options.concepts
     if force:
         run.ranks.on_root(_forget, run)
+    if run.config.dictionary.source == "nmf":
+        state = _factorise(run, attributes)
+        tables, attributes = _tables(run, state), attributes | {"relative_error_of_fit": state.relative_error}
+    else:
+        with run.clock.phase("fit"):
+            tables = sources.fit(run)
+
+    def write() -> None:
+        files.write_tables(run.dictionary, tables, attributes)
+        remove(_fit_file(run))
+
+    run.ranks.on_root(write)
+
+
+def _factorise(run: Run, attributes: dict) -> State:
+    """Fit atoms and codes, going on from an unfinished fit of the same data and settings."""
+    with run.clock.phase("read"):
+        rows = read_rows(run)
+    start = _unfinished(run, attributes["fingerprint"], rows)
 
     def after(copy: Callable[[], State]) -> None:
         bar.update()
         run.safe_point(lambda: _keep(run, copy(), rows, attributes))
 
-    with run.clock.phase("fit"), run.bar("dictionary: iterations", options.max_iterations) as bar:
-        state = nmf.fit(
-            rows.x,
-            concepts,
-            rows.group,
-            rows.groups,
-            solver=options.solver,
-            signed=options.atoms == "signed",
-            tolerance=options.tolerance,
-            max_iterations=options.max_iterations,
-            seed=run.config.seed,
-            reduce=run.ranks.sum,
-            start=_unfinished(run, attributes["fingerprint"], rows.ids, concepts),
-            after=after,
-        )
+    with run.clock.phase("fit"), run.bar("dictionary: iterations", run.config.dictionary.max_iterations) as bar:
+        state = fit(run, rows, run.config.seed, run.config.dictionary.init, after, start)
     dead = int((run.ranks.sum(nmf.usage(state, rows.group)) == 0).sum())
     log.info("dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
-             rows.groups * concepts, dead, state.relative_error, len(state.objective))  # fmt: skip
-    run.ranks.on_root(_write, run, state, attributes)
+             rows.groups * rows.concepts, dead, state.relative_error, len(state.objective))  # fmt: skip
+    return state
 
 
-def _rows(run: Run) -> Rows:
+def fit(
+    run: Run, rows: Rows, seed: int, init: str, after: Callable[[Callable[[], State]], None], start: State | None = None
+) -> State:
+    """Return a factorisation of all ranks' rows with the settings of the run; parameters as `nmf.fit`."""
+    options = run.config.dictionary
+    return nmf.fit(
+        rows.x,
+        rows.concepts,
+        rows.group,
+        rows.groups,
+        solver=options.solver,
+        signed=options.atoms == "signed",
+        init=init,
+        tolerance=options.tolerance,
+        max_iterations=options.max_iterations,
+        seed=seed,
+        reduce=run.ranks.sum,
+        start=start,
+        after=after,
+    )
+
+
+def read_rows(run: Run) -> Rows:
     """Return this rank's vectors; raise `InputError` for classes that are too small or negative activations."""
     options = run.config.dictionary
     by_class = options.kind == "class-wise"
@@ -116,20 +141,18 @@ def _rows(run: Run) -> Rows:
         )
     own = labels[mine.start : mine.stop].repeat(positions) if by_class else np.zeros(len(x), np.int64)
     group = torch.from_numpy(own).to(run.device)
-    return Rows(x, ids, positions, len(labels), group, len(classes) if by_class else 1)
+    groups, concepts = (len(classes), options.concepts_per_class) if by_class else (1, options.concepts)
+    return Rows(x, ids, positions, len(labels), group, groups, concepts)
 
 
-def _write(run: Run, state: State, attributes: dict) -> None:
+def _tables(run: Run, state: State) -> dict[str, Table]:
     groups, concepts, d = state.atoms.shape
     classes = np.repeat(np.arange(groups), concepts) if run.config.dictionary.kind == "class-wise" else -np.ones(concepts)
-    tables = {
+    return {
         "atoms": Table(state.atoms.reshape(-1, d).cpu().numpy(), "atoms of unit length", axes=("concept", "channel")),
         "class": Table(classes.astype(np.int64), "class whose images the atom was fitted to; -1: all", axes=("concept",)),
         "objective": Table(np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)),
     }
-    attributes = attributes | {"relative_error_of_fit": state.relative_error}
-    files.write_tables(run.dictionary, tables, attributes)
-    remove(_fit_file(run))
 
 
 def _fit_file(run: Run) -> Path:
@@ -163,16 +186,16 @@ def _forget(run: Run) -> None:
     remove(_fit_file(run))
 
 
-def _unfinished(run: Run, wanted: str, ids: np.ndarray, concepts: int) -> State | None:
+def _unfinished(run: Run, wanted: str, rows: Rows) -> State | None:
     """Return where an earlier fit of the same images with the same settings was left."""
     path = _fit_file(run)
     if run.ranks.on_root(fingerprint, path, "vinfo-dictionary-fit") != wanted:
         return None
     with RowReader(path, "vinfo-dictionary-fit") as file:
         mine = run.ranks.block(file.shape("codes")[0])
-        if run.ranks.any(not np.array_equal(file.read("samples/id", mine), ids)):
+        if run.ranks.any(not np.array_equal(file.read("samples/id", mine), rows.ids)):
             return None
-        codes = run.tensor(file.read("codes", mine)).reshape(-1, concepts).T.contiguous()
+        codes = run.tensor(file.read("codes", mine)).reshape(-1, rows.concepts).T.contiguous()
         objective = file.read("objective").tolist()
         log.info("dictionary: going on after iteration %d", len(objective))
         return State(run.tensor(file.read("atoms")), codes, objective, float(file.attributes["size"]))

@@ -1,4 +1,4 @@
-"""Express the last tap of every image in the dictionary: non-negative codes, averaged over positions.
+"""Express the last tap of every image in the dictionary: codes, averaged over positions.
 
 mpirun -n 8 python -m vinfo_mpi.encode
 """
@@ -12,13 +12,12 @@ if __name__ == "__main__":
 
 import torch
 
-from vinfo_mpi import pipeline
+from vinfo_mpi import encoders, pipeline
 from vinfo_mpi.numerics import fidelity
-from vinfo_mpi.numerics.nnls import Dictionary
+from vinfo_mpi.observed import Observed
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import codes as codes_file
-from vinfo_mpi.storage.files import read_table
 from vinfo_mpi.storage.rows import batch_rows, remove
 
 
@@ -28,11 +27,10 @@ def run(run: Run, force: bool = False) -> None:
     if force:
         ranks.on_root(remove, run.codes)
     attributes = pipeline.provenance(run, "encode", "vinfo-codes")
-    atoms = run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
-    dictionary = Dictionary(atoms)
+    encoder, (atoms, offset) = encoders.encoder(run), encoders.decoder(run)
     columns = codes_file.columns(len(atoms))
     with run.open_activations(run.final) as activations:
-        head = run.head(activations)
+        head, observed = run.head(activations), Observed(run, activations)
         n, positions, _ = activations.shape("penultimate/activations")
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
         writer = run.writer(run.codes, columns, n, size, attributes, resume=True)
@@ -41,17 +39,16 @@ def run(run: Run, force: bool = False) -> None:
                 log.info("encode: %d images reused, %d to do", writer.reused, n - writer.reused)
             for block in run.progress(writer.todo, "encode: blocks"):
                 with run.clock.phase("read"):
-                    x = run.tensor(activations.read("penultimate/activations", block))
+                    seen = observed.read(encoder.reads, block)
                     ids, predictions = (activations.read(f"samples/{name}", block) for name in ("id", "prediction"))
                 with run.clock.phase("encode"):
-                    vectors = x.mean(1, keepdim=True) if options.positions == "pooled" else x
-                    found = dictionary.encode(vectors.flatten(0, 1), options.tolerance, options.max_iterations)
-                    codes = found.codes.reshape(*vectors.shape[:2], -1)
+                    found = encoder.encode(seen)
+                    rebuilt = offset + found.codes @ atoms
                     with torch.no_grad():
-                        logits = torch.cat([head(part) for part in (codes.mean(1) @ atoms).split(run.config.machine.batch)])
+                        logits = torch.cat([head(part) for part in rebuilt.mean(1).split(run.config.machine.batch)])
                     kept = logits.argmax(1) == torch.from_numpy(predictions).to(run.device)
-                    values = {"codes": codes.mean(1), "fidelity/kkt_residual": found.residual.reshape(len(ids), -1).amax(1)}
-                    parts = fidelity.of_images(vectors, codes @ atoms, kept)
+                    values = {"codes": found.codes.mean(1), "fidelity/kkt_residual": found.residual}
+                    parts = fidelity.of_images(found.vectors, rebuilt, kept)
                     values |= {f"fidelity/{name}": part for name, part in parts.items()}
                 writer.write(block.start, {"samples/id": ids} | {name: value.cpu().numpy() for name, value in values.items()})
             writer.drain()

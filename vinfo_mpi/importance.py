@@ -14,24 +14,25 @@ from collections.abc import Callable
 
 import torch
 
-from vinfo_mpi import pipeline, vinformation
+from vinfo_mpi import encoders, pipeline, vinformation
 from vinfo_mpi.numerics.attribution import Attribution
 from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import Table, read_table
+from vinfo_mpi.storage.files import Table
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the three measures of importance."""
     provenance = pipeline.provenance(run, "importance", "vinfo-results")
-    atoms = run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
+    atoms, offset = encoders.decoder(run)
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
-        slopes = linear_slopes(run, activations, atoms) or network_slopes(run.head(activations), atoms, run.config.machine.batch)
+        slopes = linear_slopes(run, activations, atoms)
+        slopes = slopes or network_slopes(run.head(activations), atoms, offset, run.config.machine.batch)
         n = codes.shape("codes")[0]
         for block in run.progress(batches(run.ranks.block(n), run.config.machine.rows), "importance: blocks"):
             z = run.tensor(codes.read("codes", block))
@@ -58,11 +59,11 @@ def linear_slopes(run: Run, activations: ActivationReader, atoms: torch.Tensor) 
     return lambda codes, classes: table[classes]
 
 
-def network_slopes(head: Callable[[torch.Tensor], torch.Tensor], atoms: torch.Tensor, batch: int) -> Slopes:
-    """Return the derivatives along the atoms of any head, at the images' reconstructions z D, a batch at a time."""
+def network_slopes(head: Callable[[torch.Tensor], torch.Tensor], atoms: torch.Tensor, offset: torch.Tensor, batch: int) -> Slopes:
+    """Return the derivatives along the atoms of any head, at the images' reconstructions offset + z D, a batch at a time."""
 
     def derivatives(codes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        vectors = (codes @ atoms).requires_grad_()
+        vectors = (offset + codes @ atoms).requires_grad_()
         logits = head(vectors).gather(1, classes[:, None]).sum()
         return torch.autograd.grad(logits, vectors)[0] @ atoms.T
 

@@ -48,7 +48,7 @@ def _concepts(path: Path) -> list[str]:
 
     table: Any = Results(path).concepts
     living = table[table["alive"]] if "alive" in table else table
-    numbers = living.drop(columns=["class", "alive"], errors="ignore")
+    numbers = living.drop(columns=["name", "class", "alive"], errors="ignore")
     lines = [f"{len(living)} of {len(table)} concepts alive; quantiles:", ""]
     lines += numbers.quantile([0, 0.1, 0.5, 0.9, 1]).T.to_string(float_format="%.4f").split("\n")
     if "complexity" in living:

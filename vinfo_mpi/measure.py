@@ -6,6 +6,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from vinfo_mpi import sources
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.extract import PILOT
 from vinfo_mpi.needs import Sizes
@@ -37,11 +38,11 @@ def sizes(run: Run) -> Sizes:
         )
     _, positions, d = reading.map.shape
     classes, n, epochs = images.classes, len(run.subject.ids), 0 if config.network.checkpoints else config.train.epochs
-    by_class = config.dictionary.kind == "class-wise"
+    by_class = config.dictionary.source == "nmf" and config.dictionary.kind == "class-wise"
     tested = -(-int(images.test.sum()) // ranks) if epochs else 0
     known = min(len(images.labels), -(-n // ranks) + tested)
     batch = max(min(config.machine.batch, max(-(-n // ranks), tested)), min(PILOT, n))
-    learned = [value for value in network.parameters() if value.requires_grad]
+    learned = heads.learned(network, config.train.parameters if epochs else "all")
     weights = sum(value.nbytes for value in network.state_dict().values())
     return Sizes(
         n=n,
@@ -57,7 +58,7 @@ def sizes(run: Run) -> Sizes:
         widths={name: pooled.shape[1] for name, pooled in reading.pooled.items()},
         branches={name: pooled.shape[1] for name, pooled in reading.branches.items()},
         maps=sum(map(run.keeps_map, run.checkpoints)),
-        concepts=config.dictionary.concepts_per_class * len(classes) if by_class else config.dictionary.concepts,
+        concepts=sources.count(run, names[-1], d, reading.outputs.shape[1]),
         groups=len(classes) if by_class else 1,
         linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
         weights=weights,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vinfo_mpi.config import Config
-from vinfo_mpi.numerics import nmf, ridge
+from vinfo_mpi.numerics import embedding, nmf, ridge
+from vinfo_mpi.numerics.spectrum import FOLDS
 from vinfo_mpi.parallel.division import sizes as blocks
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.activations import Layout
@@ -20,6 +21,8 @@ DATASET = 1280  # bytes in a file beside a dataset's values: header, description
 INDEX = 2048  # and where its chunks are
 FILE = 5120  # bytes of a file without datasets: groups, the configuration and the other attributes
 TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
+SCIKIT_LEARN = 90 * 2**20  # bytes that the program grows by when K-means and t-SNE are loaded
+NEIGHBOURS = 3 * embedding.PERPLEXITY + 1  # of an atom, that scikit-learn's t-SNE keeps
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
 
 
@@ -109,7 +112,7 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
     values = 2 * len(widths) * (1 + len(config.score.also)) + sizes.checkpoints + 2 * len(sizes.branches) + 20
     grid = sizes.checkpoints * len(widths) if "sedimentation" in config.chosen_analyses else 0
     own = {
-        "dictionary": float(8 * k * (sizes.d + 1) + FILE + 3 * DATASET),
+        "dictionary": float(8 * k * (sizes.d + 1) * (1 if config.dictionary.non_negative else 2) + FILE + 3 * DATASET),
         "codes": rows(codes.columns(k), 0),
         "results": float(8 * k * (values + grid) + 4 * FILE + 60 * DATASET),
     }
@@ -124,7 +127,7 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
 
 def temporary(sizes: Sizes, config: Config) -> float:
     """Return the bytes on disk that are needed for a while: an unfinished epoch, or an unfinished dictionary."""
-    fit = 8 * sizes.n * sizes.positions * sizes.concepts / sizes.groups
+    fit = 8 * sizes.n * sizes.positions * sizes.concepts / sizes.groups if config.dictionary.source == "nmf" else 0
     return max(_saved(sizes, 1) if sizes.steps_of else 0.0, fit)
 
 
@@ -161,9 +164,11 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
         "flow": lambda: vinformation(sizes, config, ranks, max(sizes.branches.values())) if sizes.branches else 0.0,
         "redundancy": lambda: vinformation(sizes, config, ranks, sizes.d),
         "support": lambda: importance(sizes, config, ranks),
-        "metafeatures": lambda: 8.0 * sizes.concepts * (2 * sizes.d + len(sizes.classes)),
+        "metafeatures": lambda: metafeatures(sizes),
+        "hoyer": lambda: 3.0 * 8 * sizes.concepts * sizes.d,  # the atoms, their absolute values, their squares
+        "sparsity": lambda: 3.0 * 8 * _mine(sizes, ranks) * len(sizes.widths),  # shares, differences, their squares
         "spectrum": lambda: spectrum(sizes, config, ranks),
-        "robustness": lambda: encode(sizes, config, ranks) + sizes.weights + sizes.forward,
+        "robustness": lambda: robustness(sizes, config, ranks),
         "stability": lambda: dictionary(sizes, config, ranks),
     }
     stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
@@ -190,7 +195,11 @@ def extract(sizes: Sizes, config: Config, ranks: int) -> float:
 
 
 def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
-    """Return what the factorisation adds."""
+    """Return what making the dictionary adds: the factorisation, or sums of products."""
+    if config.dictionary.file:
+        return 3.0 * 8 * sizes.concepts * sizes.d  # as read, in float64, scaled
+    if config.dictionary.source != "nmf":
+        return _products(sizes, config, ranks, 1 + sizes.d + sizes.concepts)
     rows, d, k, groups = _mine(sizes, ranks) * sizes.positions, sizes.d, sizes.concepts // sizes.groups, sizes.groups
     x, z = rows * d * np.dtype(config.extract.dtype).itemsize, 8 * rows * k
     block = min(nmf.BLOCK, -(-rows // groups))
@@ -206,8 +215,11 @@ def encode(sizes: Sizes, config: Config, ranks: int) -> float:
     k, d = sizes.concepts, sizes.d
     images = min(batch_rows(codes.columns(k), max(1, config.machine.rows // sizes.positions)), _mine(sizes, ranks))
     rows = images if config.encode.positions == "pooled" else images * sizes.positions
-    atoms = 8 * k * (d + 3 * min(k, d))  # and their singular vectors
-    solver = 15 * held(8 * rows * k)  # t, z, y, u, s, a, the gradient, ...: all alive when finished rows are taken out
+    if config.dictionary.non_negative:
+        atoms = 8 * k * (d + 3 * min(k, d))  # and their singular vectors
+        solver = 15 * held(8 * rows * k)  # t, z, y, u, s, a, the gradient, ...: all alive when finished rows are taken out
+    else:
+        atoms, solver, rows = 2 * 8 * k * d, 0.0, images
     vectors = 6 * held(8 * rows * d)  # true, rebuilt, differences, squares
     queue = (row_writer.AHEAD + 2) * images * 8 * (k + 7)
     return atoms + solver + vectors + queue + _head(sizes, config, images)
@@ -235,12 +247,28 @@ def importance(sizes: Sizes, config: Config, ranks: int) -> float:
     return slopes + 6 * held(8 * rows * sizes.concepts) + _head(sizes, config, rows)
 
 
+def robustness(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what encoding noisy images adds."""
+    noisy = sizes.forward + _images(sizes, config.machine.batch, AHEAD)
+    return sizes.weights + noisy + encode(sizes, config, ranks)
+
+
+def metafeatures(sizes: Sizes) -> float:
+    """Return what clusters, map and trees add: scikit-learn, atoms, codes of every class, and neighbours for t-SNE."""
+    return SCIKIT_LEARN + 4 * 8 * sizes.concepts * (sizes.d + len(sizes.classes)) + 5 * 16 * sizes.concepts * NEIGHBOURS
+
+
 def spectrum(sizes: Sizes, config: Config, ranks: int) -> float:
     """Return what the spectrum of the feature map adds: sums of products of features, outputs and targets."""
     d = sizes.d if config.spectrum.taps == "last" else max(sizes.widths.values())
     width = 1 + d + 2 * sizes.outputs
+    return (FOLDS + 1) * 8 * width**2 + _products(sizes, config, ranks, width)  # of every fold, and of some together
+
+
+def _products(sizes: Sizes, config: Config, ranks: int, width: int) -> float:
+    """Return what sums of products of so many variables take: the sums, being added, and their eigenvectors."""
     rows = min(config.machine.rows, _mine(sizes, ranks))
-    return 4 * 8 * width**2 + 3 * held(8 * rows * width)  # the sums, being added, and their eigenvectors
+    return 4 * 8 * width**2 + 3 * held(8 * rows * width)
 
 
 def _mine(sizes: Sizes, ranks: int) -> int:
@@ -267,11 +295,13 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
     n, k, d, rows = sizes.n, sizes.concepts, sizes.d, sizes.n * sizes.positions
     solves = config.score.folds * len(config.score.penalties)
     taps = {name: 2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for name, width in sizes.widths.items()}
+    head = 2 * d * sizes.outputs if sizes.linear else sizes.operations
+    products = 0.0 if config.dictionary.file else 2.0 * n * (1 + d + k) ** 2
     own = {
         "train": 3.0 * sizes.operations * sizes.steps_of,
         "extract": float(sizes.operations * n * sizes.checkpoints),
-        "dictionary": 4.0 * rows * d * k / sizes.groups * 100,
-        "encode": 2.0 * rows * k * min(k, 2 * d) * 200,
+        "dictionary": 4.0 * rows * d * k / sizes.groups * 100 if config.dictionary.source == "nmf" else products,
+        "encode": 2.0 * rows * k * min(k, 2 * d) * 200 if config.dictionary.non_negative else 2.0 * n * k * 2 * d,
         "score": sum(taps.values()),
         "importance": 2.0 * n * k * (1 if sizes.linear else d) + (0.0 if sizes.linear else 3.0 * sizes.operations * n),
         "dynamics": sizes.checkpoints * [*taps.values()][-1],
@@ -281,7 +311,7 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
     analyses = {
         "flow": sum(2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for width in sizes.branches.values()),
         "redundancy": 2.0 * n * d * (d + k),
-        "support": 2.0 * n * k * d * (4 + config.support.draws),
+        "support": (4 + config.support.draws) * n * (2.0 * k * d + config.support.steps * head),
         "spectrum": sizes.checkpoints * 2.0 * n * (1 + d + 2 * sizes.outputs) ** 2,
         "robustness": noisy * (own["encode"] + sizes.operations * n),
         "stability": config.stability.seeds * own["dictionary"],

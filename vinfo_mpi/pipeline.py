@@ -39,6 +39,10 @@ def settings(config: Config, stage: str) -> dict[str, Any]:
         found[section] = {name: value for name, value in found[section].items() if name not in names}
     if "data" in found and config.data.source != "planted":
         del found["data"]["planted"]
+    if "train" in found and config.train.parameters == "all":
+        del found["train"]["parameters"]  # what was trained before there was a choice stays good
+    if "dictionary" in found and config.dictionary.source != "nmf":
+        found["dictionary"] = {"source": config.dictionary.source}
     return found
 
 
@@ -61,6 +65,10 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> dict[s
             found[name] = rows.fingerprint(run.codes, "vinfo-codes")
         else:
             found[name] = results_file.fingerprint(run.results, name)
+    if stage == "dictionary" and (atoms := run.config.dictionary.file):
+        found["atoms"] = content_key(atoms)
+    if stage == "metafeatures" and (supers := run.config.metafeatures.super_classes):
+        found["super-classes"] = content_key(Path(supers))
     return found
 
 

@@ -17,6 +17,7 @@ from vinfo_mpi.needs import Sizes
 from vinfo_mpi.parallel.limits import Limit
 from vinfo_mpi.run import Run, digest, git_commit
 from vinfo_mpi.storage.files import existing, write_text
+from vinfo_mpi.vision.checkpoints import content_key
 
 GIB = 2**30
 # The settings that sizes follow from; the others enter the formulas of `needs`.
@@ -142,7 +143,8 @@ def _fingerprint(run: Run, sizes: dict[str, Any]) -> str:
     """Return what identifies these numbers and all that they follow from."""
     program = [vinfo_mpi.__version__, git_commit(), torch.__version__]
     settings = run.config.model_dump(mode="json", include=MEASURED)
-    return digest(program, settings, run.ranks.size, run.device.type, [one.name for one in run.checkpoints], sizes)
+    atoms, names = run.config.dictionary.file, [one.name for one in run.checkpoints]
+    return digest(program, settings, atoms and content_key(atoms), run.ranks.size, run.device.type, names, sizes)
 
 
 def _free_disk(folder: Path, disk: dict[str, float]) -> Limit:

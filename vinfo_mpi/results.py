@@ -44,15 +44,16 @@ class Results:
 
     @cached_property
     def concepts(self) -> pd.DataFrame:
-        """One row per concept: class, alive, complexity, importance, temporal score, ... with standard errors."""
+        """One row per concept: its name if it has one, class, alive, complexity, importance, ... with standard errors."""
         with open_checked(self.path, "vinfo-results") as file:
-            columns = {name: part[()] for name, part in file["concepts"].items() if name != "index"}
+            parts = {name: part for name, part in file["concepts"].items() if name != "index"}
+            columns = {name: (part.asstr() if h5py.check_string_dtype(part.dtype) else part)[()] for name, part in parts.items()}
             index = pd.Index(file["concepts/index"][()], name="concept")
         table = pd.DataFrame(columns, index=index)
         if "alive" in table:
             table["alive"] = table["alive"].astype(bool)
-        first = [name for name in ("class", "alive", "complexity", "complexity_se", "temporal", "importance") if name in table]
-        return table[first + [name for name in table if name not in first]]
+        first = ("name", "class", "alive", "complexity", "complexity_se", "temporal", "importance")
+        return table[[*(name for name in first if name in table), *(name for name in table if name not in first)]]
 
     @cached_property
     def vinformation(self) -> pd.DataFrame:

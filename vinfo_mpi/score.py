@@ -25,7 +25,7 @@ from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.storage.files import Table, checked, fixed_width, open_checked
 from vinfo_mpi.storage.rows import RowReader
 
 MAIN = "main"
@@ -52,13 +52,16 @@ def run(run: Run, force: bool = False) -> None:
         log.info("score: %d taps reused, %d new", pieces.reused, len(taps) - pieces.reused)
     alive, complexity = found[MAIN][0].alive, ridge.complexity(np.stack([one.r2 for one in found[MAIN]]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f", alive.sum(), len(alive), np.nanmean(complexity))
-    classes = read_table(run.dictionary, "vinfo-dictionary", "class")
     concept = ("concept",)
+    with open_checked(run.dictionary, "vinfo-dictionary") as file:
+        classes, names = checked(file, "class"), checked(file, "names") if "names" in file else None
     tables = {
         "taps": Table(fixed_width(taps), "names of the taps in forward order", axes=("tap",)),
         "concepts/class": Table(classes, "class whose images the atom was fitted to; -1: all", None, concept),
         "concepts/alive": Table(alive.astype(np.uint8), "1 where the concept varies over the images", None, concept),
     }
+    if names is not None:
+        tables["concepts/name"] = Table(names, "name of the concept", None, concept)
     for name, scores in found.items():
         family, estimator = _predictors(options, name)
         tables |= _tables(scores, f"{family}, {estimator}", "" if name == MAIN else f"predictors/{name}/")

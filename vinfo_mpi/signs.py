@@ -82,14 +82,24 @@ def _change(name: str, start: int = 0, end: int = -1) -> Callable[[Results], Mea
     """Measure the change of a curve, from one of its points to another, with the errors of both."""
 
     def measure(results: Results) -> Measured:
-        values, errors = (results.read(one).reshape(-1) for one in (name, f"{name}_se"))
+        values, errors = (_of_last_tap(results.read(one)) for one in (name, f"{name}_se"))
         return float(values[end] - values[start]), float(np.hypot(errors[start], errors[end]))
 
     return measure
 
 
-def _point(name: str, index: int) -> Callable[[Results], Measured]:
-    return lambda results: (float(results.read(name)[index]), float(results.read(f"{name}_se")[index]))
+def _of_last_tap(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1)[:, -1]
+
+
+def _after_first_epoch(name: str) -> Callable[[Results], Measured]:
+    """Measure at the first epoch of the training: the untrained network, where it is there, comes before."""
+
+    def measure(results: Results) -> Measured:
+        index = np.flatnonzero(results.read("sedimentation/epochs") > 0)[0]
+        return float(results.read(name)[index]), float(results.read(f"{name}_se")[index])
+
+    return measure
 
 
 def _spread(results: Results) -> Measured:
@@ -130,7 +140,7 @@ SIGNS = (
     Sign("complexities spread inside [0, 1] (10 to 90 % quantile)", "> 0", ("score",), _spread),
     Sign("complexity ~ temporal score", "> 0", ("score", "dynamics"), _correlated("complexity", "temporal")),
     Sign("complexity ~ importance, own concepts of the first epoch", "about 0", ("sedimentation",),
-         _point("sedimentation/correlation", 0)),
+         _after_first_epoch("sedimentation/correlation")),
     Sign("complexity ~ importance, final network", "< 0", ("score", "importance"), _correlated("complexity", "importance")),
     Sign("mean complexity rises over the epochs", "> 0", ("sedimentation",), _change("sedimentation/mean_complexity")),
     Sign("... and flattens (change of the first half less that of the second)", "> 0", ("sedimentation",), _flattens),

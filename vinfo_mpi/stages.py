@@ -65,7 +65,11 @@ ANALYSES = {
     "robustness": _analysis("activations", "dictionary", "codes", settings=("seed", "data", "network", "encode", "robustness")),
     "stability": _analysis("activations", "dictionary", "codes", settings=("seed", "dictionary", "stability")),
     "sedimentation": _analysis(
-        "all activations", "codes", "score", settings=("seed", "dictionary", "encode", "score", "importance", "sedimentation")
+        "all activations",
+        "codes",
+        "score",
+        "importance",
+        settings=("seed", "extract", "dictionary", "encode", "score", "importance", "sedimentation"),
     ),
 }
 LONG = ("robustness", "stability", "sedimentation")  # cost as much as the stages before them, or more

@@ -77,8 +77,9 @@ def tail(run: Run) -> str:
 
 
 def _extremes(title: str, rows: pd.DataFrame) -> list[str]:
-    shown = [
-        f"#{index} (class {row['class']:.0f}, K {row['complexity']:.2f} ± {np.nan_to_num(row['complexity_se']):.2f})"
-        for index, row in rows.iterrows()
-    ]
+    shown = []
+    for index, row in rows.iterrows():
+        fitted_to = f"class {row['class']:.0f}, " if row["class"] >= 0 else ""
+        score = f"K {row['complexity']:.2f} ± {np.nan_to_num(row['complexity_se']):.2f}"
+        shown.append(f"{row.get('name', f'#{index}')} ({fitted_to}{score})")
     return [f"{title:<12} " + ", ".join(shown)]

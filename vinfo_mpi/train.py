@@ -32,7 +32,7 @@ from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.parallel.division import batches, block
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
-from vinfo_mpi.vision import checkpoints
+from vinfo_mpi.vision import checkpoints, heads
 from vinfo_mpi.vision.checkpoints import Checkpoint
 
 
@@ -77,7 +77,8 @@ def run(run: Run, force: bool = False) -> None:
     if batch < run.ranks.size:
         raise InputError(f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; use fewer ranks")
     network = run.subject.network()
-    optimiser = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay)
+    learned = heads.learned(network, options.parameters)
+    optimiser = torch.optim.SGD(learned, lr=options.rate, momentum=options.momentum, weight_decay=options.weight_decay)
     training = Training(network, optimiser, pipeline.made_with(run), ids, batch)
     if force:
         run.ranks.on_root(_remove_after, run, -1)
@@ -120,7 +121,7 @@ def _train_epoch(run: Run, training: Training, parallel: nn.Module, bar: tqdm) -
     loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
     mine = block(training.batch, ranks.size, ranks.rank)
     own = order(training.ids, seed, epoch)[: steps * training.batch].reshape(steps, training.batch)[:, mine.start : mine.stop]
-    parallel.train()
+    parallel.train(options.parameters == "all")
     for images, _, labels in run.subject.loader.batches(list(own[training.step :]), options.augment, digest_seed(seed, epoch)):
         torch.manual_seed(digest_seed(seed, epoch, training.step, ranks.rank))
         for group in training.optimiser.param_groups:

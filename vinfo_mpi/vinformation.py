@@ -92,7 +92,12 @@ def standard_error(without: np.ndarray) -> np.ndarray:
 
 
 def moments_at(
-    run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, features: RandomFeatures | None = None
+    run: Run,
+    activations: RowReader,
+    tap: str,
+    codes: RowReader,
+    fold: torch.Tensor | None = None,
+    features: RandomFeatures | None = None,
 ) -> Moments:
     """Return the moments of all rows at a tap, for this rank's concepts; one pass over this rank's rows.
 
@@ -101,16 +106,17 @@ def moments_at(
     activations, codes : RowReader
     tap : str
     fold : (n,) tensor
-        Fold of each of this rank's rows.
+        Fold of each of this rank's rows; default: one fold of all rows, with float64 products whatever score.products is.
     features : RandomFeatures
         What to look at instead of the tap's own channels.
     """
     name = f"taps/{tap}/activations"
     n, d, concepts = *activations.shape(name), codes.shape("codes")[1]
     d += len(features.phases) if features else 0
-    rows = run.ranks.block(n)
-    products = getattr(torch, run.config.score.products)
-    moments = Moments(run.config.score.folds, d, concepts, run.device)
+    rows, count, products = run.ranks.block(n), run.config.score.folds, getattr(torch, run.config.score.products)
+    if fold is None:
+        fold, count, products = torch.zeros(len(rows), dtype=torch.int64, device=run.device), 1, torch.float64
+    moments = Moments(count, d, concepts, run.device)
     for block in batches(rows, run.config.machine.rows):
         with run.clock.phase("read"):
             x, z = activations.read(name, block), codes.read("codes", block)

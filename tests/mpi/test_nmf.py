@@ -52,6 +52,13 @@ def test_ranks_together_equal_one_process(ranks, division, class_wise, solver, s
     np.testing.assert_allclose(together.codes, alone.codes[:, mine], rtol=0, atol=1e-8)
 
 
+def test_a_fit_from_random_atoms_is_that_in_one_process(ranks):
+    x, mine = planted(ROWS, False), ranks.block(ROWS)
+    options = {"init": "random", "seed": 3, "max_iterations": 15}
+    together = nmf.fit(x[mine.start : mine.stop], CONCEPTS, reduce=ranks.sum, **options)
+    np.testing.assert_allclose(together.atoms, nmf.fit(x, CONCEPTS, **options).atoms, rtol=0, atol=1e-9)
+
+
 def test_all_ranks_hold_the_same_atoms(ranks):
     mine = ranks.block(ROWS)
     state = nmf.fit(planted(ROWS, False)[mine.start : mine.stop], CONCEPTS, max_iterations=10, reduce=ranks.sum)

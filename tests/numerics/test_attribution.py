@@ -31,14 +31,15 @@ def test_gradient_times_input_equals_autograd_with_respect_to_the_codes():
 
 def test_any_head_gives_the_derivatives_of_a_linear_one():
     codes, atoms, weight, classes = problem()
-    slopes = network_slopes(lambda vectors: vectors @ weight.T + 3, atoms, batch=7)
+    slopes = network_slopes(lambda vectors: vectors @ weight.T + 3, atoms, torch.zeros(1, dtype=torch.float64), batch=7)
     torch.testing.assert_close(slopes(codes, classes), (weight @ atoms.T)[classes])
 
 
 def test_a_curved_head_is_differentiated_at_the_reconstruction():
     codes, atoms, weight, classes = problem()
-    slopes = network_slopes(lambda vectors: (vectors @ weight.T).square(), atoms, batch=100)
-    expected = 2 * ((codes @ atoms) @ weight.T).gather(1, classes[:, None]) * (weight @ atoms.T)[classes]
+    offset = torch.linspace(-1, 1, atoms.shape[1], dtype=torch.float64)
+    slopes = network_slopes(lambda vectors: (vectors @ weight.T).square(), atoms, offset, batch=100)
+    expected = 2 * ((offset + codes @ atoms) @ weight.T).gather(1, classes[:, None]) * (weight @ atoms.T)[classes]
     torch.testing.assert_close(slopes(codes, classes), expected)
 
 

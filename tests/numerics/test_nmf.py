@@ -69,6 +69,15 @@ def test_more_atoms_than_channels_or_rows_start_from_random_atoms():
     assert few.relative_error < 0.05
 
 
+def test_fits_from_random_atoms_are_as_good_and_follow_from_the_seed():
+    x, group = rows(), torch.arange(300) % 2
+    informed = nmf.fit(x, 5, group, 2, tolerance=1e-6)
+    one, again, other = (nmf.fit(x, 5, group, 2, tolerance=1e-6, init="random", seed=seed) for seed in (1, 1, 2))
+    assert max(one.relative_error, other.relative_error) < 1.02 * informed.relative_error
+    torch.testing.assert_close(one.atoms, again.atoms, rtol=0, atol=0)
+    assert len({state.objective[0] for state in (informed, one, other)}) == 3
+
+
 def test_a_fit_goes_on_where_it_was_left():
     x, group = rows(), torch.arange(300) % 2
     kept = []

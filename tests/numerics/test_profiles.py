@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.cluster.hierarchy import cophenet, is_valid_linkage
+from scipy.cluster.hierarchy import cophenet, dendrogram, is_valid_linkage
 from scipy.spatial.distance import squareform
 from sklearn.cluster import AgglomerativeClustering
 
-from vinfo_mpi.numerics.profiles import Profiles, tree
+from vinfo_mpi.numerics.profiles import Profiles, leaves, tree
 
 C, K, N = 8, 6, 100
 BLANK = 5  # the class without images
@@ -90,5 +90,11 @@ def test_classes_that_are_alike_are_at_distance_0(seed):
     np.testing.assert_allclose(merges[:, 2], 0, atol=1e-12)
 
 
+def test_leaves_are_in_the_order_in_which_the_tree_is_drawn():
+    merges = tree(np.random.default_rng(0).gamma(0.5, size=(30, K)))
+    assert leaves(merges).tolist() == dendrogram(merges, no_plot=True)["leaves"]
+
+
 def test_a_single_class_has_no_merges():
     assert tree(np.ones((1, K))).shape == (0, 4)
+    assert leaves(tree(np.ones((1, K)))).tolist() == [0]

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vinfo_mpi.numerics.support import correct, orders
+from vinfo_mpi.numerics.support import Curves, orders, right
 
 B, K, D, C = 200, 12, 9, 4
 COUNTS = [0, 1, 2, 2, 5, 11, 12]
@@ -25,9 +25,11 @@ def problem(seed=0):
 
 def found(codes, atoms, offset, head, labels, order, counts, dtype=torch.float64):
     tensors = [torch.from_numpy(part).to(dtype) for part in (codes, atoms, offset)]
-    return correct(
-        *tensors, lambda vectors: torch.from_numpy(head(vectors.double().numpy())), torch.from_numpy(labels), order, counts
-    )
+    return right(*tensors, numpy_head(head), torch.from_numpy(labels), order, counts).sum(1)
+
+
+def numpy_head(head):
+    return lambda vectors: torch.from_numpy(head(vectors.double().numpy()))
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, K), min_size=1, max_size=5).map(sorted))
@@ -45,26 +47,75 @@ def test_the_curve_is_that_of_codes_with_the_others_set_to_zero(seed, counts):
 def test_the_curve_goes_from_the_offset_to_the_whole_reconstruction():
     codes, atoms, offset, head, labels, order = problem()
     curve = found(codes, atoms, offset, head, labels, order, COUNTS)
-    assert curve.dtype == torch.int64 and curve.shape == (len(COUNTS),)
     assert curve[0] == (labels == head(offset).argmax()).sum()
     assert curve[-1] == (labels == head(offset + codes @ atoms).argmax(1)).sum()
     assert curve[2] == curve[3]
     assert len(set(curve.tolist())) > 3
 
 
-def test_curves_add_over_batches():
+def curves(rows=(slice(0, B),)):
     codes, atoms, offset, head, labels, order = problem()
-    halves = [found(codes[rows], atoms, offset, head, labels[rows], order, COUNTS) for rows in (slice(0, 77), slice(77, B))]
-    assert torch.equal(halves[0] + halves[1], found(*problem(), COUNTS))
-    assert found(codes[:0], atoms, offset, head, labels[:0], order, COUNTS).tolist() == [0] * len(COUNTS)
+    result = Curves(
+        {"one": order, "many": np.array([np.flip(order), np.roll(order, 5), np.roll(order, 9)])}, np.array([0, 2, 7, 12]), B
+    )
+    for part in rows:
+        batch = [torch.from_numpy(values) for values in (codes[part], atoms, offset)]
+        result.add(*batch, numpy_head(head), torch.from_numpy(labels[part]))
+    return result
+
+
+def test_curves_add_over_batches():
+    whole, parts = curves(), curves([slice(0, 77), slice(77, 77), slice(77, B)])
+    for found, expected in zip((*parts.accuracy(), *parts.relative()), (*whole.accuracy(), *whole.relative()), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_accuracy_relative_accuracy_and_area_are_those_of_each_draw():
+    _, _, _, _, _, order = problem()
+    (accuracy, _), (relative, _) = curves().accuracy(), curves().relative()
+    each = [
+        found(*problem()[:5], one.copy(), [0, 2, 7, 12]).numpy() / B
+        for one in (order, np.flip(order), np.roll(order, 5), np.roll(order, 9))
+    ]
+    np.testing.assert_allclose(accuracy, [each[0], np.mean(each[1:], 0)])
+    ratios = [one / one[-1] for one in each]
+    np.testing.assert_allclose(relative[:, :-1], [ratios[0], np.mean(ratios[1:], 0)])
+    areas = [np.trapezoid(one, np.array([0, 2, 7, 12]) / 12) for one in ratios]
+    np.testing.assert_allclose(relative[:, -1], [areas[0], np.mean(areas[1:])])
+
+
+def test_errors_over_the_images_are_those_of_a_bootstrap():
+    codes, atoms, offset, head, labels, order = problem()
+    tensors = [torch.from_numpy(part) for part in (codes, atoms, offset)]
+    each = right(*tensors, numpy_head(head), torch.from_numpy(labels), order, [0, 2, 7, 12]).numpy().astype(float)
+    random, shares, ratios = np.random.default_rng(0), [], []
+    for _ in range(4000):
+        share = each[:, random.integers(0, B, B)].mean(1)
+        shares.append(share)
+        ratios.append([*share / share[-1], np.trapezoid(share / share[-1], np.array([0, 2, 7, 12]) / 12)])
+    np.testing.assert_allclose(curves().accuracy()[1][0], np.std(shares, 0), rtol=0.1)
+    np.testing.assert_allclose(curves().relative()[1][0], np.std(ratios, 0), rtol=0.1, atol=1e-12)
+
+
+def test_errors_of_random_orders_add_the_spread_over_the_draws():
+    made = curves()
+    share = made.sums[0, 1:, :-1].numpy() / B
+    expected = (share * (1 - share) / B).mean(0) + share.var(0, ddof=1) / 3
+    np.testing.assert_allclose(made.accuracy()[1][1], np.sqrt(expected))
+
+
+@pytest.mark.filterwarnings("error")
+def test_relative_accuracy_is_undefined_where_nothing_is_right():
+    result = Curves({"one": np.arange(3)}, np.array([0, 3]), 4)
+    result.add(torch.ones(4, 3), torch.eye(3), torch.zeros(3), lambda vectors: vectors, torch.full((4,), 7))
+    assert np.isnan(result.relative()[0]).all()
+    assert (result.accuracy()[0] == 0).all()
 
 
 def test_codes_of_another_precision_are_summed_in_that_of_the_atoms():
     codes, atoms, offset, head, labels, order = problem()
     tensors = torch.from_numpy(codes).float(), torch.from_numpy(atoms), torch.from_numpy(offset).float()
-    mixed = correct(
-        *tensors, lambda vectors: torch.from_numpy(head(vectors.numpy())), torch.from_numpy(labels), torch.from_numpy(order), COUNTS
-    )
+    mixed = right(*tensors, numpy_head(head), torch.from_numpy(labels), torch.from_numpy(order), COUNTS).sum(1)
     assert mixed.tolist() == found(*problem(), COUNTS).tolist()
     assert found(*problem(), COUNTS, torch.float32).tolist() == mixed.tolist()
 
@@ -72,7 +123,7 @@ def test_codes_of_another_precision_are_summed_in_that_of_the_atoms():
 def test_inputs_stay_as_they_are():
     codes, atoms, offset, _, labels, order = problem()
     tensors = [torch.from_numpy(part.copy()) for part in (codes, atoms, offset)]
-    correct(*tensors, lambda vectors: vectors, torch.from_numpy(labels), order, COUNTS)
+    right(*tensors, lambda vectors: vectors, torch.from_numpy(labels), order, COUNTS)
     for tensor, before in zip(tensors, (codes, atoms, offset), strict=True):
         np.testing.assert_array_equal(tensor, before)
 

@@ -3,6 +3,7 @@ import torch
 from torchvision import models
 
 from vinfo_mpi.config import Extract, Network
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.vision import heads, networks, taps
 
 
@@ -72,3 +73,13 @@ def test_replaced_head_of_a_transformer_gives_every_token_the_vector():
 def test_layers_after_a_relu_are_named_for_a_message(resnet):
     assert heads.after_relu(resnet) == "layer3.1.relu, layer4.0.relu, layer4.1.relu"
     assert heads.after_relu(torch.nn.Linear(2, 2)) == "this network has none"
+
+
+def test_what_learns():
+    network = networks.build(Network(name="resnet18", small_images=True, width=0.0625), 5)
+    assert heads.learned(network, "all") == list(network.parameters())
+    assert heads.learned(network, "head") == [network.fc.weight, network.fc.bias]
+    network(torch.randn(2, 3, 16, 16)).sum().backward()
+    assert [name for name, value in network.named_parameters() if value.grad is not None] == ["fc.weight", "fc.bias"]
+    with pytest.raises(InputError, match="needs a linear layer, and this network has none"):
+        heads.learned(torch.nn.Conv2d(3, 5, 1), "head")

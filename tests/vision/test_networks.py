@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet18
+from torchvision.models import get_model, resnet18
 
 from vinfo_mpi.config import Network
 from vinfo_mpi.errors import InputError
@@ -50,9 +50,34 @@ def test_small_resnets(name, width, channels, last):
     assert shapes == [(16, 16), (2, 2)]  # no stride and no pooling before the first block
 
 
-def test_small_images_are_for_resnets():
-    with pytest.raises(InputError, match="small_images applies to ResNets, not to VGG"), torch.device("meta"):
-        networks.build(Network(name="vgg11", small_images=True), 5)
+@pytest.mark.parametrize(
+    "name, width, channels",
+    [
+        ("vgg11_bn", 0.125, [8, 16, 32, 32, 64, 64, 64, 64]),
+        ("vgg11", 0.0625, [4, 8, 16, 16, 32, 32, 32, 32]),
+        ("vgg13_bn", 0.01, [1, 1, 1, 1, 3, 3, 5, 5, 5, 5]),
+    ],
+)
+def test_small_vggs(name, width, channels):
+    network = networks.build(Network(name=name, small_images=True, width=width), 5)
+    with torch.device("meta"):
+        original = get_model(name).features
+    assert [type(layer) for layer in network.features] == [type(layer) for layer in original][:-1]
+    convolutions = [layer for layer in network.features if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == channels
+    assert [layer.in_channels for layer in convolutions] == [3, *channels[:-1]]
+    assert not any(one.is_meta for one in [*network.parameters(), *network.buffers()])
+    assert all(layer.bias.abs().max() == 0 < layer.weight.std() for layer in convolutions)
+    maps = []
+    network.features.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    outputs = network(torch.randn(2, 3, 32, 32))
+    assert maps[0].shape[2:] == (2, 2)  # four poolings of five are left
+    torch.testing.assert_close(network.classifier(maps[0].mean((2, 3))), outputs)
+
+
+def test_small_images_are_for_resnets_and_vggs():
+    with pytest.raises(InputError, match="small_images applies to ResNets and VGGs, not to DenseNet"):
+        networks.build(Network(name="densenet121", small_images=True), 5)
 
 
 def test_small_images_do_not_go_with_weights_of_torchvision():

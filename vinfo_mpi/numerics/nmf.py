@@ -98,6 +98,7 @@ def fit(
     *,
     solver: str = "hals",
     signed: bool = False,
+    init: str = "nndsvda",
     tolerance: float = 1e-4,
     max_iterations: int = 500,
     seed: int = 0,
@@ -121,6 +122,8 @@ def fit(
         ``hals`` or ``mu``.
     signed : bool
         Let atoms take either sign; codes stay non-negative (semi-NMF).
+    init : str
+        Initial atoms: ``nndsvda``, or ``random``, as they also are in a group of fewer than k rows, and where k > d.
     tolerance : float
         Stop when an iteration lowers the objective by less than this share of it.
     seed : int
@@ -128,7 +131,7 @@ def fit(
     reduce : function of a tensor
         Sums a tensor over the ranks, in place.
     start : State
-        Go on from here instead of from the start.
+        Go on from here instead of from the start. It gives up its codes.
     after : function of a function
         Called after every iteration, with a function that returns a copy of the state, from which a fit can start.
 
@@ -146,13 +149,16 @@ def fit(
         own += x[rows].double().square().sum()
     size = reduce(own).item()
     if start is None:
-        atoms = initial_atoms(x, parts, groups, concepts, seed, signed, reduce)
+        atoms = random_atoms(groups, concepts, d, seed).to(x.device)
+        if init == "nndsvda" and concepts <= d:
+            informed, count = nndsvda(x, parts, groups, concepts, seed, signed, reduce)
+            atoms = torch.where((count >= concepts)[:, None, None], informed, atoms)
         # Small and positive, so that the multiplicative solver can move the codes.
         codes = torch.full((concepts, len(x)), EPSILON, dtype=torch.float64, device=x.device)
         state = State(atoms, codes, size=size)
     else:
         state = State(start.atoms.clone(), start.codes[:, order], list(start.objective), size)
-        start = None  # its codes are as large as ours
+        start.codes = start.codes[:0].clone()  # they are as large as ours
 
     sums = torch.zeros(groups * concepts * (d + concepts) + 2, dtype=torch.float64, device=x.device)
     products, grams = sums[:-2].split([groups * concepts * d, groups * concepts * concepts])
@@ -184,7 +190,13 @@ def usage(state: State, group: torch.Tensor) -> torch.Tensor:
     return total.index_add_(0, group, state.codes.T)
 
 
-def initial_atoms(
+def random_atoms(groups: int, concepts: int, d: int, seed: int) -> torch.Tensor:
+    """Return random positive atoms of unit length: (G, k, d) float64."""
+    atoms = torch.randn(groups, concepts, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.nn.functional.normalize(atoms.abs(), dim=-1)
+
+
+def nndsvda(
     x: torch.Tensor,
     parts: list[tuple[int, slice]],
     groups: int,
@@ -192,18 +204,23 @@ def initial_atoms(
     seed: int,
     signed: bool,
     reduce: Sum,
-) -> torch.Tensor:
-    """Return initial atoms of unit length: (G, k, d), the same on all ranks.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return initial atoms of unit length, the same on all ranks, for k ≤ min(rows, d): NNDSVDa.
 
-    NNDSVDa (Boutsidis & Gallopoulos 2008) where k ≤ min(rows, d): the dominating sign part of each right singular
-    vector, zeros replaced by the mean of X. Otherwise random, positive. The singular vectors come from subspace
-    iteration, so that only (d, k) blocks are summed over ranks. With `signed`, the singular vectors themselves.
+    The dominating sign part of each right singular vector, zeros replaced by the mean of X (Boutsidis & Gallopoulos
+    2008). The singular vectors come from subspace iteration, so that only (d, k) blocks are summed over ranks. With
+    `signed`, the singular vectors themselves.
+
+    Returns
+    -------
+    atoms : (G, k, d) float64 tensor
+    count : (G,) float64 tensor
+        Rows of each group on all ranks; with fewer than k of them, its atoms are worth nothing.
     """
     d = x.shape[1]
     width = min(concepts + OVERSAMPLING, d)
     generator = torch.Generator().manual_seed(seed)
     basis = torch.randn(groups, d, width, generator=generator, dtype=torch.float64).to(x.device)
-    random = torch.randn(groups, concepts, d, generator=generator, dtype=torch.float64).abs().to(x.device)
 
     for step in range(SUBSPACE_ITERATIONS + 1):
         image = torch.zeros(basis.shape, dtype=torch.float64, device=x.device)  # XᵀX times the basis
@@ -243,8 +260,7 @@ def initial_atoms(
         # Zero up to rounding, which differs with the number of ranks: a channel that is silent in a group, for instance.
         zero = atoms <= ROUNDING * atoms.amax(-1, keepdim=True)
         atoms = torch.where(zero, mean.clamp(min=torch.finfo(torch.float32).tiny), atoms)
-    atoms = random if concepts > d else torch.where((count >= concepts)[:, None, None], atoms, random)
-    return torch.nn.functional.normalize(atoms, dim=-1)
+    return torch.nn.functional.normalize(atoms, dim=-1), count
 
 
 def _parts(rows: int, groups: int, group: torch.Tensor | None) -> list[tuple[int, slice]]:

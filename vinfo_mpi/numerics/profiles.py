@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import linkage
+from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from vinfo_mpi.numerics.sums import Sum, itself
@@ -64,3 +64,8 @@ def tree(means: np.ndarray) -> np.ndarray:
     profiles /= np.where(lengths > 0, lengths, 1)
     distances = (1 - profiles @ profiles.T).clip(min=0)
     return linkage(squareform(distances, checks=False), method="average")
+
+
+def leaves(merges: np.ndarray) -> np.ndarray:
+    """Return the classes in the order in which their tree is drawn without crossings: (C,) int64."""
+    return leaves_list(merges).astype(np.int64) if len(merges) else np.zeros(1, np.int64)

@@ -17,6 +17,7 @@ from vinfo_mpi.numerics.gram import Gram
 
 FEATURES, OUTPUTS, TARGETS = range(3)
 USED = 0.9  # share of the utilisation that the significant eigenfunctions hold together
+FOLDS = 5  # parts of the samples that are left out in turn, for standard errors
 ROUNDING = 1e-6  # taken off that share, so that a tie is decided alike on any number of ranks
 
 

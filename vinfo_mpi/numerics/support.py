@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
 
+Head = Callable[[torch.Tensor], torch.Tensor]  # vectors (B, d) to logits (B, C)
 
-def correct(
+
+def right(
     codes: torch.Tensor,
     atoms: torch.Tensor,
     offset: torch.Tensor,
-    head: Callable[[torch.Tensor], torch.Tensor],
+    head: Head,
     labels: torch.Tensor,
     order: np.ndarray | torch.Tensor,
     counts: Sequence[int],
 ) -> torch.Tensor:
-    """Return how many images are classified right from offset + Σ z_k d_k over the first concepts of an order.
+    """Return which images are classified right from offset + Σ z_k d_k over the first concepts of an order.
 
     The sum grows from one number of concepts to the next, so that all of them cost one product of codes and atoms.
-    Results add over batches and ranks.
 
     Parameters
     ----------
@@ -30,8 +31,7 @@ def correct(
         In the precision of the sum.
     offset : (d,) tensor
         What remains without any concept.
-    head : function
-        Vectors (B, d) to logits (B, C).
+    head : Head
     labels : (B,) integer tensor
         Right classes.
     order : (K,) integer array or tensor
@@ -41,16 +41,88 @@ def correct(
 
     Returns
     -------
-    (S,) int64 tensor
+    (S, B) bool tensor
     """
     order = torch.as_tensor(order, device=codes.device)
     vectors = offset.to(atoms.dtype).repeat(len(codes), 1)
-    right = torch.zeros(len(counts), dtype=torch.int64, device=codes.device)
+    found = torch.empty(len(counts), len(codes), dtype=torch.bool, device=codes.device)
     for index, (start, stop) in enumerate(pairwise([0, *counts])):
         block = order[start:stop]
         vectors.addmm_(codes[:, block].to(atoms.dtype), atoms[block])
-        right[index] = (head(vectors).argmax(1) == labels).sum()
-    return right
+        found[index] = head(vectors).argmax(1) == labels
+    return found
+
+
+class Curves:
+    """Sums over images of how they are classified along several orders of concepts; they add over batches and ranks.
+
+    Parameters
+    ----------
+    orders : dict of str to (K,) or (draws, K) integer array
+        As `orders` returns them.
+    counts : (S,) integer array
+        How many concepts are kept, ascending, from 0 to K.
+    images : int
+        How many images there are on all ranks.
+
+    Attributes
+    ----------
+    sums : (3, R, S + 1) float64 tensor
+        Sums of v, v² and v·w along every order, R with all draws: v is 1 where an image is right with so many concepts, in
+        the last column the area under these; w is 1 where it is right with all.
+    """
+
+    def __init__(
+        self, orders: Mapping[str, np.ndarray], counts: np.ndarray, images: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.orders = {name: np.atleast_2d(order) for name, order in orders.items()}
+        self.counts, self.images = counts.tolist(), images
+        gaps = torch.from_numpy(np.pad(np.diff(counts / counts[-1]), 1)).to(device)
+        self.weights = (gaps[:-1] + gaps[1:]) / 2  # of the trapezoidal rule
+        draws = sum(map(len, self.orders.values()))
+        self.sums = torch.zeros(3, draws, len(counts) + 1, dtype=torch.float64, device=device)
+
+    def add(self, codes: torch.Tensor, atoms: torch.Tensor, offset: torch.Tensor, head: Head, labels: torch.Tensor) -> None:
+        """Add a batch; parameters as `right`."""
+        for row, order in enumerate(np.concatenate([*self.orders.values()])):
+            values = right(codes, atoms, offset, head, labels, order, self.counts).double()
+            values = torch.cat([values, (self.weights @ values)[None]])
+            self.sums[:, row] += torch.stack([values.sum(1), values.square().sum(1), values @ values[-2]])
+
+    def accuracy(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the share of images that are right along every order, averaged over draws: (orders, S); and its error."""
+        share = (self.sums[0, :, :-1] / self.images).cpu().numpy()
+        return self._average(share, share * (1 - share) / self.images)  # binomial
+
+    def relative(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same relative to the share with all concepts, in the last column the area under it; and its error.
+
+        Over the images, this is that of a ratio of two sums, √Σ(v - ratio·w)² / Σw (Cochran 1977, "Sampling Techniques",
+        2.11). NaN where no image is right with all concepts.
+
+        Returns
+        -------
+        relative, error : (orders, S + 1) arrays
+        """
+        values, squares, products = self.sums.cpu().numpy()
+        whole = values[:, -2:-1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = values / whole
+            residual = squares - 2 * ratio * products + np.square(ratio) * whole
+            return self._average(ratio, residual.clip(min=0) / np.square(whole))
+
+    def _average(self, values: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means over the draws of each order, and their standard errors from both images and draws.
+
+        All draws are about the same images, so that averaging does not lower what these contribute.
+        """
+        ends = np.cumsum([len(draws) for draws in self.orders.values()])[:-1]
+        means, errors = [], []
+        for value, variance in zip(np.split(values, ends), np.split(variances, ends), strict=True):
+            spread = value.var(0, ddof=1) / len(value) if len(value) > 1 else 0.0
+            means.append(value.mean(0))
+            errors.append(np.sqrt(variance.mean(0) + spread))
+        return np.stack(means), np.stack(errors)
 
 
 def orders(complexity: np.ndarray, importance: np.ndarray, draws: int, seed: int = 0) -> dict[str, np.ndarray]:

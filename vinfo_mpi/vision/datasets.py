@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import torchvision
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from vinfo_mpi.config import Data
+from vinfo_mpi.config import Data, Planted
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.numerics.folds import hashed
+from vinfo_mpi.vision import planted
 
 SUBSET = 1_000_003  # added to the seed: per_class chooses by another order than the division into training and test
 
@@ -37,12 +39,15 @@ class Images:
         Whether the image is held out from training.
     classes : list of str
         Names of the classes.
+    factors : dict of str to (N,) float64 array
+        What is known of every id beside its class, such as attributes of faces: each can be scored as a concept.
     """
 
     read: Callable[[int], Any]
     labels: np.ndarray
     test: np.ndarray
     classes: list[str]
+    factors: dict[str, np.ndarray] = field(default_factory=dict)
 
     def analysed(self, data: Data, seed: int, skipped: frozenset[int] = frozenset()) -> np.ndarray:
         """Return the ids that are analysed, ascending; at most `data.per_class` of each class, chosen by hash."""
@@ -82,6 +87,12 @@ def load(data: Data, seed: int) -> Images:
             f"data.source {data.source}: image {first} has label {images.labels[first]}, "
             f"outside 0..{len(images.classes) - 1}; number the classes from 0 without gaps"
         )
+    for name, values in images.factors.items():
+        if np.shape(values) != images.labels.shape:
+            raise InputError(
+                f"data.source {data.source}: the factor '{name}' has shape {np.shape(values)}, but there are "
+                f"{len(images.labels)} images; give one number for each"
+            )
     return images
 
 
@@ -99,21 +110,26 @@ def call_target(target: str, setting: str) -> Any:
 
 
 def _digits(data: Data, seed: int) -> Images:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    scans = np.round(bunch.images * (255 / 16)).astype(np.uint8)
-    labels = bunch.target.astype(np.int64)
-    return Images(
-        partial(_read_scan, scans),
-        labels,
-        _held_out(labels, data.test_share, seed),
-        [str(name) for name in bunch.target_names],
-    )
+    # The table itself: importing scikit-learn would take a second.
+    path = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
+    table = np.loadtxt(str(path), delimiter=",")  # a row per scan: 64 pixels from 0 to 16, and the digit
+    scans = np.round(table[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    labels = table[:, 64].astype(np.int64)
+    return Images(partial(_read_scan, scans), labels, _held_out(labels, data.test_share, seed), [str(digit) for digit in range(10)])
 
 
 def _read_scan(scans: np.ndarray, index: int) -> Image.Image:
     return Image.fromarray(scans[index])
+
+
+def _planted(data: Data, seed: int) -> Images:
+    labels, factors = planted.design(data.planted, seed)
+    read = partial(_read_planted, data.planted, seed, factors)
+    return Images(read, labels, _held_out(labels, data.test_share, seed), planted.CLASSES, factors)
+
+
+def _read_planted(options: Planted, seed: int, factors: dict[str, np.ndarray], index: int) -> Image.Image:
+    return Image.fromarray(planted.draw(options, seed, factors, index))
 
 
 def _folder(data: Data, seed: int) -> Images:
@@ -223,4 +239,4 @@ def _held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     return _rank_in_class(ids, labels, seed) < np.round(share * counts)[place]
 
 
-SOURCES: dict[str, Callable[[Data, int], Images]] = {"digits": _digits, "folder": _folder}
+SOURCES: dict[str, Callable[[Data, int], Images]] = {"digits": _digits, "planted": _planted, "folder": _folder}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import nn
+
+from vinfo_mpi.errors import InputError
 
 AGREEMENT = 1e-3  # largest difference of logits, relative to their spread, for a head to count as linear
 
@@ -29,6 +32,23 @@ def linear(network: nn.Module, vectors: torch.Tensor, outputs: torch.Tensor) -> 
             if difference.abs().max() <= AGREEMENT * outputs.std().clamp(min=1e-6):
                 return layer.weight.detach(), bias.detach()
     return None
+
+
+def learned(network: nn.Module, parameters: Literal["all", "head"]) -> list[nn.Parameter]:
+    """Return the parameters that learn: all of them, or those of the last linear layer alone, the others being frozen.
+
+    Raises
+    ------
+    InputError
+        If there is no linear layer.
+    """
+    if parameters == "head":
+        layers = [one for one in network.modules() if isinstance(one, nn.Linear)]
+        if not layers:
+            raise InputError("train.parameters: head needs a linear layer, and this network has none; use all")
+        network.requires_grad_(False)
+        layers[-1].requires_grad_(True)
+    return [one for one in network.parameters() if one.requires_grad]
 
 
 def replaced(network: nn.Module, tap: str, size: int) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torchvision
 from torch import nn
-from torchvision.models.resnet import ResNet
+from torchvision.models import VGG, ResNet
 
 from vinfo_mpi.config import Network
 from vinfo_mpi.errors import InputError, choices
@@ -56,8 +56,9 @@ def _from_torchvision(network: Network, classes: int) -> nn.Module:
             raise InputError(
                 f"network.weights: cannot download {network.weights} ({error}); put the file at {cache}, or give its path"
             ) from None
-    module = torchvision.models.get_model(name, weights=None, num_classes=classes)
-    return _small(module, network.width, classes) if network.small_images else module
+    if network.small_images:
+        return _small(name, network.width, classes)
+    return torchvision.models.get_model(name, weights=None, num_classes=classes)
 
 
 def _is_enum(network: Network) -> bool:
@@ -85,10 +86,26 @@ def _enum(network: Network) -> Any:
     return torchvision.models.get_model_weights(str(network.name))[str(network.weights)]
 
 
-def _small(module: nn.Module, width: float, classes: int) -> nn.Module:
-    """Return the ResNet for small images: 3x3 stem without pooling (He et al. 2016, section 4.2), channels scaled."""
-    if not isinstance(module, ResNet):
-        raise InputError(f"network.small_images applies to ResNets, not to {type(module).__name__}; set it to false")
+def _small(name: str, width: float, classes: int) -> nn.Module:
+    """Return the network of this name for images of 32 pixels or so, channels scaled."""
+    with torch.device("meta"):  # a VGG's own classifier would take half a gigabyte
+        plan = torchvision.models.get_model(name, weights=None)
+    if isinstance(plan, ResNet):
+        module = _small_resnet(torchvision.models.get_model(name, weights=None, num_classes=classes), width, classes)
+    elif isinstance(plan, VGG):
+        module = _small_vgg(plan, width, classes)
+    else:
+        raise InputError(f"network.small_images applies to ResNets and VGGs, not to {type(plan).__name__}; set it to false")
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    return module
+
+
+def _small_resnet(module: ResNet, width: float, classes: int) -> ResNet:
+    """Return the ResNet with a 3x3 stem without pooling (He et al. 2016, section 4.2)."""
     block = type(module.layer1[0])
     channels = [max(1, round(width * base)) for base in (64, 128, 256, 512)]
     module.inplanes = channels[0]
@@ -99,7 +116,21 @@ def _small(module: nn.Module, width: float, classes: int) -> nn.Module:
         depth = len(getattr(module, f"layer{number + 1}"))
         setattr(module, f"layer{number + 1}", module._make_layer(block, count, depth, stride=1 if number == 0 else 2))
     module.fc = nn.Linear(channels[-1] * block.expansion, classes)
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+    return module
+
+
+def _small_vgg(module: VGG, width: float, classes: int) -> VGG:
+    """Return the VGG without its last pooling, and with one linear layer on the mean of the last map as classifier."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for layer in module.features[:-1]:
+        if isinstance(layer, nn.Conv2d):
+            before, channels = channels, max(1, round(width * layer.out_channels))
+            layer = nn.Conv2d(before, channels, kernel_size=3, padding=1)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer = nn.BatchNorm2d(channels)
+        layers.append(layer)
+    module.features = nn.Sequential(*layers)
+    module.avgpool = nn.AdaptiveAvgPool2d(1)
+    module.classifier = nn.Linear(channels, classes)
     return module

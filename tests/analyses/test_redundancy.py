@@ -1,0 +1,58 @@
+"""Redundancy, from the stored activations and codes by the definition of CKA, mask by mask."""
+
+import h5py
+import numpy as np
+import pytest
+from contents import datasets
+
+from vinfo_mpi.numerics import cka
+
+RATES = [0.1, 0.5, 0.9]
+CONCEPTS = [0, 17, 39]
+
+
+@pytest.fixture(scope="module")
+def files(run):
+    names = ("activations/epoch_002.h5", "codes.h5", "results.h5")
+    return [datasets(run[0] / name) for name in names]
+
+
+def similarity(x, z):
+    """Return linear CKA on centred arrays (Kornblith et al. 2019)."""
+    x, z = x - x.mean(0), z - z.mean()
+    return np.square(x.T @ z).sum() / np.linalg.norm(x.T @ x) / (z @ z)
+
+
+@pytest.fixture(scope="module")
+def left(files):
+    """What each mask leaves of the CKA of some concepts: (rates, masks, concepts)."""
+    stored, codes, _ = files
+    x = stored["taps/layer4.1/activations"].astype(float) + stored["taps/layer4.1/shift"]
+    zs = codes["codes"][:, CONCEPTS].T
+    masks = [cka.masks(x.shape[1], rate, 100, 0).numpy() for rate in RATES]
+    return np.array([[[similarity(x * m, z) / similarity(x, z) for z in zs] for m in every] for every in masks])
+
+
+def test_values_are_means_over_masks(files, left):
+    results = files[2]
+    np.testing.assert_allclose(results["redundancy/rates"], RATES)
+    np.testing.assert_allclose(results["redundancy/values"][:, CONCEPTS], left.mean(1), rtol=1e-8)
+    np.testing.assert_allclose(results["redundancy/values_se"][:, CONCEPTS], left.std(1, ddof=1) / 10, rtol=1e-8)
+
+
+def test_the_column_is_the_mean_over_rates(files, left):
+    results, together = files[2], left.mean(0)
+    np.testing.assert_allclose(results["concepts/redundancy"][CONCEPTS], together.mean(0), rtol=1e-8)
+    np.testing.assert_allclose(results["concepts/redundancy_se"][CONCEPTS], together.std(0, ddof=1) / 10, rtol=1e-8)
+
+
+def test_more_channels_leave_more_and_dead_concepts_nothing(files):
+    values, alive = files[2]["redundancy/values"], files[2]["concepts/alive"].astype(bool)
+    assert (np.isfinite(values) == alive).all()
+    assert (np.diff(values[:, alive].mean(1)) > 0).all()
+
+
+def test_axes_are_numbered(run):
+    with h5py.File(run[0] / "results.h5") as file:
+        assert file["redundancy/values"].dims[0][0].name == "/redundancy/rates"
+        assert file["redundancy/values"].dims[1][0].name == "/concepts/index"

@@ -1,0 +1,119 @@
+"""How images are expressed in a dictionary: non-negative least squares, a projection, or codes that are known.
+
+Whichever it is, x ≈ offset + codes @ atoms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from vinfo_mpi.config import Encode
+from vinfo_mpi.numerics import nnls
+from vinfo_mpi.run import Run
+from vinfo_mpi.storage.files import checked, open_checked
+
+
+@dataclass
+class Encoded:
+    """Codes of some images.
+
+    Attributes
+    ----------
+    vectors : (B, P, d) tensor
+        What was encoded: every position, or the pooled vector alone (P = 1).
+    codes : (B, P, K) tensor
+    residual : (B,) tensor
+        Largest violation of the optimality conditions, see `nnls.Codes`; 0 where there are none.
+    """
+
+    vectors: torch.Tensor
+    codes: torch.Tensor
+    residual: torch.Tensor
+
+
+class Encoder(Protocol):
+    """Finds codes.
+
+    Attributes
+    ----------
+    reads : tuple of str
+        What it must be shown of the images: names of methods of `Observed`.
+    """
+
+    reads: tuple[str, ...]
+
+    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+        """Return the codes of the images that this was seen of."""
+
+
+class NonNegative:
+    """Codes are non-negative and rebuild the last tap best."""
+
+    reads: tuple[str, ...] = ("map",)
+
+    def __init__(self, atoms: torch.Tensor, options: Encode) -> None:
+        self.dictionary, self.options = nnls.Dictionary(atoms), options
+
+    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+        """Return the codes of every position, or of their mean. See `Encoder`."""
+        x, options = seen["map"], self.options
+        vectors = x.mean(1, keepdim=True) if options.positions == "pooled" else x
+        found = self.dictionary.encode(vectors.flatten(0, 1), options.tolerance, options.max_iterations)
+        return Encoded(vectors, found.codes.reshape(*vectors.shape[:2], -1), found.residual.reshape(len(x), -1).amax(1))
+
+
+class Linear:
+    """Codes are projections of the pooled last tap."""
+
+    reads: tuple[str, ...] = ("pooled",)
+
+    def __init__(self, offset: torch.Tensor, projection: torch.Tensor) -> None:
+        self.offset, self.projection = offset, projection
+
+    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+        """Return the projections. See `Encoder`."""
+        x = seen["pooled"]
+        return _of_pooled(x, (x - self.offset) @ self.projection)
+
+
+class Known:
+    """Codes are there already, but for their mean."""
+
+    def __init__(self, source: str, centre: torch.Tensor) -> None:
+        self.reads: tuple[str, ...] = ("pooled", source)
+        self.centre = centre
+
+    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+        """Return them, centred. See `Encoder`."""
+        x, values = (seen[name] for name in self.reads)
+        return _of_pooled(x, values - self.centre)
+
+
+def encoder(run: Run) -> Encoder:
+    """Return what finds codes in the run's dictionary."""
+    options, parts = run.config.dictionary, _read(run, "atoms", "offset", "projection", "centre")
+    if options.non_negative:
+        return NonNegative(parts["atoms"], run.config.encode)
+    if "projection" in parts:
+        return Linear(parts["offset"], parts["projection"])
+    return Known(options.source, parts["centre"])
+
+
+def decoder(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return atoms (K, d) and offset (d,) of the run's dictionary: x ≈ offset + codes @ atoms."""
+    parts = _read(run, "atoms", "offset")
+    return parts["atoms"], parts.get("offset", parts["atoms"].new_zeros(parts["atoms"].shape[1]))
+
+
+def _read(run: Run, *names: str) -> dict[str, torch.Tensor]:
+    """Return what the dictionary has of these datasets."""
+    with open_checked(run.dictionary, "vinfo-dictionary") as file:
+        return {name: run.tensor(checked(file, name)) for name in names if name in file}
+
+
+def _of_pooled(vectors: torch.Tensor, codes: torch.Tensor) -> Encoded:
+    return Encoded(vectors[:, None], codes[:, None], vectors.new_zeros(len(vectors)))

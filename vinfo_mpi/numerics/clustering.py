@@ -1,0 +1,68 @@
+"""Which atoms are alike: clusters of them, and what their members have in common."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+STARTS = 10  # of which K-means keeps the best
+
+
+def kmeans(atoms: np.ndarray, clusters: int, seed: int = 0) -> np.ndarray:
+    """Return the cluster of every atom, by K-means of their directions.
+
+    Parameters
+    ----------
+    atoms : (K, d) array
+        None of them zero.
+    clusters : int
+        How many; some stay empty where there are not so many different atoms.
+
+    Returns
+    -------
+    (K,) int64 array
+        Numbers of clusters.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.preprocessing import normalize
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    model = KMeans(min(clusters, len(atoms)), n_init=STARTS, random_state=seed)
+    # Sums of several threads would round differently from machine to machine.
+    with threadpool_limits(1), warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        return model.fit_predict(normalize(atoms)).astype(np.int64)
+
+
+def ranked(cluster: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the clusters renumbered, such that the mean of the values rises with the number; parameters as `summary`."""
+    order = np.argsort(summary(cluster, values)[1], kind="stable")
+    return np.argsort(order)[cluster]
+
+
+def summary(cluster: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how many members each cluster has, the mean of their values and its standard error.
+
+    Parameters
+    ----------
+    cluster : (K,) integer array
+        Numbers 0 .. G-1.
+    values : (K,) array
+        NaN where a member has none.
+
+    Returns
+    -------
+    size, mean, error : (G,) int64 and float64 arrays
+        A cluster without values has no mean, one with a single value no error: NaN.
+    """
+    size, known = np.bincount(cluster), np.isfinite(values)
+    which, values = cluster[known], values[known]
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(which, weights, minlength=len(size))
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n = total(np.ones_like(values))
+        mean = total(values) / n
+        return size, mean, np.sqrt(total(np.square(values - mean[which])) / (n - 1) / n)

@@ -1,0 +1,64 @@
+"""What noise does to values: noise that follows from what it is added to, and variances over its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from vinfo_mpi.numerics.ridge import CONSTANT
+from vinfo_mpi.numerics.sums import Sum, itself
+
+
+def normal(seed: int, keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return standard normal noise, each of its own key alone, whatever else is drawn: (B, *shape) float32 array.
+
+    Parameters
+    ----------
+    seed : int
+        Another seed, other noise.
+    keys : (B, n) integer array
+        What each noise is for, not negative: image, level and draw.
+    shape : sequence of int
+        Of one noise.
+    """
+    found = np.empty((len(keys), *shape), np.float32)
+    for one, key in zip(found, keys.tolist(), strict=True):
+        np.random.default_rng([seed, *key]).standard_normal(out=one, dtype=np.float32)
+    return found
+
+
+class Spread:
+    """Sums of values and of their squares, group by group, about a value close to each group's mean; they add over batches.
+
+    Parameters
+    ----------
+    about : (G, K) tensor
+        That value: the closer, the less is lost to rounding.
+
+    Attributes
+    ----------
+    sums : (2, G, K) float64 tensor
+        Sums of the deviations from it, and of their squares.
+    """
+
+    def __init__(self, about: torch.Tensor) -> None:
+        self.about = about.double()
+        self.sums = torch.zeros(2, *about.shape, dtype=torch.float64, device=about.device)
+
+    def add(self, values: torch.Tensor, group: torch.Tensor) -> None:
+        """Add a batch: values (B, K) and the group of each (B,) int64."""
+        deviations = values.double() - self.about[group]
+        self.sums[0].index_add_(0, group, deviations)
+        self.sums[1].index_add_(0, group, deviations.square())
+
+    def variance(self, n: int, total: Sum = itself) -> torch.Tensor:
+        """Return the unbiased variance in each group of n values: (G, K) tensor; 0 where it is no more than rounding.
+
+        `total` sums over the ranks, in place.
+        """
+        mean, squares = total(self.sums) / n
+        variance = squares - mean.square()
+        constant = variance <= CONSTANT * (squares + self.about.square())
+        return torch.where(constant, 0, variance) * (n / (n - 1))

@@ -43,11 +43,12 @@ def run(tmp_path_factory, mpirun):
 
 @pytest.fixture
 def copy(run, tmp_path):
-    """Return copy(*names): a folder with these parts of the finished run."""
+    """Return copy(*names): a folder with these parts of the finished run, and its plan, which takes seconds to make."""
 
     def make(*names):
         folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
+        names = ("plan.json", *names)
         # What is stored virtually goes with its parts.
         for source in [one for name in names for one in (run[0] / name, *run[0].glob(f"{Path(name).stem}.parts.*"))]:
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / source.name)

@@ -15,10 +15,10 @@ SMALL = [
     "--set", "dictionary.concepts_per_class=4",
     "--set", "machine.batch=50",
     "--set", "machine.rows=300",
-    "--set", "extract.maps=[1]",
+    "--set", "extract.maps=all",
     "--set", "analyses=[flow,support,redundancy,hoyer,sparsity,spectrum,metafeatures,stability,robustness,sedimentation]",
     "--set", "spectrum.taps=all",
-    "--set", "robustness={images: 12, draws: 3, sigmas: [0.05, 0.5]}",
+    "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",
     "--set", f"metafeatures.super_classes={ROOT / 'tests/parity.yaml'}",
 ]  # fmt: skip

@@ -1,13 +1,19 @@
-"""The plan against what a run really takes."""
+"""The plan against what a run really takes, and what is kept of it for the next job."""
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from contents import SMALL as OPTIONS
+from pydantic import BaseModel
 
-ROOT = Path(__file__).parent.parent
+from vinfo_mpi import config, measure, plan
+from vinfo_mpi.command import DEFAULT_CONFIG
+from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.run import Run
+
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 COMMON = {"seed": 0, "data": {"source": "digits"}, "network": {"name": "resnet18", "small_images": True}}
 SMALL = {
@@ -18,7 +24,7 @@ SMALL = {
     "machine": {"batch": 50, "rows": 300},
 }
 LARGE = {
-    "data": {"per_class": 40, "image_size": 64},
+    "data": {"per_class": 20, "image_size": 64, "test_share": 0.6},
     "network": {"width": 0.25},
     "train": {"epochs": 1, "batch": 256},
     "dictionary": {"concepts_per_class": 10},
@@ -34,7 +40,9 @@ VIRTUAL = SMALL | {
 
 def write(folder, settings):
     together = {name: COMMON.get(name, {}) | settings.get(name, {}) for name in [*settings, "data", "network"]}
-    (folder / "own.yaml").write_text(yaml.safe_dump(together | {"machine": {"device": "cpu"} | settings.get("machine", {})}))
+    (folder / "own.yaml").write_text(
+        yaml.safe_dump(together | {"analyses": [], "machine": {"device": "cpu"} | settings.get("machine", {})})
+    )
     return ["-m", "vinfo_mpi", "--config", folder / "own.yaml", "--run-dir", folder / "run"]
 
 
@@ -46,16 +54,18 @@ def figures(text, what):
     return sizes[0], dict(zip([line.split()[0] for line in lines[1:]], sizes[1:], strict=True))
 
 
-@pytest.mark.parametrize("settings", [SMALL, VIRTUAL, LARGE], ids=["small", "a file per rank", "large"])
-def test_the_plan_is_what_the_run_takes(tmp_path, mpirun, settings):
-    command = write(tmp_path, settings)
+@pytest.mark.parametrize("settings", [None, VIRTUAL, LARGE], ids=["the run of all tests", "a file per rank", "large"])
+def test_the_plan_is_what_the_run_takes(run, tmp_path, mpirun, settings):
+    if settings:
+        folder, command = tmp_path / "run", write(tmp_path, settings)
+        done = mpirun(2, *command, limit=240)
+        assert done.returncode == 0, done.stderr
+    else:
+        folder, command = run[0], ["-m", "vinfo_mpi", *OPTIONS, "--run-dir", run[0]]
     planned = mpirun(2, *command, "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    done = mpirun(2, *command, limit=240)
-    assert done.returncode == 0, done.stderr
 
     disk, parts = figures(planned.stdout, "disk")
-    folder = tmp_path / "run"
     used = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     assert disk == pytest.approx(sum(used.values()), rel=0.2)
     for name in ("checkpoints", "activations"):
@@ -126,3 +136,129 @@ def test_modules_that_return_tuples(tmp_path, python):
     done = python(*write(tmp_path, settings), "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1: last (6)" in done.stdout
+
+
+# --- what is kept ---
+
+
+def run_of(folder, *settings):
+    small = [word for word in OPTIONS if word != "--set"][2:]
+    return Run(config.load(DEFAULT_CONFIG, [*small, *settings]), folder, Ranks(), torch.device("cpu"), [], "command")
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory):
+    return measure.sizes(run_of(tmp_path_factory.mktemp("measured")))
+
+
+def test_sizes_are_read_back(tmp_path, sizes):
+    assert plan.known(run_of(tmp_path)) is None
+    plan.keep(run_of(tmp_path), sizes)
+    assert plan.known(run_of(tmp_path)) == sizes
+
+
+@pytest.mark.parametrize(
+    "setting, same",
+    [
+        ("name=another", True),
+        ("score.folds=3", True),
+        ("encode.positions=pooled", True),
+        ("machine.rows=7", True),
+        ("machine.memory_limit=3", True),
+        ("seed=1", False),
+        ("data.per_class=7", False),
+        ("network.width=0.125", False),
+        ("train.save=[]", False),
+        ("extract.dtype=float16", False),
+        ("dictionary.concepts_per_class=3", False),
+        ("machine.batch=7", False),
+        ("machine.workers=1", False),
+    ],
+)
+def test_a_setting_that_sizes_depend_on_has_them_measured_again(tmp_path, sizes, setting, same):
+    plan.keep(run_of(tmp_path), sizes)
+    assert plan.known(run_of(tmp_path, setting)) == (sizes if same else None)
+
+
+def test_another_number_of_ranks_and_another_device_too(tmp_path, sizes):
+    plan.keep(run_of(tmp_path), sizes)
+    more, gpu = run_of(tmp_path), run_of(tmp_path)
+    more.ranks.size, gpu.device = 2, torch.device("cuda")
+    assert plan.known(more) is plan.known(gpu) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[:-20],
+        lambda text: "[]",
+        lambda text: '{"fingerprint": "0123456789abcdef", "sizes": null}',
+        lambda text: '{"sizes": {}}',
+        lambda text: text.replace('"n": 400', '"n": 401'),
+        lambda text: text.replace('"n": 400,', ""),
+        lambda text: text.replace('"n": 400', '"m": 400'),
+    ],
+)
+def test_a_damaged_or_foreign_file_counts_as_none(tmp_path, sizes, damage):
+    plan.keep(run_of(tmp_path), sizes)
+    text = (tmp_path / "plan.json").read_text()
+    assert damage(text) != text
+    (tmp_path / "plan.json").write_text(damage(text))
+    assert plan.known(run_of(tmp_path)) is None
+
+
+class Watched:
+    """A configuration that notes which settings are asked for."""
+
+    def __init__(self, section, asked, name=""):
+        self._section, self._asked, self._name = section, asked, name
+
+    def __getattr__(self, name):
+        value = getattr(self._section, name)
+        if isinstance(value, BaseModel):
+            return Watched(value, self._asked, name)
+        if name in type(self._section).model_fields:
+            self._asked.add((self._name or name, name))
+        return value
+
+
+@pytest.mark.parametrize(
+    "setting", ["extract.maps=all", "dictionary.kind=joint", "dictionary.source=pca", "network.checkpoints=[own.pt]"]
+)
+def test_sizes_depend_on_no_other_settings(tmp_path, monkeypatch, setting):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.pt").touch()
+    run, asked = run_of(tmp_path, setting), set()
+    run.config = Watched(run.config, asked)
+    measure.sizes(run)
+    assert {("data", "per_class"), ("machine", "batch"), ("seed", "seed")} < asked
+    assert {(section, name) for section, name in asked if plan.MEASURED.get(section) is not True} <= {
+        ("machine", name) for name in plan.MEASURED["machine"]
+    }
+
+
+def test_the_next_job_starts_without_torchvision(copy, python):
+    folder = copy("config.yaml", "checkpoints", "activations")
+    options = [*OPTIONS, "--set", "analyses=[]", "--run-dir", folder]
+    first = python("-m", "vinfo_mpi.dictionary", *options)
+    assert first.returncode == 0, first.stderr
+    kept = (folder / "plan.json").read_text()
+    (folder / "dictionary.h5").unlink()
+    done = python("-X", "importtime", "-m", "vinfo_mpi", *options, "--set", "score.folds=4")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"(\w+): running", done.stderr) == ["dictionary", "encode", "score", "importance", "dynamics"]
+    imported = set(re.findall(r"\| +(\S+)$", done.stderr, re.MULTILINE))
+    assert "torch" in imported and not {"torchvision", "sklearn", "vinfo_mpi.measure"} & imported
+    assert (folder / "plan.json").read_text() == kept
+
+
+def test_limits_hold_for_what_is_kept(copy, python):
+    folder = copy("config.yaml", "checkpoints", "activations")
+    command = ["-m", "vinfo_mpi.dictionary", *OPTIONS, "--run-dir", folder]
+    for limit, need in (("memory_limit=0.25", "of memory per rank"), ("disk_limit=0.0005", "of disk")):
+        assert need in refusal(python(*command, "--set", f"machine.{limit}"))
+        assert json.loads((folder / "plan.json").read_text())["sizes"]["n"] == 400  # kept for the next, though refused
+    (folder / "plan.json").write_text("{")
+    assert python(*command).returncode == 0
+    assert plan.known(run_of(folder)).n == 400

@@ -7,8 +7,8 @@ from vinfo_mpi import Results
 
 OPTIONS = [
     "--config", ROOT / "config/planted.yaml",
-    "--set", "data.planted.images=2400",
-    "--set", "train.epochs=3",
+    "--set", "data.planted.images=2000",
+    "--set", "train.epochs=2",
     "--set", "train.save=[]",
 ]  # fmt: skip
 

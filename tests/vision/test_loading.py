@@ -1,6 +1,3 @@
-import threading
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +7,7 @@ from torchvision.transforms import v2
 from vinfo_mpi.config import Data, Network
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.vision import datasets, networks
-from vinfo_mpi.vision.loading import Loader, Preprocessing, ahead, unreadable
+from vinfo_mpi.vision.loading import Loader, Preprocessing, unreadable
 
 CPU = torch.device("cpu")
 HALF = Preprocessing(8, [0.5] * 3, [0.5] * 3, 8)
@@ -106,40 +103,3 @@ def test_preprocessing_comes_from_the_weights_unless_configured():
 def test_normalisation_needs_three_channels():
     with pytest.raises(InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"):
         Preprocessing.of(Data(mean=[0.5]))
-
-
-# --- reading ahead ---
-
-
-def test_ahead_yields_everything_in_order():
-    assert list(ahead(range(100))) == list(range(100))
-
-
-def test_ahead_reads_no_further_than_its_depth():
-    taken = []
-    items = ahead((taken.append(number) or number for number in range(100)), depth=2)
-    assert next(items) == 0
-    time.sleep(0.3)
-    assert len(taken) == 4  # one given out, two waiting, one in hand
-    items.close()
-
-
-def test_ahead_raises_the_error_of_its_source():
-    def broken():
-        yield 1
-        raise InputError("nothing more")
-
-    items = ahead(broken())
-    assert next(items) == 1
-    with pytest.raises(InputError, match="nothing more"):
-        next(items)
-
-
-def test_ahead_ends_its_thread_when_the_consumer_leaves():
-    before = set(threading.enumerate())
-    items = ahead(range(10**9))
-    next(items)
-    [thread] = set(threading.enumerate()) - before
-    items.close()
-    thread.join(timeout=5)
-    assert not thread.is_alive()

@@ -6,10 +6,10 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from vinfo_mpi.config import Data, Difficulty, Planted, Predictivity, check
+from vinfo_mpi.config import Data, Difficulty, Extract, Planted, Predictivity, check
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import ridge
-from vinfo_mpi.vision import datasets, planted
+from vinfo_mpi.vision import datasets, planted, taps
 from vinfo_mpi.vision.loading import Loader, Preprocessing
 
 NAMES = ["colour", "texture", "shape", "relation"]
@@ -161,6 +161,17 @@ def test_the_energy_along_an_axis_tells_the_texture(images, shown):
     energy = np.stack([np.square(np.diff(shown.mean(3), axis=axis)).mean((1, 2)) for axis in (1, 2)], 1)
     assert score(energy, images.factors["texture"]) > 0.9
     assert max(score(energy, images.factors[name]) for name in ("colour", "relation", "brightness", "noise")) < 0.05
+
+
+def test_vinformation_is_one_where_a_factor_is_linear_and_nothing_where_it_is_not_there(images):
+    """A network whose first tap is the image itself: the mean of its pixels is the brightness, exactly."""
+    network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    loader = Loader(images, Preprocessing.of(Data(image_size=32)), torch.device("cpu"))
+    [(batch, _, _)] = loader.batches([np.arange(3000)])
+    x = taps.read(network, ["0", "2"], batch, Extract()).pooled["0"].numpy()
+    scores = ridge.r2(x, np.stack([images.factors[name] for name in ("brightness", "noise")], 1))
+    assert abs(scores.r2[0] - 1) < 1e-6
+    assert scores.r2[1] <= 2 * ridge.jackknife(scores.without)[1] + 1e-3
 
 
 # --- what difficulty takes away ---

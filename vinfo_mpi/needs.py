@@ -170,6 +170,7 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
         "spectrum": lambda: spectrum(sizes, config, ranks),
         "robustness": lambda: robustness(sizes, config, ranks),
         "stability": lambda: dictionary(sizes, config, ranks),
+        "sedimentation": lambda: max(stages[name] for name in ("dictionary", "encode", "score", "importance")),
     }
     stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
     return {name: sizes.base + sizes.remembered + value for name, value in stages.items()}

@@ -1,6 +1,9 @@
 """What all tests share: programs run in processes of their own, as a user runs them."""
 
 import contextlib
+import fcntl
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -33,12 +36,31 @@ def mpirun():
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, mpirun):
+def once(tmp_path_factory, mpirun):
+    """Return once(name, *options): a finished run on two ranks, its folder and what it printed.
+
+    The processes that run tests side by side share it, so that tests change nothing but copies.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+
+    def make(name, *options):
+        folder, kept = shared / name, shared / f"{name}.pickle"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                done = mpirun(2, "-m", "vinfo_mpi", *options, "--run-dir", folder, limit=400)
+                assert done.returncode == 0, done.stderr
+                kept.write_bytes(pickle.dumps(done))
+        return folder, pickle.loads(kept.read_bytes())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(once):
     """A finished run on two ranks: its folder and what it printed."""
-    folder = tmp_path_factory.mktemp("run") / "small"
-    done = mpirun(2, "-m", "vinfo_mpi", *SMALL, "--run-dir", folder, limit=400)
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    return once("small", *SMALL)
 
 
 @pytest.fixture

@@ -49,94 +49,84 @@ REUSED = re.compile(r"(\d+) (?:images|taps) reused|after epoch (\d+), step (\d+)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, mpirun):
+def undisturbed(once):
     """A run that nothing has ended."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    done = mpirun(2, "-m", "vinfo_mpi", *OPTIONS, "--run-dir", folder, limit=300)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return once("undisturbed", *OPTIONS)[0]
 
 
-@pytest.mark.parametrize("stage", MADE)
-def test_ended_at_random_moments(undisturbed, tmp_path, stage):
-    """Killed and stopped again and again, on other numbers of ranks, until it has happened in the middle in every way."""
-    random = np.random.default_rng([2024, list(MADE).index(stage)])
-    duration = json.loads((undisturbed / "timings.json").read_text())[stage]["seconds"]["total"]["mean"]
-    ends = list(random.permutation([*ENDS, *(["stop one"] if stage in STOPPED else [])]))
-    folder = before(undisturbed, stage, tmp_path / "0")
-    for attempt in range(1, 30):
-        # Training is the one stage whose numbers depend on the number of ranks.
-        ranks = 2 if stage == "train" else int(random.choice([1, 2, 2]))
-        job = Job(stage, folder, ranks, tmp_path / f"{attempt}.log")
-        job.wait_until_running()
-        time.sleep(random.uniform(0, 0.6 * duration))
-        if len(ends) == 1:
-            job.wait_until_kept(folder)
-        code, text = job.end(ends[-1], random)
-        whole_or_not_there(folder, MADE[stage])
-        if code == 0:  # it was faster
-            same(stage, folder, undisturbed)
-            folder = before(undisturbed, stage, tmp_path / str(attempt))
-            continue
-        assert code == 75 if ends[-1].startswith("stop") else code not in (0, 2, 75), text
-        ends.pop()
-        if not ends:
-            break
-    assert not ends
-    code, text = Job(stage, folder, 2 if stage == "train" else 3, tmp_path / "last.log").wait()
+@pytest.mark.parametrize("stages", [["train", "extract", "dictionary"], ["encode", "score", "dynamics"]], ids="-".join)
+def test_ended_at_random_moments(undisturbed, tmp_path, stages):
+    """Jobs on other numbers of ranks go on with one run, until every stage was killed and stopped in the middle in every way."""
+    random = np.random.default_rng([2024, len(stages[0])])
+    timings = json.loads((undisturbed / "timings.json").read_text())
+    folder, jobs, before_it = before(undisturbed, stages[0], tmp_path / "0"), 0, None
+    for stage in stages:
+        ends = list(random.permutation([*ENDS, *(["stop one"] if stage in STOPPED else [])]))
+        while ends:
+            jobs += 1
+            assert jobs < 60
+            # Training is the one stage whose numbers depend on the number of ranks.
+            ranks = 2 if "train" in (stage, before_it) else int(random.choice([1, 2, 3]))
+            job = Job("vinfo_mpi", folder, ranks, tmp_path / f"{jobs}.log")
+            job.wait_until_running(stage)
+            time.sleep(random.uniform(0, 0.4 * timings[stage]["seconds"]["total"]["mean"]))
+            if len(ends) == 1:
+                job.wait_until_kept(folder, stage)
+            code, text = job.end(ends[-1], random)
+            whole_or_not_there(folder, MADE[stage])
+            if before_it:
+                gone_on_with(before_it, text)
+                same(before_it, folder, undisturbed)
+                before_it = None
+            if code == 0 or "running" in text.split(f"{stage}: running")[-1]:  # it was faster
+                same(stage, folder, undisturbed)
+                folder = before(undisturbed, stage, tmp_path / str(jobs))
+            else:
+                assert code == 75 if ends[-1].startswith("stop") else code not in (0, 2, 75), text
+                ends.pop()
+        before_it = stage
+    code, text = Job(f"vinfo_mpi.{stages[-1]}", folder, 3, tmp_path / "last.log").wait()
     assert code == 0, text
-    finished = f"{stage}: up to date" in text  # the last kill came a moment too late
-    assert finished or any(int(number) for found in REUSED.findall(text) for number in found if number), text
-    same(stage, folder, undisturbed)
+    gone_on_with(stages[-1], text)
+    same(stages[-1], folder, undisturbed)
     assert not [path for path in folder.rglob("*") if "partial" in path.name or "unfinished" in path.name or "pieces" in path.name]
 
 
 def test_what_was_begun_with_force_is_gone_on_with(undisturbed, tmp_path):
     """It takes the place of what was there; readers of images (machine.workers) survive the signal that all processes get."""
     folder = Path(shutil.copytree(undisturbed, tmp_path / "run"))
-    job = Job("train", folder, 2, tmp_path / "force.log", "--force", "--set", "machine.workers=1")
-    job.wait_until_running()
-    job.wait_until_kept(folder)
+    job = Job("vinfo_mpi.train", folder, 2, tmp_path / "force.log", "--force", "--set", "machine.workers=1")
+    job.wait_until_running("train")
+    job.wait_until_kept(folder, "train")
     code, text = job.end("stop all", None)
     assert code == 75, text
-    code, text = Job("train", folder, 2, tmp_path / "on.log").wait()
+    code, text = Job("vinfo_mpi.train", folder, 2, tmp_path / "on.log").wait()
     assert code == 0, text
     assert "train: going on after epoch" in text
     same("train", folder, undisturbed)
 
 
 class Job:
-    """A stage under mpirun, to be ended from outside."""
+    """A command under mpirun, to be ended from outside."""
 
-    def __init__(self, stage, folder, ranks, log, *more):
-        self.stage, self.log = stage, log
-        command = [
-            "mpirun",
-            "-n",
-            str(ranks),
-            sys.executable,
-            "-m",
-            f"vinfo_mpi.{stage}",
-            *OPTIONS,
-            "--run-dir",
-            str(folder),
-            *more,
-        ]
+    def __init__(self, module, folder, ranks, log, *more):
+        self.log = log
+        command = ["mpirun", "-n", str(ranks), sys.executable, "-m", module, *OPTIONS, "--run-dir", str(folder), *more]
         with log.open("w") as file:
             self.process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
 
-    def wait_until_running(self):
+    def wait_until_running(self, stage):
         """Wait until the stage has begun, or the job has ended."""
         limit = time.monotonic() + 60
-        while f"{self.stage}: running" not in self.log.read_text(errors="replace") and self.process.poll() is None:
+        while f"{stage}: running" not in self.log.read_text(errors="replace") and self.process.poll() is None:
             assert time.monotonic() < limit, self.log.read_text(errors="replace")
             time.sleep(0.01)
 
-    def wait_until_kept(self, folder):
+    def wait_until_kept(self, folder, stage):
         """Wait until the stage has something that a rerun need not do again, or the job has ended."""
 
         def kept():
-            return any(path.stat().st_blocks * 512 > 50_000 or path.suffix != ".partial" for path in folder.glob(KEPT[self.stage]))
+            return any(path.stat().st_blocks * 512 > 50_000 or path.suffix != ".partial" for path in folder.glob(KEPT[stage]))
 
         while self.process.poll() is None and not kept():
             time.sleep(0.001)
@@ -158,8 +148,15 @@ class Job:
         except subprocess.TimeoutExpired:
             for one in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
                 one.kill()
-            pytest.fail(f"vinfo_mpi.{self.stage} hangs\n{self.log.read_text(errors='replace')}")
+            pytest.fail(f"a job hangs\n{self.log.read_text(errors='replace')}")
         return code, self.log.read_text(errors="replace")
+
+
+def gone_on_with(stage, text):
+    """The job has gone on with what the one before had done of the stage, which may have been all of it."""
+    part = text.split(f"{stage}: running")[-1].split(": running")[0]
+    reused = any(int(number) for found in REUSED.findall(part) for number in found if number)
+    assert f"{stage}: up to date" in text or reused, text
 
 
 def before(undisturbed, stage, folder):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pandas as pd
 from vinfo_mpi import signs
 from vinfo_mpi.numerics import correlation
 from vinfo_mpi.numerics.correlation import Correlation
-from vinfo_mpi.storage.files import open_checked
+from vinfo_mpi.pages.figures import Plots
+from vinfo_mpi.storage.files import open_checked, writing
 
 
 class Results:
@@ -23,6 +26,17 @@ class Results:
     ----------
     run : str or Path
         The run's folder, or its results.h5.
+
+    Attributes
+    ----------
+    path : Path
+        Of the file.
+    attributes : dict
+        Of the file: where it comes from.
+    inputs, settings : dict of str to dict
+        Of every stage that has written: fingerprints of what it read, and its whole configuration.
+    datasets : tuple of str
+        The names of all datasets, for `read`.
 
     Raises
     ------
@@ -35,7 +49,13 @@ class Results:
         self.path = path / "results.h5" if path.is_dir() or path.suffix != ".h5" else path
         with open_checked(self.path, "vinfo-results") as file:
             self.attributes = dict(file.attrs)
-            self.inputs = {stage: json.loads(part.attrs["inputs"]) for stage, part in file["provenance"].items()}
+            self.inputs, self.settings = (
+                {stage: json.loads(part.attrs[name]) for stage, part in file["provenance"].items()} for name in ("inputs", "config")
+            )
+            names: list[str] = []
+            file.visititems(lambda name, thing: names.append(name) if isinstance(thing, h5py.Dataset) else None)
+            self.datasets = tuple(names)
+        self._correlations: dict[tuple[str, str], Correlation] = {}
 
     @property
     def analysed(self) -> str:
@@ -73,22 +93,48 @@ class Results:
             columns=pd.Index(self.read("concepts/index"), name="concept"),
         )
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """`concepts`, and a column ``vinformation_<tap>`` for every tap: what `to_csv` and `to_parquet` write."""
+        return self.concepts.join(self.vinformation.T.add_prefix("vinformation_"))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `table` as text; raise `InputError` where the path cannot be written to."""
+        with _parent_made(path) as target:
+            self.table.to_csv(target)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write `table` for other programs; raise `InputError` where the path cannot be written to."""
+        with _parent_made(path) as target:
+            self.table.to_parquet(target)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes, from the activations; their numbers where these lie no longer beside the results."""
+        path = self.path.parent / f"{self.analysed}.h5"
+        if path.exists():
+            with open_checked(path, "vinfo-activations") as file:
+                return [name.decode() for name in file["classes"][()]]
+        return [str(number) for number in range(self.concepts["class"].max() + 1)]
+
     def read(self, name: str) -> np.ndarray:
         """Return any dataset of the file as an array."""
+        if name not in self.datasets:
+            raise KeyError(f"{self.path} has no dataset '{name}'; it holds the results of: {', '.join(self.inputs)}")
         with open_checked(self.path, "vinfo-results") as file:
-            if not isinstance(file.get(name), h5py.Dataset):
-                raise KeyError(f"{self.path} has no dataset '{name}'; it holds the results of: {', '.join(self.inputs)}")
             return file[name][()]
 
     @property
     def plot(self) -> Plots:
-        """The figures of this run, each drawn on given or new axes."""
+        """The figures of this run: ``plot.<name>(ax)`` draws one on given axes, ``plot.<name>()`` the whole one of a paper."""
         return Plots(self)
 
     def correlation(self, one: str, other: str) -> Correlation:
         """Return Spearman's rank correlation of two columns over the living concepts, with its standard error (bootstrap)."""
-        living = self.concepts[self.concepts["alive"]]
-        return correlation.spearman(living[one].to_numpy(), living[other].to_numpy())
+        if (one, other) not in self._correlations:  # the bootstrap takes seconds where there are 10,000 concepts
+            living = self.concepts[self.concepts["alive"]]
+            self._correlations[one, other] = correlation.spearman(living[one].to_numpy(), living[other].to_numpy())
+        return self._correlations[one, other]
 
     @property
     def signs(self) -> pd.DataFrame:
@@ -96,4 +142,9 @@ class Results:
         return signs.table(self)
 
 
-from vinfo_mpi.pages.figures import Plots
+@contextmanager
+def _parent_made(path: str | Path) -> Iterator[Path]:
+    target = Path(path)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield target

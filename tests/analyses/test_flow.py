@@ -6,7 +6,6 @@ import pytest
 from contents import SMALL, datasets
 from sklearn.linear_model import Ridge
 
-from vinfo_mpi.analyses import flow
 from vinfo_mpi.numerics import folds
 
 
@@ -62,11 +61,6 @@ def test_curves_are_means_over_the_simplest_and_the_most_complex_tenth(files):
         values = results["flow/main_cka"][:, chosen]
         np.testing.assert_allclose(results[f"flow/{end}_main_cka"], values.mean(1))
         np.testing.assert_allclose(results[f"flow/{end}_main_cka_se"], values.std(1, ddof=1) / 2)
-
-
-def test_extremes_leave_out_concepts_without_complexity():
-    ends = flow.extremes(np.array([0.5, np.nan, 0.1, 0.9, 0.3]), 0.4)
-    assert {name: sorted(numbers) for name, numbers in ends.items()} == {"simple": [2, 4], "complex": [0, 3]}
 
 
 def test_the_branches_add_up_to_the_blocks(files):

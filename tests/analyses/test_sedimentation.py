@@ -11,7 +11,6 @@ from sklearn.linear_model import Ridge
 
 from vinfo_mpi import config
 from vinfo_mpi.analyses import sedimentation
-from vinfo_mpi.config import Sedimentation
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import folds
 from vinfo_mpi.parallel.ranks import Ranks
@@ -105,14 +104,6 @@ def test_curves_follow_from_the_concepts_of_each_epoch(run, results, stored):
         with h5py.File(run[0] / (f"sedimentation/epoch_{epoch:03d}" if epoch < 2 else "") / "codes.h5") as file:
             for name in ("relative_error", "predictions_kept"):
                 assert results[f"sedimentation/{name}"][epoch] == file.attrs[name]
-
-
-def test_the_most_important_are_living():
-    complexity = np.array([0.5, np.nan, 0.1, 0.9, 0.3])
-    importance = np.array([3.0, 9.0, 4.0, 1.0, 2.0])
-    for important, at_least, expected in ((0.01, 1, [2]), (0.5, 1, [0, 2]), (0.01, 3, [0, 2, 4]), (0.1, 9, [0, 2, 3, 4])):
-        options = Sedimentation(important=important, at_least=at_least)
-        assert sorted(sedimentation.most_important(complexity, importance, options)) == expected
 
 
 def test_epochs_with_fewer_concepts_are_filled_up():

@@ -15,6 +15,7 @@ import numpy as np
 from vinfo_mpi import pipeline, vinformation
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import cka
+from vinfo_mpi.numerics.selection import extremes
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
@@ -61,13 +62,6 @@ def run(run: Run, force: bool = False) -> None:
             tables[f"flow/{end}_{name}_se"] = Table(error, "its standard error over the concepts", "1", ("block",))
     run.ranks.on_root(results_file.update, run.results, "flow", tables, provenance)
     pieces.remove()
-
-
-def extremes(complexity: np.ndarray, share: float) -> dict[str, np.ndarray]:
-    """Return the numbers of the simplest and of the most complex living concepts: that share of them, two at least."""
-    order = np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
-    count = min(len(order), max(2, round(share * len(order))))
-    return {"simple": order[:count], "complex": order[len(order) - count :]}
 
 
 def _branches(activations: ActivationReader) -> list[str]:

@@ -20,6 +20,7 @@ from vinfo_mpi import pipeline, vinformation
 from vinfo_mpi.config import Sedimentation
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import correlation
+from vinfo_mpi.numerics.selection import most_important
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.stages import module
@@ -127,7 +128,7 @@ def _describe(view: Run, options: Sedimentation) -> dict[str, np.ndarray]:
     found = {"correlation": related.value, "correlation_se": related.standard_error, **fidelity}
     for name, values in {
         "mean_complexity": complexity[np.isfinite(complexity)],
-        "top_complexity": complexity[most_important(complexity, importance, options)],
+        "top_complexity": complexity[most_important(complexity, importance, options.important, options.at_least)],
         "accuracy": right,
     }.items():
         n = len(values)
@@ -142,10 +143,3 @@ def stacked(parts: list[np.ndarray]) -> np.ndarray:
         return np.array(parts)
     width = max(map(len, parts))
     return np.array([np.pad(one, (0, width - len(one)), constant_values=np.nan) for one in parts])
-
-
-def most_important(complexity: np.ndarray, importance: np.ndarray, options: Sedimentation) -> np.ndarray:
-    """Return the numbers of the most important living concepts: that share of them, or at least so many."""
-    living = np.flatnonzero(np.isfinite(complexity))
-    count = max(options.at_least, round(options.important * len(living)))
-    return living[np.argsort(-importance[living], kind="stable")[:count]]

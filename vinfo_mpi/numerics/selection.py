@@ -1,0 +1,19 @@
+"""Which concepts stand for many: the simplest, the most complex, the most important."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def extremes(complexity: np.ndarray, share: float) -> dict[str, np.ndarray]:
+    """Return the numbers of the simplest and of the most complex living concepts: that share of them, two at least."""
+    order = np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
+    count = min(len(order), max(2, round(share * len(order))))
+    return {"simple": order[:count], "complex": order[len(order) - count :]}
+
+
+def most_important(complexity: np.ndarray, importance: np.ndarray, share: float, at_least: int) -> np.ndarray:
+    """Return the numbers of the most important living concepts: that share of them, or at least so many."""
+    living = np.flatnonzero(np.isfinite(complexity))
+    count = max(at_least, round(share * len(living)))
+    return living[np.argsort(-importance[living], kind="stable")[:count]]

@@ -1,0 +1,105 @@
+"""How all figures look: sizes for a paper, colours that also work in grey and for the colour-blind, numbers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor, log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vinfo_mpi.numerics.correlation import Correlation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+
+ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8  # inches
+DPI = 200
+PAPER: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3,
+    "pdf.fonttype": 42,  # TrueType: text that editors and journals accept
+}
+# Okabe and Ito (2008), "Color Universal Design": told apart by the colour-blind; the first two also in grey.
+DARK, LIGHT, OTHERS = "#0072B2", "#E69F00", ("#D55E00", "#009E73", "0.35")
+SCALE = "viridis"  # rises in lightness all along
+# Petroff (2021), "Accessible Color Sequences for Data Visualization", and a shape for each.
+CLASSES = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+SHAPES = "os^vDP<X>*"
+MANY = 5000  # marks from which on they are pixels in a PDF
+
+
+def points(ax: Axes, x: np.ndarray, y: np.ndarray, **options: Any) -> PathCollection:
+    """Draw a mark per concept: x, y (K,)."""
+    size = float(np.clip(2000 / len(x), 1.5, 8)) if len(x) else 8
+    return ax.scatter(x, y, **{"s": size, "c": DARK, "alpha": 0.6, "linewidths": 0, "rasterized": len(x) > MANY} | options)
+
+
+def curve(ax: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, line: str, **options: Any) -> None:
+    """Draw a line, and a band of one standard error to either side; `line` is matplotlib's short form, as in 'o--'."""
+    [drawn] = ax.plot(x, y, line, **options)
+    ax.fill_between(x, y - error, y + error, color=drawn.get_color(), alpha=0.2, linewidth=0)
+
+
+def legend_above(ax: Axes, columns: int = 2) -> None:
+    """Say above the axes, off the data, what its curves are."""
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=columns, borderaxespad=0.2, columnspacing=1, handlelength=2.2)
+
+
+def thinned(labels: Sequence[str], most: int) -> tuple[list[int], list[str]]:
+    """Return positions and texts of at most so many labels, evenly spaced, the last always among them."""
+    step = -(-len(labels) // most)
+    places = list(range(len(labels)))[::-1][::step][::-1]
+    return places, [labels[place] for place in places]
+
+
+def number(value: float, error: float = np.nan) -> str:
+    """Return a number with its standard error, where there is one: two decimals, or as many as the error needs.
+
+    >>> number(0.512, 0.0104), number(0.5), number(-0.25, 0.003)
+    ('0.51 ± 0.01', '0.50', '-0.250 ± 0.003')
+    """
+    if not np.isfinite(error):
+        return f"{value:.2f}"
+    digits = min(4, max(2, -floor(log10(error)))) if error > 0 else 2
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def correlation(found: Correlation) -> str:
+    """Return a rank correlation with its standard error and the number of concepts."""
+    if np.isnan(found.value):
+        return f"Spearman undefined, n = {found.n}"
+    return f"Spearman {found.value:+.2f} ± {found.standard_error:.2f}, n = {found.n}"
+
+
+def title(found: Correlation) -> str:
+    """Return the same for a figure, with the minus sign that its ticks have."""
+    return correlation(found).replace("-", "\N{MINUS SIGN}")
+
+
+def relation(found: Correlation, rising: str, falling: str) -> str:
+    """Return which of two sentences a correlation speaks for, beyond two standard errors, with its numbers."""
+    clear = abs(found.value) > 2 * np.nan_to_num(found.standard_error)
+    return f"{(rising if found.value > 0 else falling) if clear else 'No clear relation with complexity'}: {correlation(found)}."
+
+
+def change(first: float, last: float, errors: Sequence[float]) -> str:
+    """Return in words how a quantity changes between two points, beyond two standard errors of the difference.
+
+    >>> change(0.7, 0.5, (0.01, 0.02))
+    'falls from 0.70 ± 0.01 to 0.50 ± 0.02'
+    """
+    clear = abs(last - first) > 2 * np.hypot(*np.nan_to_num(errors))
+    verb = ("rises" if last > first else "falls") if clear else "hardly changes,"
+    return f"{verb} from {number(first, errors[0])} to {number(last, errors[1])}"

@@ -233,16 +233,6 @@ machine: {batch: 7}
     np.testing.assert_allclose(concepts["importance_signed"], contribution.mean(0), rtol=1e-9, atol=1e-12)
 
 
-def test_inspect_shows_every_file(run, python):
-    folder, _ = run
-    for path in [folder / "results.h5", folder / "dictionary.h5", folder / "codes.h5", folder / "activations/epoch_001.h5"]:
-        done = python("-m", "vinfo_mpi.inspect", path)
-        assert done.returncode == 0, done.stderr
-        for name in datasets(path):
-            assert f"/{name}" in done.stdout
-    assert "most complex" in python("-m", "vinfo_mpi.inspect", folder).stdout
-
-
 def test_timings_are_kept_per_stage(run):
     timings = json.loads((run[0] / "timings.json").read_text())
     assert list(timings) == list(STAGES)

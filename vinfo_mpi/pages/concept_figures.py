@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vinfo_mpi.results import Results
 
 COMPLEXITY, IMPORTANCE = "complexity K", "importance Γ (logits)"
+NAME = 12  # characters of a class's name that a legend shows
 BINS = [edge / 40 for edge in range(41)]
 
 
@@ -170,7 +171,7 @@ def say_map(results: Results) -> str:
     if len(shares) > 1:
         same, chance = (group == group[nearest]).mean(), np.square(shares).sum()
         found = style.number(same, np.sqrt(same * (1 - same) / len(group)))
-        said += f" The share of nearest ones that belong to the same class is {found}, and by chance {chance:.2f}."
+        said += f" The share of nearest ones that belong to the same class is {found}, and by chance {chance:.2g}."
     return said
 
 
@@ -201,7 +202,7 @@ def _levels(results: Results, ax: Axes, name: str, levels: list[str], title: str
     complexity = results.concepts["complexity"].to_numpy()[living]
     for values, level, colour, shape in zip(results.read(name), levels, _shades(len(levels)), _shapes(len(levels)), strict=True):
         style.points(ax, complexity, values[living], c=[colour], marker=shape, label=level)
-    ax.legend(title=title, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0)
+    style.legend_beside(ax, title)
 
 
 def _shades(count: int) -> list:
@@ -224,11 +225,11 @@ def _by_class(results: Results, ax: Axes, table: pd.DataFrame) -> None:
     groups = np.unique(table["class"])
     if len(groups) > len(style.CLASSES):
         rank = np.argsort(results.read("metafeatures/leaves"))  # place of every class
-        drawn = style.points(ax, *_places(table), c=rank[table["class"]], cmap="turbo", alpha=0.9)
+        drawn = style.points(ax, *_places(table), c=rank[table["class"]], cmap=style.SCALE, alpha=0.9)
         ax.figure.colorbar(drawn, ax=ax, label="class, by place in the tree", pad=0.02)
         return
     for group, colour, shape in zip(groups, style.CLASSES, style.SHAPES, strict=False):
         own = table[table["class"] == group]
-        name = results.classes[group] if group >= 0 else "all"
+        name = results.classes[group][:NAME] if group >= 0 else "all"
         style.points(ax, *_places(own), c=colour, marker=shape, alpha=0.9, s=8, label=name)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1.03), borderaxespad=0.2, handletextpad=0, labelspacing=0.3, title="class")
+    style.legend_beside(ax, "class")

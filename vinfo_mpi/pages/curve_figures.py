@@ -65,7 +65,7 @@ def draw_flow(results: Results, ax: Axes, measure: str = "cka", key: bool = True
         for branch, mark in (("shortcut", "o-"), ("main", "^--")):
             values, errors = (results.read(f"flow/{end}_{branch}_{measure}{ending}") for ending in ("", "_se"))
             style.curve(ax, np.arange(len(blocks)), values, errors, mark, color=colour, label=f"{end}, {branch}")
-    places, names = style.thinned(blocks, 16)
+    places, names = style.thinned(blocks, 8)
     ax.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set(ylabel=MEASURES[measure])
     if key:

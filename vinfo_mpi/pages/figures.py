@@ -64,16 +64,17 @@ class Figure:
 
     def whole(self, results: Results) -> matplotlib.figure.Figure:
         """Return it with all its panels, in the style of a paper; raise `InputError` where it was not computed."""
-        import matplotlib as mpl
+        from matplotlib import rcParams
         from matplotlib.figure import Figure as Drawn
+        from matplotlib.style import context
 
         self.check(results)
-        with mpl.rc_context({**mpl.rcParamsDefault, **style.PAPER}):
+        with context(style.PAPER, after_reset=True):
             drawn = Drawn(figsize=self.size, layout="constrained")
             for ax, options in zip(drawn.subplots(1, len(self.panels), squeeze=False)[0], self.panels, strict=True):
                 self.draw(results, ax, **options)
             for ax in drawn.axes:  # ticks are made when the figure is shown: outside this style
-                ax.tick_params(labelsize=mpl.rcParams["xtick.labelsize"])
+                ax.tick_params(labelsize=rcParams["xtick.labelsize"])
         return drawn
 
     def check(self, results: Results) -> None:
@@ -159,7 +160,7 @@ def write(results: Results, folder: str | Path, names: Iterable[str] | None = No
     InputError
         If there is no figure of a name, or it was not computed, or the folder cannot be written to.
     """
-    import matplotlib as mpl
+    from matplotlib.style import context
 
     from vinfo_mpi.storage.files import writing
 
@@ -168,7 +169,7 @@ def write(results: Results, folder: str | Path, names: Iterable[str] | None = No
         drawn = figure.whole(results)
         for path in (Path(folder) / f"{figure.name}.{kind}" for kind in ("pdf", "png")):
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
-            with writing(path), mpl.rc_context(style.PAPER):
+            with writing(path), context(style.PAPER, after_reset=True):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 drawn.savefig(path, dpi=style.DPI, metadata=metadata)
             paths.append(path)

@@ -57,6 +57,14 @@ def legend_above(ax: Axes, columns: int = 2) -> None:
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=columns, borderaxespad=0.2, columnspacing=1, handlelength=2.2)
 
 
+def legend_beside(ax: Axes, title: str) -> None:
+    """Say to the right of the axes what its marks are, these in one size however small they are drawn."""
+    legend = ax.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.1, handletextpad=0, labelspacing=0.3, title=title)
+    legend.get_title().set_fontsize(legend.get_texts()[0].get_fontsize())
+    for handle in legend.legend_handles:
+        handle.set(sizes=[12])  # type: ignore[union-attr]
+
+
 def thinned(labels: Sequence[str], most: int) -> tuple[list[int], list[str]]:
     """Return positions and texts of at most so many labels, evenly spaced, the last always among them."""
     step = -(-len(labels) // most)
@@ -80,7 +88,8 @@ def correlation(found: Correlation) -> str:
     """Return a rank correlation with its standard error and the number of concepts."""
     if np.isnan(found.value):
         return f"Spearman undefined, n = {found.n}"
-    return f"Spearman {found.value:+.2f} ± {found.standard_error:.2f}, n = {found.n}"
+    sign = "" if found.value < 0 else "+"
+    return f"Spearman {sign}{number(found.value, found.standard_error)}, n = {found.n}"
 
 
 def title(found: Correlation) -> str:

@@ -105,9 +105,9 @@ def parts_of(path: Path) -> list[Path]:
 
 
 class RowReader:
-    """Reads rows of a finished file, whichever way it was written."""
+    """Reads rows of a finished file, whichever way it was written; without a filetype, of any of our files."""
 
-    def __init__(self, path: Path, filetype: str) -> None:
+    def __init__(self, path: Path, filetype: str | None = None) -> None:
         self.path = path
         self.file = open_checked(path, filetype)
         self.attributes = dict(self.file.attrs)

@@ -1,0 +1,52 @@
+"""What one can do with the results of a run: a notebook as a script. Editors such as VS Code run it cell by cell.
+
+VINFO_RUN=runs/quickstart python docs/explore.py
+"""
+
+# %% Open a run: its folder, or the path of its results.h5
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from vinfo_mpi import Results
+from vinfo_mpi.pages import figures
+
+results = Results(os.environ.get("VINFO_RUN", "runs/quickstart"))
+print(results.path, results.attributes["created"], "stages:", ", ".join(results.inputs))
+
+# %% Concepts are a pandas table: a row for each, a column for whatever a stage has found
+living = results.concepts[results.concepts["alive"]]
+print(living[["class", "complexity", "complexity_se", "importance"]].sort_values("complexity").head())
+
+# %% ... so that questions are one line: the mean complexity of each class's concepts, and how many they are
+print(living.groupby("class")["complexity"].agg(["mean", "sem", "count"]).rename(index=lambda number: results.classes[number]))
+
+# %% Where does the network make the simplest and the most complex concept available?
+ends = [living["complexity"].idxmin(), living["complexity"].idxmax()]
+print(results.vinformation[ends].round(2))
+
+# %% Rank correlations come with a standard error; the paper's findings, with what this run says to each, are a table
+print(results.correlation("complexity", "importance"))
+print(results.signs[["sign", "expected", "value", "verdict"]].to_string(index=False))
+
+# %% Figures: what there is and what to see in it; what is lacking and how to get it
+for figure in figures.available(results):
+    print(f"{figure.name:<28} {figure.sentence(results)}")
+for figure in figures.missing(results):
+    print(f"{figure.name:<28} not computed: {figure.command(results)}")
+
+# %% Draw them on axes of your own. `results.plot.complexity()` without axes gives the one for a paper, as ax.figure
+drawn, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
+results.plot.complexity(axes[0, 0])
+results.plot.vinformation(axes[0, 1])
+results.plot.complexity_importance(axes[1, 0])
+results.plot.complexity_temporal(axes[1, 1]).axhline(living["temporal"].mean(), color="0.5")  # axes: go on drawing
+
+# %% Take it along: figures for a paper, the table for other programs, any dataset as an array
+output = Path("explored")
+figures.write(results, output, ["complexity", "complexity_importance"])  # .pdf and .png
+drawn.savefig(output / "overview.png")
+results.to_csv(output / "concepts.csv")
+results.to_parquet(output / "concepts.parquet")
+print(results.read("penalty").shape, *sorted(one.name for one in output.iterdir()))

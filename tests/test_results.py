@@ -1,0 +1,55 @@
+"""Results as tables, and what is exported of them."""
+
+import pandas as pd
+import pytest
+from contents import datasets
+from scipy.stats import spearmanr
+
+from vinfo_mpi import Results
+from vinfo_mpi.errors import InputError
+
+
+@pytest.fixture
+def results(run):
+    return Results(run[0])
+
+
+@pytest.mark.parametrize(("write", "read"), [("to_csv", pd.read_csv), ("to_parquet", pd.read_parquet)])
+def test_what_is_exported_is_what_the_file_holds(results, tmp_path, write, read):
+    path = tmp_path / "new" / "concepts"
+    getattr(results, write)(path)
+    table, stored = read(path).reset_index(), datasets(results.path)
+    assert table["concept"].tolist() == stored["concepts/index"].tolist()
+    for name in ("class", "complexity", "importance", "redundancy"):
+        assert table[name].tolist() == pytest.approx(stored[f"concepts/{name}"].tolist(), nan_ok=True, rel=1e-15)
+    for row, tap in enumerate(stored["taps"]):
+        assert table[f"vinformation_{tap.decode()}"].tolist() == pytest.approx(stored["vinformation"][row].tolist(), nan_ok=True)
+    columns = {name.split("/")[1] for name in stored if name.startswith("concepts/")} - {"index"}
+    assert columns <= set(table)
+
+
+def test_a_place_that_cannot_be_written_to(results, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        results.to_csv(tmp_path / "file" / "concepts.csv")
+
+
+def test_names_of_classes_also_without_activations(results, copy):
+    assert results.classes == [str(digit) for digit in range(10)]
+    assert Results(copy("results.h5")).classes == results.classes
+
+
+def test_settings_and_datasets(results):
+    assert results.settings["support"]["data"]["per_class"] == 40
+    assert set(results.datasets) == set(datasets(results.path))
+    assert results.read("flow/blocks")[0] == b"layer1.0"
+    with pytest.raises(KeyError, match=r"no dataset 'flow'.*score"):
+        results.read("flow")
+
+
+def test_a_correlation_is_computed_once(results, monkeypatch):
+    living = results.concepts[results.concepts["alive"]]
+    first = results.correlation("complexity", "temporal")
+    assert first.value == pytest.approx(spearmanr(living["complexity"], living["temporal"]).statistic)
+    monkeypatch.setattr("vinfo_mpi.numerics.correlation.spearman", None)
+    assert results.correlation("complexity", "temporal") is first

@@ -36,7 +36,16 @@ def test_a_place_that_cannot_be_written_to(results, tmp_path):
 
 def test_names_of_classes_also_without_activations(results, copy):
     assert results.classes == [str(digit) for digit in range(10)]
-    assert Results(copy("results.h5")).classes == results.classes
+    folder = copy("results.h5")
+    assert Results(folder).classes == results.classes
+    (folder / "activations").mkdir()
+    (folder / "activations/epoch_002.h5").write_text("damaged")
+    assert Results(folder).classes == results.classes
+
+
+def test_the_table_before_anything_is_scored(results):
+    results.datasets = tuple(name for name in results.datasets if name != "vinformation")
+    assert results.table.equals(results.concepts)
 
 
 def test_settings_and_datasets(results):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vinfo_mpi import signs
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import correlation
 from vinfo_mpi.numerics.correlation import Correlation
 from vinfo_mpi.pages.figures import Plots
@@ -95,7 +96,9 @@ class Results:
 
     @property
     def table(self) -> pd.DataFrame:
-        """`concepts`, and a column ``vinformation_<tap>`` for every tap: what `to_csv` and `to_parquet` write."""
+        """`concepts`, and once scored a column ``vinformation_<tap>`` for every tap: what `to_csv` and `to_parquet` write."""
+        if "vinformation" not in self.datasets:
+            return self.concepts
         return self.concepts.join(self.vinformation.T.add_prefix("vinformation_"))
 
     def to_csv(self, path: str | Path) -> None:
@@ -110,12 +113,12 @@ class Results:
 
     @cached_property
     def classes(self) -> list[str]:
-        """Names of the classes, from the activations; their numbers where these lie no longer beside the results."""
-        path = self.path.parent / f"{self.analysed}.h5"
-        if path.exists():
-            with open_checked(path, "vinfo-activations") as file:
+        """Names of the classes, from the activations; their numbers where these lie no longer, or damaged, beside the results."""
+        try:
+            with open_checked(self.path.parent / f"{self.analysed}.h5", "vinfo-activations") as file:
                 return [name.decode() for name in file["classes"][()]]
-        return [str(number) for number in range(self.concepts["class"].max() + 1)]
+        except InputError:
+            return [str(number) for number in range(self.concepts["class"].max() + 1)]
 
     def read(self, name: str) -> np.ndarray:
         """Return any dataset of the file as an array."""

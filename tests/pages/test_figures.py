@@ -301,6 +301,9 @@ def test_what_is_not_clear_is_not_claimed():
     assert style.relation(Correlation(-0.3, 0.1, 40), "Up", "Down").startswith("Down: Spearman -0.30")
     assert style.relation(Correlation(0.1, 0.1, 40), "Up", "Down").startswith("No clear relation")
     assert style.relation(Correlation(np.nan, np.nan, 2), "Up", "Down").endswith("Spearman undefined, n = 2.")
+    assert style.number(-0.2504, 0.0032) == "-0.250 ± 0.003"
+    assert style.number(1.0, 0.0) == "1.00 ± 0.00"
+    assert style.number(0.5) == "0.50"
     assert style.change(0.5, 0.51, (0.01, 0.01)) == "hardly changes, from 0.50 ± 0.01 to 0.51 ± 0.01"
 
 

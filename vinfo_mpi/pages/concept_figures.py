@@ -46,7 +46,8 @@ def draw_vinformation(results: Results, ax: Axes) -> Axes:
     """Where in the network is each concept available? V-information of the taps, concepts from simple to complex."""
     complexity = _living(results)["complexity"].sort_values()
     table = results.vinformation[complexity.index]
-    image = ax.imshow(table, aspect="auto", origin="lower", vmin=0, vmax=1, cmap=style.SCALE)
+    # Nearest: the default blurs taps into each other where there are more concepts than pixels.
+    image = ax.imshow(table, aspect="auto", origin="lower", vmin=0, vmax=1, cmap=style.SCALE, interpolation="nearest")
     shown = np.unique(np.linspace(0, len(complexity) - 1, 6).round().astype(int))
     ax.set_xticks(shown, [f"{value:.2f}" for value in complexity.iloc[shown]])
     ax.set_yticks(*style.thinned([str(name) for name in table.index], 16))

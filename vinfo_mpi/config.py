@@ -14,6 +14,7 @@ from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.stages import ANALYSES, LONG
 
 Count = Annotated[int, Field(ge=1)]
+Number = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -251,6 +252,24 @@ class Sedimentation(Section):
     at_least: Count = Field(5, description="but at least so many")
 
 
+class Visualise(Section):
+    """Pictures that activate a concept."""
+
+    concepts: list[Number] | Literal["all"] | None = Field(None, description="which; default: extremes, and some of every decile")
+    extremes: Number = Field(5, description="so many of the simplest and of the most complex concepts")
+    per_decile: Number = Field(2, description="concepts sampled from every decile of complexity")
+    method: Literal["auto", "maco", "fourier"] = Field("auto", description="what is optimised: phases, or amplitudes as well")
+    size: Annotated[int, Field(ge=8)] | None = Field(None, description="pixels per side; default: the network's input")
+    steps: Count = Field(256, description="of the optimisation")
+    images: Count = Field(2000, description="at most so many, spread over those analysed, have their spectra averaged")
+
+    @model_validator(mode="after")
+    def _some(self) -> Visualise:
+        if self.concepts == [] or (self.concepts is None and not self.extremes and not self.per_decile):
+            raise ValueError("visualise.concepts, .extremes and .per_decile choose no concept; to draw none, take it out of pages")
+        return self
+
+
 class Machine(Section):
     """How the work is done; nothing here changes what is computed (workers draw other random augmentations)."""
 
@@ -289,9 +308,13 @@ class Config(Section):
     robustness: Robustness = Robustness()
     stability: Stability = Stability()
     sedimentation: Sedimentation = Sedimentation()
+    visualise: Visualise = Visualise()
     machine: Machine = Machine()
     analyses: list[str] | Literal["all"] = Field(
         [name for name in ANALYSES if name not in LONG], description="of the whole pipeline, beside the main stages"
+    )
+    pages: list[Literal["visualise", "report"]] = Field(
+        ["visualise", "report"], description="what the whole pipeline ends with: pictures of concepts, a report"
     )
 
     @property

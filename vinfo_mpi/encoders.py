@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -15,6 +16,9 @@ from vinfo_mpi.config import Encode
 from vinfo_mpi.numerics import nnls
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.files import checked, open_checked
+
+RIDGE = 0.01  # relative to the mean eigenvalue of the atoms' products
+SHARPNESS, LEAST = 2, 0.1  # power of the cosine in the objective, and the cosine that it is at least
 
 
 @dataclass
@@ -49,6 +53,9 @@ class Encoder(Protocol):
     def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
         """Return the codes of the images that this was seen of."""
 
+    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
+        """Return what rises with the code of one concept in each image, differentiable: concepts (B,) int64 to (B,)."""
+
 
 class NonNegative:
     """Codes are non-negative and rebuild the last tap best."""
@@ -60,10 +67,31 @@ class NonNegative:
 
     def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
         """Return the codes of every position, or of their mean. See `Encoder`."""
-        x, options = seen["map"], self.options
-        vectors = x.mean(1, keepdim=True) if options.positions == "pooled" else x
+        vectors, options = self._vectors(seen), self.options
         found = self.dictionary.encode(vectors.flatten(0, 1), options.tolerance, options.max_iterations)
-        return Encoded(vectors, found.codes.reshape(*vectors.shape[:2], -1), found.residual.reshape(len(x), -1).amax(1))
+        return Encoded(vectors, found.codes.reshape(*vectors.shape[:2], -1), found.residual.reshape(len(vectors), -1).amax(1))
+
+    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
+        """Return the code without its constraint, times a power of the cosine of vector and atom, mean over positions.
+
+        The constraint makes most codes 0, from where no gradient leads away. Without it, what the atom shares with
+        others still does not count; and the cosine holds vectors near that atom, where its code is large. See `Encoder`.
+        """
+        vectors, atoms = self._vectors(seen), self.dictionary.atoms[concepts]
+        codes = torch.einsum("bpd,bd->bp", vectors, self._unconstrained[concepts])
+        cosine = torch.nn.functional.cosine_similarity(vectors, atoms[:, None], dim=2)
+        return (codes * cosine.clamp(min=LEAST) ** SHARPNESS).mean(1)
+
+    def _vectors(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return seen["map"].mean(1, keepdim=True) if self.options.positions == "pooled" else seen["map"]
+
+    @cached_property
+    def _unconstrained(self) -> torch.Tensor:
+        """Ridge regression on the atoms, codes = x @ this.T, any sign: (K, d)."""
+        atoms = self.dictionary.atoms
+        products = atoms.T @ atoms
+        products.diagonal().add_(RIDGE * products.diagonal().mean())
+        return torch.linalg.solve(products, atoms.T).T
 
 
 class Linear:
@@ -79,6 +107,10 @@ class Linear:
         x = seen["pooled"]
         return _of_pooled(x, (x - self.offset) @ self.projection)
 
+    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
+        """Return the code. See `Encoder`."""
+        return _each(self.encode(seen), concepts)
+
 
 class Known:
     """Codes are there already, but for their mean."""
@@ -91,6 +123,10 @@ class Known:
         """Return them, centred. See `Encoder`."""
         x, values = (seen[name] for name in self.reads)
         return _of_pooled(x, values - self.centre)
+
+    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
+        """Return the code. See `Encoder`."""
+        return _each(self.encode(seen), concepts)
 
 
 def encoder(run: Run) -> Encoder:
@@ -117,3 +153,8 @@ def _read(run: Run, *names: str) -> dict[str, torch.Tensor]:
 
 def _of_pooled(vectors: torch.Tensor, codes: torch.Tensor) -> Encoded:
     return Encoded(vectors[:, None], codes[:, None], vectors.new_zeros(len(vectors)))
+
+
+def _each(found: Encoded, concepts: torch.Tensor) -> torch.Tensor:
+    """Return the code of one concept in each image."""
+    return found.codes[:, 0].gather(1, concepts[:, None])[:, 0]

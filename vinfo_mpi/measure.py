@@ -66,6 +66,8 @@ def sizes(run: Run) -> Sizes:
         tensors=len(network.state_dict()) + len(learned),
         forward=footprint.forward(lambda batch: taps.read(network, names, batch, config.extract, blocks), pixels, batch),
         training=footprint.training(network, pixels, -(-config.train.batch // ranks)) if epochs else 0.0,
+        # Back to the pixels takes no more than back to the weights, of as many images as pass forward at once.
+        backward=footprint.training(network, pixels, config.machine.batch),
         operations=counter.get_total_flops(),
         # By now everything has been loaded that the stages load. The weights are counted by the stages that hold them.
         base=float(psutil.Process().memory_info().rss) - weights,

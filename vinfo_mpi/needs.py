@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vinfo_mpi import selection
 from vinfo_mpi.config import Config
 from vinfo_mpi.numerics import embedding, nmf, ridge
 from vinfo_mpi.numerics.spectrum import FOLDS
@@ -14,6 +15,7 @@ from vinfo_mpi.parallel.division import sizes as blocks
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, batch_rows, checksum_column
+from vinfo_mpi.vision import visualisation
 from vinfo_mpi.vision.ahead import AHEAD
 from vinfo_mpi.vision.footprint import held
 
@@ -23,6 +25,7 @@ FILE = 5120  # bytes of a file without datasets: groups, the configuration and t
 TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
 SCIKIT_LEARN = 90 * 2**20  # bytes that the program grows by when K-means and t-SNE are loaded
 NEIGHBOURS = 3 * embedding.PERPLEXITY + 1  # of an atom, that scikit-learn's t-SNE keeps
+PICTURE = 16  # arrays as large as a picture that changing it takes: parameters, moments, transforms, crops, their gradients
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
 
 
@@ -52,8 +55,9 @@ class Sizes:
         Whether the logits are linear in the last tap: else encode and importance run the network as well.
     weights, trainable, tensors : int
         Bytes of the weights, of those that are learned, and how many tensors both are in.
-    forward, training : float
-        Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share; weights apart.
+    forward, training, backward : float
+        Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share, of a step that changes
+        `batch` images; weights apart.
     operations : int
         Of one image's forward pass.
     base : float
@@ -81,6 +85,7 @@ class Sizes:
     tensors: int
     forward: float
     training: float
+    backward: float
     operations: int
     base: float
 
@@ -116,12 +121,15 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         "codes": rows(codes.columns(k), 0),
         "results": float(8 * k * (values + grid) + 4 * FILE + 60 * DATASET),
     }
+    pictures = selection.count(config.visualise, k) if "visualise" in config.pages else 0
+    side = config.visualise.size or sizes.size
     again = sizes.maps - 1 if "sedimentation" in config.chosen_analyses else 0
     return {
         "checkpoints": kept,
         "activations": activations + sizes.checkpoints * tables,
         **own,
         "sedimentation": again * sum(own.values()),
+        "pictures": 4.0 * side**2 * (pictures + 3) + 2 * FILE + 6 * DATASET if pictures else 0.0,  # and the spectrum
     }
 
 
@@ -173,6 +181,8 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
         "sedimentation": lambda: max(stages[name] for name in ("dictionary", "encode", "score", "importance")),
     }
     stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
+    if "visualise" in config.pages:
+        stages["visualise"] = visualise(sizes, config, ranks)
     return {name: sizes.base + sizes.remembered + value for name, value in stages.items()}
 
 
@@ -254,6 +264,16 @@ def robustness(sizes: Sizes, config: Config, ranks: int) -> float:
     return sizes.weights + noisy + encode(sizes, config, ranks)
 
 
+def visualise(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what drawing pictures adds: changing them, their codes, codes of all images, what is drawn, or its spectrum."""
+    pictures, side = selection.count(config.visualise, sizes.concepts), config.visualise.size or sizes.size
+    together = min(visualisation.TOGETHER, config.machine.batch, pictures)
+    step = together / config.machine.batch * sizes.backward + together * 3 * side**2 * 4 * PICTURE
+    reference = 8.0 * pictures * _mine(sizes, ranks) + 8 * min(pictures, visualisation.TOGETHER) * sizes.n
+    images = _images(sizes, config.machine.batch, AHEAD) + config.machine.batch * 3 * side**2 * 8 * 4  # and transforms
+    return 2 * sizes.weights + reference + 4 * side**2 * pictures + max(step, images, encode(sizes, config, ranks))
+
+
 def metafeatures(sizes: Sizes) -> float:
     """Return what clusters, map and trees add: scikit-learn, atoms, codes of every class, and neighbours for t-SNE."""
     return SCIKIT_LEARN + 4 * 8 * sizes.concepts * (sizes.d + len(sizes.classes)) + 5 * 16 * sizes.concepts * NEIGHBOURS
@@ -318,4 +338,7 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
         "stability": config.stability.seeds * own["dictionary"],
         "sedimentation": (sizes.maps - 1) * fits + sizes.checkpoints * own["score"],
     }
-    return own | {name: analyses[name] for name in config.chosen_analyses if name in analyses}
+    steps = config.visualise.steps * selection.count(config.visualise, k)
+    pages = {"visualise": 2.0 * sizes.operations * steps}  # forward, and back to the pixels
+    chosen = analyses | pages
+    return own | {name: chosen[name] for name in [*config.chosen_analyses, *config.pages] if name in chosen}

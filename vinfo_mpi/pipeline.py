@@ -16,7 +16,7 @@ from vinfo_mpi.needs import Sizes
 from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
-from vinfo_mpi.stages import ANALYSES, STAGES, before, module
+from vinfo_mpi.stages import SPINE, STAGES, before, module
 from vinfo_mpi.storage import files, results_file, rows
 from vinfo_mpi.storage.activations import MAP
 from vinfo_mpi.vision.checkpoints import Checkpoint, content_key
@@ -100,6 +100,8 @@ def is_current(run: Run, stage: str) -> bool:
         return files.fingerprint(run.dictionary, "vinfo-dictionary") == wanted
     if stage == "encode":
         return rows.fingerprint(run.codes, "vinfo-codes") == wanted
+    if stage == "visualise":
+        return files.fingerprint(run.visualisation, "vinfo-visualisation") == wanted
     return results_file.fingerprint(run.results, stage) == wanted
 
 
@@ -181,8 +183,8 @@ def check_plan(run: Run, show: bool = False) -> None:
 
 def chosen(run: Run) -> list[str]:
     """Return the stages of the whole pipeline that this configuration asks for."""
-    absent = {"train"} if run.config.network.checkpoints else set()
-    return [stage for stage in STAGES if stage not in absent and (stage not in ANALYSES or stage in run.config.chosen_analyses)]
+    wanted = {*SPINE, *run.config.chosen_analyses, *run.config.pages} - ({"train"} if run.config.network.checkpoints else set())
+    return [stage for stage in STAGES if stage in wanted]
 
 
 def _measure(run: Run) -> Sizes:

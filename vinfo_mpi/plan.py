@@ -30,6 +30,7 @@ REMEDIES = {
     "encode": "lower machine.rows or the number of concepts",
     "score": "use more ranks, or lower score.folds or the number of concepts",
     "dynamics": "use more ranks, or lower score.folds or the number of concepts",
+    "visualise": "use more ranks, or lower machine.batch or visualise.concepts, .extremes and .per_decile",
 }
 
 

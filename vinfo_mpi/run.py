@@ -101,6 +101,11 @@ class Run:
         """The results file."""
         return self.outputs / "results.h5"
 
+    @property
+    def visualisation(self) -> Path:
+        """The file of pictures of concepts."""
+        return self.outputs / "visualisation.h5"
+
     def at(self, checkpoint: Checkpoint) -> Run:
         """Return this run as if the checkpoint were the one that is analysed, with dictionary, codes and results of its own."""
         other = copy.copy(self)

@@ -73,7 +73,12 @@ ANALYSES = {
     ),
 }
 LONG = ("robustness", "stability", "sedimentation")  # cost as much as the stages before them, or more
-STAGES = SPINE | ANALYSES
+PAGES = {
+    "visualise": Stage(
+        ("activations", "dictionary", "codes", "score"), ("seed", "data", "network", "extract", "encode", "visualise")
+    ),
+}
+STAGES = SPINE | ANALYSES | PAGES
 
 
 def module(stage: str | None) -> str:

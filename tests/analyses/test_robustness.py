@@ -8,6 +8,7 @@ from scipy.optimize import nnls
 
 from vinfo_mpi import config, dictionary, encode
 from vinfo_mpi.analyses import robustness
+from vinfo_mpi.coding import Coder
 from vinfo_mpi.errors import NotApplicable, Stopped
 from vinfo_mpi.extract import kept_positions
 from vinfo_mpi.numerics import noise
@@ -89,10 +90,10 @@ def test_the_tolerance_of_the_codes_matters_little(run, plain):
 def test_without_noise_codes_are_those_of_the_positions_that_are_kept(run, positions):
     one = on(run[0], f"extract.positions={positions}", "encode.tolerance=1e-9")
     stored, atoms = datasets(run[0] / "codes.h5"), datasets(run[0] / "dictionary.h5")["atoms"]
-    noisy, ids = robustness.Noisy(one, "layer4.1"), stored["samples/id"][ROWS]
-    found = noisy.codes(shown(one, ids) * 2 - 1, ids).numpy()
+    coder, ids = Coder(one, "layer4.1"), stored["samples/id"][ROWS]
+    found = coder.codes(shown(one, ids) * 2 - 1, ids).numpy()
     rows = kept_positions(one, ids, 4)
-    maps = [last_map(noisy.network, image)[row] for image, row in zip(shown(one, ids), rows, strict=True)]
+    maps = [last_map(coder.network, image)[row] for image, row in zip(shown(one, ids), rows, strict=True)]
     np.testing.assert_allclose(found, [code(atoms, one) for one in maps], atol=1e-4)
     if positions == "all":
         np.testing.assert_allclose(found, stored["codes"][ROWS], atol=1e-2)
@@ -105,7 +106,7 @@ def test_without_noise_codes_of_other_sources_are_those_that_are_stored(copy, so
     encode.run(one)
     stored = datasets(one.codes)
     ids = stored["samples/id"][ROWS]
-    found = robustness.Noisy(one, "layer4.1").codes(shown(one, ids) * 2 - 1, ids)
+    found = Coder(one, "layer4.1").codes(shown(one, ids) * 2 - 1, ids)
     np.testing.assert_allclose(found, stored["codes"][ROWS], atol=1e-4)
 
 

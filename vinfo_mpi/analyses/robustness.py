@@ -13,9 +13,9 @@ if __name__ == "__main__":
 import numpy as np
 import torch
 
-from vinfo_mpi import encoders, pipeline, vinformation
+from vinfo_mpi import pipeline, vinformation
+from vinfo_mpi.coding import Coder
 from vinfo_mpi.errors import NotApplicable
-from vinfo_mpi.extract import kept_positions
 from vinfo_mpi.numerics import noise
 from vinfo_mpi.numerics.noise import Spread
 from vinfo_mpi.parallel.division import batches
@@ -24,7 +24,6 @@ from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table
 from vinfo_mpi.storage.rows import RowReader
-from vinfo_mpi.vision import taps
 
 BLOCK = 8  # images whose noisy copies are one piece of work: what a job that is ended loses
 
@@ -79,8 +78,7 @@ class Noisy:
     """Noisy images, encoded as the stage encode does it."""
 
     def __init__(self, run: Run, tap: str) -> None:
-        self.run, self.tap = run, tap
-        self.network, self.encoder = run.subject.network(run.final), encoders.encoder(run)
+        self.run, self.coder = run, Coder(run, tap)
         self.sigmas = run.tensor(np.array(run.config.robustness.sigmas)).float()
         self.std = torch.tensor(run.subject.preprocessing.std, device=run.device)
 
@@ -108,27 +106,8 @@ class Noisy:
                 drawn = torch.from_numpy(noise.normal(run.config.seed, keys, shown.shape[1:])).to(run.device)
                 drawn *= self.sigmas[level][:, None, None, None] / self.std[:, None, None]
                 drawn += shown[image - image[0]]
-            spread.add(self.codes(drawn, keys[:, 0]), image * sizes[1] + level)
+            spread.add(self.coder.codes(drawn, keys[:, 0]), image * sizes[1] + level)
         return spread.variance(sizes[2], run.ranks.sum).reshape(*sizes[:2], -1)
-
-    @torch.no_grad()
-    def codes(self, images: torch.Tensor, ids: np.ndarray) -> torch.Tensor:
-        """Return the codes of images: (B, 3, H, W) to (B, K)."""
-        run = self.run
-        with run.clock.phase("network"):
-            reading = taps.read(self.network, [self.tap], images, run.config.extract)
-        _, positions, d = reading.map.shape
-        kept = torch.from_numpy(kept_positions(run, ids, positions)).to(run.device)
-        seen = {  # what Observed reads of stored images
-            "map": reading.map.gather(1, kept[:, :, None].expand(-1, -1, d)),
-            "pooled": reading.pooled[self.tap].reshape(len(images), d, -1).mean(2),
-            "logits": reading.outputs,
-        }
-        size = max(1, run.config.machine.rows // kept.shape[1])
-        parts = {name: seen[name].double().split(size) for name in self.encoder.reads}
-        with run.clock.phase("encode"):
-            every = [self.encoder.encode(dict(zip(parts, part, strict=True))) for part in zip(*parts.values(), strict=True)]
-        return torch.cat([one.codes.mean(1) for one in every])
 
 
 def _variance(run: Run, codes: RowReader) -> torch.Tensor:

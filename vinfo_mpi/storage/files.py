@@ -24,6 +24,8 @@ FORMAT_VERSIONS = {
     "vinfo-dictionary-fit": 2,
     "vinfo-codes": 2,
     "vinfo-results": 2,
+    "vinfo-magnitudes": 1,
+    "vinfo-visualisation": 1,
     "vinfo-piece": 1,
 }
 

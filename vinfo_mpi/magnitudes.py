@@ -1,0 +1,49 @@
+"""The mean magnitude spectrum of a run's own images, estimated once by all ranks together: magnitudes.h5."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.run import Run, digest
+from vinfo_mpi.storage import files
+from vinfo_mpi.storage.files import Table
+from vinfo_mpi.vision.colours import to_opponent
+
+FILETYPE = "vinfo-magnitudes"
+
+
+def of(run: Run, size: int) -> torch.Tensor:
+    """Return the mean |FFT| of the opponent channels, means included: (3, size, size) float32 tensor.
+
+    The images are those analysed, or visualise.images of them, as the network sees them, with values in [0, 1].
+    """
+    path, options = run.folder / "magnitudes.h5", run.config.visualise
+    data = run.config.data.model_dump(mode="json", exclude={"on_bad_image"})
+    key = digest("magnitudes", run.config.seed, data, asdict(run.subject.preprocessing), options.images, size)
+    if run.ranks.on_root(files.fingerprint, path, FILETYPE) != key:
+        mean = _mean(run, size)
+        about = "mean magnitude of the Fourier transform over the images: brightness, red - blue, green - magenta"
+        table = Table(mean.cpu().numpy(), about, axes=("channel", "frequency_y", "frequency_x"))
+        run.ranks.on_root(files.write_tables, path, {"magnitudes": table}, run.provenance(FILETYPE, key, {}))
+    return torch.from_numpy(run.ranks.on_root(files.read_table, path, FILETYPE, "magnitudes")).to(run.device)
+
+
+def _mean(run: Run, size: int) -> torch.Tensor:
+    ids = run.subject.ids
+    ids = ids[np.unique(np.linspace(0, len(ids) - 1, min(run.config.visualise.images, len(ids))).astype(int))]
+    log.info("visualise: magnitude spectrum of %d images", len(ids))
+    own = run.subject.preprocessing
+    mean, std = (torch.tensor(part, device=run.device)[:, None, None] for part in (own.mean, own.std))
+    total = torch.zeros(3, size, size, dtype=torch.float64, device=run.device)
+    mine = [ids[rows.start : rows.stop] for rows in batches(run.ranks.block(len(ids)), run.config.machine.batch)]
+    for images, _, _ in run.subject.loader.batches(mine):
+        shown = functional.interpolate((images * std + mean).double(), (size, size), mode="bilinear", antialias=True)
+        total += torch.fft.fft2(to_opponent(shown)).abs().sum(0)
+    # To float32: sums of another order, on other ranks, come out the same.
+    return (run.ranks.sum(total) / len(ids)).float()

@@ -27,7 +27,7 @@ def test_the_summary_says_what_was_found(run):
 def test_every_file_says_what_it_is_and_every_dataset_what_it_holds(run):
     folder, _ = run
     files = [*folder.glob("*.h5"), *folder.glob("activations/*.h5")]
-    assert len(files) == 6
+    assert len(files) == 8
     wanted = {"filetype", "format_version", "complete", "vinfo_version", "git_commit", "created", "command", "config",
               "fingerprint", "inputs", "ranks", "mpi_library", "torch_version", "h5py_version", "hdf5_version", "seed"}  # fmt: skip
     for path in files:
@@ -175,7 +175,7 @@ def test_own_checkpoints_take_the_place_of_training(run, tmp_path, python):
         state = checkpoints.at(run[0] / "checkpoints", epoch).content()["state"]
         torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / f"mine_{epoch}.pth")
     folder = tmp_path / "own"
-    options = [*SMALL, "--set", f"network.checkpoints=['{tmp_path}/mine_*.pth']", "--set", "analyses=[]"]
+    options = [*SMALL, "--set", f"network.checkpoints=['{tmp_path}/mine_*.pth']", "--set", "analyses=[]", "--set", "pages=[]"]
     done = python("-m", "vinfo_mpi", *options, "--run-dir", folder)
     assert done.returncode == 0, done.stderr
     assert "train: up to date" in done.stderr
@@ -214,6 +214,7 @@ train: {epochs: 2, rate: 0.05}
 extract: {taps: ["blocks.?"]}
 dictionary: {concepts_per_class: 3}
 machine: {batch: 7}
+pages: []
 """)
     done = mpirun(2, "-m", "vinfo_mpi", "--config", "own.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -90,7 +90,8 @@ def test_a_write_that_is_refused_to_one_rank(copy, mpirun, storage, refused):
 @pytest.mark.skipif(not (shutil.which("faketime") or os.environ.get("CI")), reason="faketime is not installed")
 def test_a_node_whose_clock_is_off(run, copy, mpirun):
     folder = copy("config.yaml", "checkpoints")
-    stage = ["-m", "vinfo_mpi", *SMALL, "--run-dir", folder, "--set", "machine.save_minutes=0", "--set", "analyses=[]"]
+    stage = ["-m", "vinfo_mpi", *SMALL, "--run-dir", folder, "--set", "machine.save_minutes=0"]
+    stage += ["--set", "analyses=[]", "--set", "pages=[]"]
     late = ["-n", "1", "faketime", "-f", "-400d", sys.executable, *stage]
     done = mpirun(1, *stage, ":", *late, FAKETIME_DONT_FAKE_MONOTONIC="1")
     assert done.returncode == 0, done.stderr

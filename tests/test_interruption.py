@@ -24,7 +24,8 @@ from vinfo_mpi.vision import checkpoints
 SETTINGS = [
     "data.image_size=16", "network.width=0.0625", "train.epochs=3", "train.batch=64", "dictionary.kind=joint",
     "dictionary.concepts=50", "dictionary.tolerance=1e-12", "dictionary.max_iterations=60", "encode.tolerance=1e-6",
-    "score.folds=100", "analyses=[]", "extract.maps=final", "machine.batch=40", "machine.rows=200", "machine.save_minutes=0.0015",
+    "score.folds=100", "analyses=[]", "pages=[]", "extract.maps=final", "machine.batch=40", "machine.rows=200",
+    "machine.save_minutes=0.0015",
 ]  # fmt: skip
 OPTIONS = ["--config", str(ROOT / "config/quickstart.yaml"), *(word for setting in SETTINGS for word in ("--set", setting))]
 MADE = {  # what each stage makes, in order

@@ -41,7 +41,7 @@ VIRTUAL = SMALL | {
 def write(folder, settings):
     together = {name: COMMON.get(name, {}) | settings.get(name, {}) for name in [*settings, "data", "network"]}
     (folder / "own.yaml").write_text(
-        yaml.safe_dump(together | {"analyses": [], "machine": {"device": "cpu"} | settings.get("machine", {})})
+        yaml.safe_dump(together | {"analyses": [], "pages": [], "machine": {"device": "cpu"} | settings.get("machine", {})})
     )
     return ["-m", "vinfo_mpi", "--config", folder / "own.yaml", "--run-dir", folder / "run"]
 
@@ -240,7 +240,7 @@ def test_sizes_depend_on_no_other_settings(tmp_path, monkeypatch, setting):
 
 def test_the_next_job_starts_without_torchvision(copy, python):
     folder = copy("config.yaml", "checkpoints", "activations")
-    options = [*OPTIONS, "--set", "analyses=[]", "--run-dir", folder]
+    options = [*OPTIONS, "--set", "analyses=[]", "--set", "pages=[]", "--run-dir", folder]
     first = python("-m", "vinfo_mpi.dictionary", *options)
     assert first.returncode == 0, first.stderr
     kept = (folder / "plan.json").read_text()

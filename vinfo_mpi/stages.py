@@ -74,9 +74,7 @@ ANALYSES = {
 }
 LONG = ("robustness", "stability", "sedimentation")  # cost as much as the stages before them, or more
 PAGES = {
-    "visualise": Stage(
-        ("activations", "dictionary", "codes", "score"), ("seed", "data", "network", "extract", "encode", "visualise")
-    ),
+    "visualise": Stage(("activations", "dictionary", "codes", "score"), ("seed", "data", "network", "encode", "visualise")),
 }
 STAGES = SPINE | ANALYSES | PAGES
 

@@ -15,7 +15,7 @@ from contents import ROOT
 PIPELINE = ROOT / "slurm/full_pipeline.sh"
 TINY = [
     "data.per_class=12", "data.image_size=16", "network.width=0.0625", "train.epochs=1", "train.batch=32",
-    "dictionary.concepts_per_class=2", "machine.batch=20", "machine.rows=50", "analyses=[hoyer]",
+    "dictionary.concepts_per_class=2", "machine.batch=20", "machine.rows=50", "analyses=[hoyer]", "pages=[]",
 ]  # fmt: skip
 OPTIONS = ["--config", ROOT / "config/quickstart.yaml", *(word for setting in TINY for word in ("--set", setting))]
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}

@@ -20,7 +20,7 @@ SMALL = [
     "--set", "spectrum.taps=all",
     "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",
-    "--set", "visualise={steps: 100, extremes: 2, per_decile: 1}",
+    "--set", "visualise={steps: 200, extremes: 2, per_decile: 1}",
     "--set", "pages=[visualise]",
     "--set", f"metafeatures.super_classes={ROOT / 'tests/parity.yaml'}",
 ]  # fmt: skip

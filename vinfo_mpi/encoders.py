@@ -17,7 +17,7 @@ from vinfo_mpi.numerics import nnls
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.files import checked, open_checked
 
-RIDGE = 0.01  # relative to the mean eigenvalue of the atoms' products
+RIDGE = 0.1  # relative to the mean eigenvalue of the atoms' products
 SHARPNESS, LEAST = 2, 0.1  # power of the cosine in the objective, and the cosine that it is at least
 
 

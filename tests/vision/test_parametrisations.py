@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vinfo_mpi.vision.colours import OPPONENT, to_opponent, to_rgb
-from vinfo_mpi.vision.parametrisations import CONTRAST, Fourier, Maco
+from vinfo_mpi.vision.parametrisations import BOUND, START, STEEPNESS, Fourier, Maco
 
 SIZES = pytest.mark.parametrize("size", [8, 9])
 
@@ -55,12 +55,22 @@ def test_maco_keeps_the_mean_colour_of_real_images(images, magnitudes, size):
 @SIZES
 def test_fourier_is_a_sum_of_waves_in_units_of_real_amplitudes(magnitudes, size):
     pictures = Fourier(magnitudes, noise(size))
-    channels = to_opponent(pictures.images().detach().logit() - pictures.mean).double().numpy()
-    scale = magnitudes.numpy().copy()
+    with torch.no_grad():
+        pictures.parameters *= 30  # some are near the bound
+    pixels = (pictures.images().detach().double().logit() - pictures.mean).numpy()
+    scale = STEEPNESS * magnitudes.numpy()
     scale[:, 0, 0] = (scale[:, 0, 1] + scale[:, 1, 0]) / 2
-    scale /= np.sqrt((scale[..., : size // 2 + 1] ** 2).mean())
-    expected = np.fft.ifft2(scale * np.fft.fft2(CONTRAST * noise(size).numpy())).real
-    np.testing.assert_allclose(channels, expected, atol=1e-4)
+    waves = 30 * START * np.fft.fft2(noise(size).numpy()) / size
+    waves /= np.sqrt(1 + np.abs(waves) ** 2 / BOUND**2)
+    assert 3 < np.abs(waves).max() < BOUND
+    expected = np.fft.ifft2(scale * waves).real
+    np.testing.assert_allclose(pixels, np.einsum("oc,nohw->nchw", OPPONENT, expected), atol=1e-3)
+
+
+@SIZES
+def test_fourier_starts_near_the_mean_colour_of_real_images(images, magnitudes, size):
+    found = Fourier(magnitudes, 0 * noise(size)).images().detach()
+    np.testing.assert_allclose(found, images.mean((0, 2, 3), keepdim=True).expand_as(found), atol=0.02)
 
 
 @pytest.mark.parametrize("kind", [Maco, Fourier])

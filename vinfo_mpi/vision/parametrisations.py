@@ -8,8 +8,9 @@ import torch
 
 from vinfo_mpi.vision.colours import to_rgb
 
-DARKEST = 0.05  # mean colour that the Fourier parametrisation starts from at least: black would not change
-CONTRAST = 0.1  # standard deviation, before the sigmoid, of the picture that the Fourier parametrisation starts from
+# Of the Fourier parametrisation: amplitudes at the start and at most, relative to those of real images; the mean colour
+# that it starts from at least, because black hardly changes; and what undoes the slope of the sigmoid at medium grey.
+START, BOUND, DARKEST, STEEPNESS = 0.1, 4.0, 0.05, 4.0
 
 
 class Parametrisation(Protocol):
@@ -41,7 +42,7 @@ class Maco:
         Standard normal; the phases at the start follow from it.
     """
 
-    rate = 1.0
+    rate = 0.1
 
     def __init__(self, magnitudes: torch.Tensor, noise: torch.Tensor) -> None:
         self.magnitudes = magnitudes.to(noise)
@@ -59,17 +60,17 @@ class Maco:
 
 
 class Fourier:
-    """Amplitudes and phases are optimised, each in units of the mean amplitude of real images.
+    """Amplitudes and phases are optimised, in units of the mean amplitude of real images.
 
     That of photographs falls as 1/f, the scale of Olah, Mordvintsev, Schubert (2017), "Feature Visualization"; images that
-    were enlarged lack high frequencies altogether, and so do their pictures. Grey images have grey pictures.
+    were enlarged lack high frequencies altogether, and grey ones colours. The bound keeps both out of pictures as well.
 
     Parameters
     ----------
     magnitudes : (3, S, S) tensor
         Of the opponent channels.
     noise : (B, 3, S, S) tensor
-        Standard normal; it is added to the images' mean colour, faintly, for the start.
+        Standard normal; the pictures at the start are the mean colour of real images and this, faintly.
     """
 
     rate = 0.1
@@ -77,13 +78,12 @@ class Fourier:
     def __init__(self, magnitudes: torch.Tensor, noise: torch.Tensor) -> None:
         magnitudes, size = magnitudes.to(noise), noise.shape[-1]
         self.mean = to_rgb(magnitudes[:, :1, :1] / size**2).clamp(DARKEST, 1 - DARKEST).logit()
-        scale = magnitudes[..., : size // 2 + 1].clone()
-        scale[:, 0, 0] = scale[:, [0, 1], [1, 0]].mean(1)  # the mean is there already: it may change as the longest waves do
-        self.scale = scale / scale.square().mean().sqrt()
-        self.parameters = torch.view_as_real(CONTRAST * torch.fft.rfft2(noise, norm="ortho")).requires_grad_()
+        self.scale = STEEPNESS * magnitudes[..., : size // 2 + 1]
+        self.scale[:, 0, 0] = self.scale[:, [0, 1], [1, 0]].mean(1)  # the mean is there already, and changes as long waves do
+        self.parameters = torch.view_as_real(START * torch.fft.rfft2(noise, norm="ortho")).requires_grad_()
 
     def images(self) -> torch.Tensor:
         """Return the pictures, through a sigmoid. See `Parametrisation`."""
-        size = self.parameters.shape[2]
-        channels = torch.fft.irfft2(self.scale * torch.view_as_complex(self.parameters), s=(size, size), norm="ortho")
-        return (self.mean + to_rgb(channels)).sigmoid()
+        size, waves = self.parameters.shape[2], torch.view_as_complex(self.parameters)
+        bounded = waves / (1 + (waves.abs() / BOUND).square()).sqrt()
+        return (self.mean + to_rgb(torch.fft.irfft2(self.scale * bounded, s=(size, size)))).sigmoid()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One job per main stage and one for the analyses, each with resources that suit it, each waiting for the one before.
+# One job per main stage, one for the analyses and one for the pictures, each with resources that suit it, each waiting for the one before.
 #
 #   bash slurm/submit_stages.sh CONFIG [--dry-run] [options of vinfo_mpi]
 #
@@ -22,6 +22,7 @@ resources() {
         importance) echo --ntasks=2 --cpus-per-task=1 --time=01:00:00 ;;
         dynamics)   echo --ntasks=4 --cpus-per-task=1 --time=02:00:00 ;;
         analyses)   echo --ntasks=4 --cpus-per-task=1 --time=04:00:00 ;;
+        visualise)  echo --ntasks=4 --cpus-per-task=1 --time=04:00:00 ;;
     esac
 }
 
@@ -44,7 +45,7 @@ from pathlib import Path
 
 from vinfo_mpi import command, config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.stages import SPINE
+from vinfo_mpi.stages import PAGES, SPINE
 
 try:
     options = command.parse("train", None)
@@ -56,7 +57,8 @@ except InputError as error:
     sys.exit(f"vinfo_mpi: {error}")
 absent = {"train"} if settings.network.checkpoints else set()
 absent |= {"dynamics"} if count < 2 else set()
-print(settings.name, *(one for one in SPINE if one not in absent), *(["analyses"] if settings.chosen_analyses else []))
+stages = [*(one for one in SPINE if one not in absent), *(["analyses"] if settings.chosen_analyses else [])]
+print(settings.name, *stages, *(one for one in PAGES if one in settings.pages))
 END
 ) || exit 2
 read -r name stages <<<"$plan"

@@ -119,6 +119,9 @@ def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks, analys
                 np.testing.assert_allclose(found[key], values, rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}")
             elif key != "checksums":
                 assert (found[key] == values).all(), key
+    found = datasets(folder / "visualisation.h5")
+    for key, values in datasets(run[0] / "visualisation.h5").items():  # a pixel may be rounded up or down
+        np.testing.assert_allclose(found[key].astype(float), values, atol=values.dtype == np.uint8, rtol=1e-2, err_msg=key)
 
 
 @pytest.mark.parametrize(

@@ -123,14 +123,17 @@ def test_the_spectrum_is_the_mean_of_numpy_s(copy):
         assert file["magnitudes"].shape == (3, 12, 12)
 
 
-@pytest.mark.parametrize("source", ["logits", "pca"])
-def test_other_sources_and_another_size(copy, source):
-    one = on(copy("activations", "checkpoints"), f"dictionary.source={source}", "visualise={concepts: [1, 4], size: 24, steps: 60}")
+@pytest.mark.parametrize("source, method", [("logits", "fourier"), ("pca", "maco")])
+def test_other_sources_and_another_size(copy, source, method):
+    options = f"visualise={{concepts: [1, 4], size: 24, steps: 60, method: {method}}}"
+    one = on(copy("activations", "checkpoints"), f"dictionary.source={source}", options)
     dictionary.run(one)
     encode.run(one)
     score.run(one)
     visualise.run(one)
     found = datasets(one.visualisation)
+    with h5py.File(one.visualisation) as file:
+        assert file.attrs["method"] == method
     assert found["images"].shape == (2, 24, 24, 3)
     assert found["concepts"].tolist() == [1, 4]
     assert (found["activations"] > found["reference"]).all()

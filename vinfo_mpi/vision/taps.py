@@ -110,7 +110,7 @@ def positions(values: torch.Tensor, tokens: str = "class") -> torch.Tensor:
 def read(
     network: nn.Module, taps: list[str], images: torch.Tensor, extract: Extract, blocks: Mapping[str, Block] | None = None
 ) -> Reading:
-    """Run the network once and return what its taps, and the branches of these blocks, showed, with gradients where they are wanted."""
+    """Run the network once and return what its taps, and the branches of these blocks, showed, with gradients where wanted."""
     pooled: dict[str, torch.Tensor] = {}
     nonzero: dict[str, torch.Tensor] = {}
     parts: dict[str, torch.Tensor] = {}

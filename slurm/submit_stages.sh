@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One job per main stage, one for the analyses and one for the pictures, each with resources that suit it, each waiting for the one before.
+# One job per main stage, one for the analyses, one for the pictures and one for the report, each with resources that
+# suit it, each waiting for the one before.
 #
 #   bash slurm/submit_stages.sh CONFIG [--dry-run] [options of vinfo_mpi]
 #
@@ -23,6 +24,7 @@ resources() {
         dynamics)   echo --ntasks=4 --cpus-per-task=1 --time=02:00:00 ;;
         analyses)   echo --ntasks=4 --cpus-per-task=1 --time=04:00:00 ;;
         visualise)  echo --ntasks=4 --cpus-per-task=1 --time=04:00:00 ;;
+        report)     echo --ntasks=4 --cpus-per-task=1 --time=02:00:00 ;;
     esac
 }
 

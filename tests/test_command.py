@@ -1,7 +1,7 @@
 import h5py
 import pytest
 
-STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics", "visualise"]
+STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics", "visualise", "report"]
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def config(**sections):
         ({"visualise": {"steps": 9}}, {"visualise"}),
         ({"machine": {"batch": 7}}, set()),
         ({"name": "another"}, set()),
+        ({"report": {"thumbnail": 32}}, {"report"}),
         ({"analyses": []}, set()),
         ({"pages": []}, set()),
     ],

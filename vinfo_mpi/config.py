@@ -252,6 +252,18 @@ class Sedimentation(Section):
     at_least: Count = Field(5, description="but at least so many")
 
 
+class Report(Section):
+    """What the pages show of each concept."""
+
+    examples: Annotated[int, Field(ge=1, le=40)] = Field(9, description="most activating images")
+    levels: list[Share] = Field(
+        [0.75, 0.5, 0.25, 0.0], max_length=10, description="images at other levels: quantiles of the codes above zero; 0: the least"
+    )
+    thumbnail: Annotated[int, Field(ge=16, le=256)] = Field(64, description="pixels per side of an image, if it has as many")
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(75, description="of the WebP sheets")
+    neighbours: Count = Field(8, description="nearest other atoms")
+
+
 class Visualise(Section):
     """Pictures that activate a concept."""
 
@@ -309,6 +321,7 @@ class Config(Section):
     stability: Stability = Stability()
     sedimentation: Sedimentation = Sedimentation()
     visualise: Visualise = Visualise()
+    report: Report = Report()
     machine: Machine = Machine()
     analyses: list[str] | Literal["all"] = Field(
         [name for name in ANALYSES if name not in LONG], description="of the whole pipeline, beside the main stages"

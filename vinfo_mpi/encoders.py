@@ -139,6 +139,13 @@ def encoder(run: Run) -> Encoder:
     return Known(options.source, parts["centre"])
 
 
+def at_positions(encoder: Encoder, vectors: torch.Tensor) -> torch.Tensor | None:
+    """Return the codes of single vectors of the last tap, (n, d) to (n, K); None where codes are found elsewhere."""
+    if not set(encoder.reads) <= {"map", "pooled"}:
+        return None
+    return encoder.encode({"map": vectors[:, None], "pooled": vectors}).codes[:, 0]
+
+
 def decoder(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     """Return atoms (K, d) and offset (d,) of the run's dictionary: x ≈ offset + codes @ atoms."""
     parts = _read(run, "atoms", "offset")

@@ -9,8 +9,9 @@ import numpy as np
 
 from vinfo_mpi import selection
 from vinfo_mpi.config import Config
-from vinfo_mpi.numerics import embedding, nmf, ridge
+from vinfo_mpi.numerics import embedding, examples, nmf, ridge
 from vinfo_mpi.numerics.spectrum import FOLDS
+from vinfo_mpi.pages import sheets
 from vinfo_mpi.parallel.division import sizes as blocks
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.activations import Layout
@@ -25,6 +26,9 @@ FILE = 5120  # bytes of a file without datasets: groups, the configuration and t
 TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
 SCIKIT_LEARN = 90 * 2**20  # bytes that the program grows by when K-means and t-SNE are loaded
 NEIGHBOURS = 3 * embedding.PERPLEXITY + 1  # of an atom, that scikit-learn's t-SNE keeps
+REPORT = 6 * 2**20  # bytes of a report beside its concepts: the plotting library, figures
+DRAWING = 100 * 2**20  # bytes that the program grows by when figures are drawn
+PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 PICTURE = 16  # arrays as large as a picture that changing it takes: parameters, moments, transforms, crops, their gradients
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
 
@@ -121,6 +125,7 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         "codes": rows(codes.columns(k), 0),
         "results": float(8 * k * (values + grid) + 4 * FILE + 60 * DATASET),
     }
+    pages = {"report": REPORT + k * _card(sizes, config)} if "report" in config.pages else {}
     pictures = selection.count(config.visualise, k) if "visualise" in config.pages else 0
     side = config.visualise.size or sizes.size
     again = sizes.maps - 1 if "sedimentation" in config.chosen_analyses else 0
@@ -129,6 +134,7 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         "activations": activations + sizes.checkpoints * tables,
         **own,
         "sedimentation": again * sum(own.values()),
+        **pages,
         "pictures": 4.0 * side**2 * (pictures + 3) + 2 * FILE + 6 * DATASET if pictures else 0.0,  # and the spectrum
     }
 
@@ -183,6 +189,8 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
     stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
     if "visualise" in config.pages:
         stages["visualise"] = visualise(sizes, config, ranks)
+    if "report" in config.pages:
+        stages["report"] = report(sizes, config, ranks)
     return {name: sizes.base + sizes.remembered + value for name, value in stages.items()}
 
 
@@ -286,6 +294,30 @@ def spectrum(sizes: Sizes, config: Config, ranks: int) -> float:
     return (FOLDS + 1) * 8 * width**2 + _products(sizes, config, ranks, width)  # of every fold, and of some together
 
 
+def report(sizes: Sizes, config: Config, ranks: int) -> float:
+    """Return what the report adds: images that show the concepts are chosen, then read, and encoded position by position."""
+    k, rows = sizes.concepts, min(config.machine.rows, _mine(sizes, ranks))
+    bins = 3 * 8 * k * examples.PER_OCTAVE * examples.OCTAVES  # edges, counts, and these cumulated
+    batch = 4 * held(8 * rows * k)  # codes, sorted, their order, their bins
+    importance = 2 * 8 * len(sizes.classes) * k
+    shown, size = sheets.CONCEPTS * _examples(config), min(config.report.thumbnail, sizes.size)
+    images = 3 * shown * 3 * size**2 + _images(sizes, config.machine.batch, AHEAD)
+    images += 2 * k * _examples(config) * sizes.map  # heat maps of all concepts
+    return DRAWING + importance + max(bins + batch, images + encode(sizes, config, ranks))
+
+
+def _examples(config: Config) -> int:
+    """Return how many images show a concept."""
+    return config.report.examples + len(config.report.levels)
+
+
+def _card(sizes: Sizes, config: Config) -> float:
+    """Return the bytes that a concept takes in the report: images, heat maps, numbers."""
+    size = min(config.report.thumbnail, sizes.size)
+    numbers = 20 * (60 + len(sizes.widths) + sizes.checkpoints + 2 * len(sizes.branches))
+    return _examples(config) * (PIXEL * size**2 + 100 + 4 * sizes.map / 3) + PIXEL * sheets.THUMBNAIL**2 + numbers
+
+
 def _products(sizes: Sizes, config: Config, ranks: int, width: int) -> float:
     """Return what sums of products of so many variables take: the sums, being added, and their eigenvectors."""
     rows = min(config.machine.rows, _mine(sizes, ranks))
@@ -339,6 +371,9 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
         "sedimentation": (sizes.maps - 1) * fits + sizes.checkpoints * own["score"],
     }
     steps = config.visualise.steps * selection.count(config.visualise, k)
-    pages = {"visualise": 2.0 * sizes.operations * steps}  # forward, and back to the pixels
+    pages = {
+        "visualise": 2.0 * sizes.operations * steps,  # forward, and back to the pixels
+        "report": own["encode"] * min(1.0, k * _examples(config) / n),  # an image that shows several concepts is encoded once
+    }
     chosen = analyses | pages
     return own | {name: chosen[name] for name in [*config.chosen_analyses, *config.pages] if name in chosen}

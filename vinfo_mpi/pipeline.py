@@ -16,8 +16,8 @@ from vinfo_mpi.needs import Sizes
 from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
-from vinfo_mpi.stages import SPINE, STAGES, before, module
-from vinfo_mpi.storage import files, results_file, rows
+from vinfo_mpi.stages import ANALYSES, SPINE, STAGES, before, module
+from vinfo_mpi.storage import files, folders, results_file, rows
 from vinfo_mpi.storage.activations import MAP
 from vinfo_mpi.vision.checkpoints import Checkpoint, content_key
 
@@ -69,6 +69,9 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> dict[s
         found["atoms"] = content_key(atoms)
     if stage == "metafeatures" and (supers := run.config.metafeatures.super_classes):
         found["super-classes"] = content_key(Path(supers))
+    if stage == "report":  # shows what there is
+        found |= {name: results_file.fingerprint(run.results, name) for name in ("dynamics", *ANALYSES)}
+        found["visualisation"] = files.fingerprint(run.visualisation, "vinfo-visualisation")
     return found
 
 
@@ -102,6 +105,8 @@ def is_current(run: Run, stage: str) -> bool:
         return rows.fingerprint(run.codes, "vinfo-codes") == wanted
     if stage == "visualise":
         return files.fingerprint(run.visualisation, "vinfo-visualisation") == wanted
+    if stage == "report":
+        return folders.fingerprint(run.report) == wanted
     return results_file.fingerprint(run.results, stage) == wanted
 
 

@@ -127,6 +127,11 @@ class Results:
         with open_checked(self.path, "vinfo-results") as file:
             return file[name][()]
 
+    def description(self, name: str) -> str:
+        """Return what a dataset holds, in words."""
+        with open_checked(self.path, "vinfo-results") as file:
+            return str(file[name].attrs["description"])
+
     @property
     def plot(self) -> Plots:
         """The figures of this run: ``plot.<name>(ax)`` draws one on given axes, ``plot.<name>()`` the whole one of a paper."""

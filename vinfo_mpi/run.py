@@ -106,6 +106,11 @@ class Run:
         """The file of pictures of concepts."""
         return self.outputs / "visualisation.h5"
 
+    @property
+    def report(self) -> Path:
+        """The folder of the pages."""
+        return self.outputs / "report"
+
     def at(self, checkpoint: Checkpoint) -> Run:
         """Return this run as if the checkpoint were the one that is analysed, with dictionary, codes and results of its own."""
         other = copy.copy(self)

@@ -75,6 +75,7 @@ ANALYSES = {
 LONG = ("robustness", "stability", "sedimentation")  # cost as much as the stages before them, or more
 PAGES = {
     "visualise": Stage(("activations", "dictionary", "codes", "score"), ("seed", "data", "network", "encode", "visualise")),
+    "report": Stage(("activations", "dictionary", "codes", "score", "importance"), ("report",)),  # and of the others what is there
 }
 STAGES = SPINE | ANALYSES | PAGES
 

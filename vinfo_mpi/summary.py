@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +18,85 @@ from vinfo_mpi.storage.files import open_checked
 SHOWN = 3  # concepts at either end
 
 
-def summary(folder: Path) -> str:
-    """Return the summary of a finished run."""
-    results = Results(folder)
-    config = json.loads(results.attributes["config"])
-    concepts = results.concepts
-    living = concepts[concepts["alive"]]
+@dataclass(frozen=True)
+class Facts:
+    """What a run is about, and how good network and concepts are.
+
+    Attributes
+    ----------
+    network, data : str
+        Their names.
+    images, right : int
+        On how many the network is judged, and how many of them it has right.
+    held_out : bool
+        Whether these are the held-out ones; else all that were analysed.
+    analysed : int
+        Images that were analysed.
+    per_class : (C,) int64 array
+        How many of them each class has.
+    concepts, alive : int
+    fidelity : dict of str to float
+        The attributes of codes.h5: relative_error, relative_error_positions, predictions_kept.
+    """
+
+    network: str
+    data: str
+    images: int
+    right: int
+    held_out: bool
+    analysed: int
+    per_class: np.ndarray
+    concepts: int
+    alive: int
+    fidelity: dict[str, float]
+
+    @property
+    def correct(self) -> str:
+        """How often the network is right."""
+        return f"{100 * self.right / self.images:.2f} % of {self.images} {'held-out ' if self.held_out else ''}images correct"
+
+    @property
+    def rebuilt(self) -> str:
+        """How faithful the concepts are."""
+        error, positions, kept = (
+            self.fidelity[name] for name in ("relative_error", "relative_error_positions", "predictions_kept")
+        )
+        return f"relative error {error:.4f} ({positions:.4f} position by position), {100 * kept:.2f} % of the predictions kept"
+
+
+def facts(results: Results) -> Facts:
+    """Return the facts of the run that these results belong to."""
+    folder, config = results.path.parent, json.loads(results.attributes["config"])
     with open_checked(folder / "codes.h5", "vinfo-codes") as file:
         fidelity = dict(file.attrs)
     with ActivationReader(folder / f"{results.analysed}.h5") as file:
-        right = file.read("samples/label") == file.read("samples/prediction")
+        label, classes = file.read("samples/label"), len(file.classes)
+        right = label == file.read("samples/prediction")
         held_out = file.read("samples/held_out") == 1
-    name = config["network"]["name"] or config["network"]["target"]
-    share = right[held_out].mean() if held_out.any() else right.mean()
+    judged = right[held_out] if held_out.any() else right
+    return Facts(
+        network=config["network"]["name"] or config["network"]["target"],
+        data=config["data"]["source"],
+        images=len(judged),
+        right=int(judged.sum()),
+        held_out=bool(held_out.any()),
+        analysed=len(label),
+        per_class=np.bincount(label, minlength=classes),
+        concepts=len(results.concepts),
+        alive=int(results.concepts["alive"].sum()),
+        fidelity=fidelity,
+    )
+
+
+def summary(folder: Path) -> str:
+    """Return the summary of a finished run."""
+    results = Results(folder)
+    about, living = facts(results), results.concepts[results.concepts["alive"]]
     lines = [
         "",
-        f"network      {name} on {config['data']['source']}: {100 * share:.2f} % of "
-        + (f"{held_out.sum()} held-out images correct" if held_out.any() else f"{len(right)} images correct"),
-        f"concepts     {len(living)} of {len(concepts)} alive",
-        f"fidelity     relative error {fidelity['relative_error']:.4f} "
-        f"({fidelity['relative_error_positions']:.4f} position by position), "
-        f"{100 * fidelity['predictions_kept']:.2f} % of the predictions kept",
+        f"network      {about.network} on {about.data}: {about.correct}",
+        f"concepts     {about.alive} of {about.concepts} alive",
+        f"fidelity     {about.rebuilt}",
     ]
     quantiles = ((q, living["complexity"].quantile(q / 100)) for q in (0, 10, 25, 50, 75, 90, 100))
     lines.append("complexity   " + "  ".join(f"{q} %: {value:.2f}" for q, value in quantiles))
@@ -53,6 +112,7 @@ def summary(folder: Path) -> str:
     lines += _extremes("most complex", living.nlargest(SHOWN, "complexity"))
     lines += [
         f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})",
+        *([f"report       {folder / 'report' / 'index.html'}"] if (folder / "report").exists() else []),
         f"logs         {folder / 'logs'}, times {folder / 'timings.json'}",
     ]
     return "\n".join(lines)

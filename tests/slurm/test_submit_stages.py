@@ -1,10 +1,12 @@
-"""slurm/submit_stages.sh: a job per main stage, one for the analyses, each after the one before; mistakes are found first."""
+"""slurm/submit_stages.sh: a job per main stage, one for the analyses, one per page, in turn; mistakes are found first."""
 
 import itertools
 import re
 
 import pytest
 from contents import ROOT, datasets
+
+from vinfo_mpi.stages import PAGES
 
 SCRIPT = ROOT / "slurm/submit_stages.sh"
 STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics", "analyses"]
@@ -87,9 +89,9 @@ def test_dry_run_shows_the_commands(slurm, submit, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == len(STAGES)
+    assert len(lines) == len(STAGES) + len(PAGES)
     assert "--nodes=4 --account=x" in lines[0] and "--ntasks" not in lines[0] and "afterok" not in lines[0]
-    for line, before_it in zip(lines[1:], STAGES, strict=False):
+    for line, before_it in zip(lines[1:], [*STAGES, *PAGES], strict=False):
         assert f"--dependency=afterok:<{before_it}>" in line and "--ntasks" in line and "--account=x" in line
     assert all(line.endswith("config/quickstart.yaml --set seed=3") for line in lines)
     assert slurm.jobs() == before
@@ -103,4 +105,4 @@ def test_stages_that_make_no_sense_are_left_out(submit, tmp_path, setting, missi
     (tmp_path / "one.pt").touch()
     done = submit("config/quickstart.yaml", "--dry-run", "--set", setting)
     assert done.returncode == 0, done.stderr
-    assert re.findall(r"VINFO_STAGE=(\w+)", done.stdout) == [stage for stage in STAGES if stage not in missing]
+    assert re.findall(r"VINFO_STAGE=(\w+)", done.stdout) == [stage for stage in (*STAGES, *PAGES) if stage not in missing]

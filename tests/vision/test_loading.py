@@ -103,3 +103,9 @@ def test_preprocessing_comes_from_the_weights_unless_configured():
 def test_normalisation_needs_three_channels():
     with pytest.raises(InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"):
         Preprocessing.of(Data(mean=[0.5]))
+
+
+def test_what_is_shown_is_what_was_normalised():
+    own = Preprocessing(8, [0.4, 0.5, 0.6], [0.2, 0.3, 0.1], 8)
+    image = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    torch.testing.assert_close((255 * own.shown(own.normalised(image))).round().byte(), image)

@@ -26,6 +26,7 @@ FORMAT_VERSIONS = {
     "vinfo-results": 2,
     "vinfo-magnitudes": 1,
     "vinfo-visualisation": 1,
+    "vinfo-report": 1,
     "vinfo-piece": 1,
 }
 

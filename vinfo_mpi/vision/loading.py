@@ -50,6 +50,11 @@ class Preprocessing:
         mean, std = (torch.tensor(part, device=images.device)[:, None, None] for part in (self.mean, self.std))
         return (values - mean) / std
 
+    def shown(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return images in [0, 1] as people see them, from the network's input."""
+        mean, std = (torch.tensor(part, device=inputs.device)[:, None, None] for part in (self.mean, self.std))
+        return (inputs * std + mean).clamp(0, 1)
+
 
 AUGMENTATIONS: dict[str, Callable[[Preprocessing], list[Any]]] = {
     "none": lambda own: [v2.Resize(own.resize, antialias=True), v2.CenterCrop(own.size)],

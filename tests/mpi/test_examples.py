@@ -1,0 +1,29 @@
+"""The images that show a concept are the same on any number of ranks."""
+
+import pytest
+import torch
+
+from vinfo_mpi.numerics import examples
+from vinfo_mpi.parallel.division import batches
+
+LEVELS = (0.75, 0.25, 0.0)
+
+
+@pytest.mark.parametrize("rows", [2, 101])
+def test_ranks_together_equal_one_process(ranks, rows):
+    """More ranks than rows as well; with codes that are equal, and a concept that no image activates."""
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.rand(rows, 7, generator=generator, dtype=torch.float64).sub(0.4).clamp(min=0)
+    codes[:, :2] = codes[:, :2].mul(5).round()
+    codes[:, 6] = 0
+
+    def of(block):
+        return lambda: ((part.start, codes[part.start : part.stop]) for part in batches(block, 9))
+
+    def join(values):
+        return torch.from_numpy(ranks.concatenate(values.numpy()))
+
+    found = examples.choose(of(ranks.block(rows)), 7, 4, LEVELS, ranks.sum, join)
+    alone = examples.choose(of(range(rows)), 7, 4, LEVELS)
+    torch.testing.assert_close((found.codes, found.rows), (alone.codes, alone.rows), rtol=0, atol=0)
+    assert (found.rows[:, 6] == -1).all()

@@ -1,0 +1,36 @@
+"""Many small images in one file: a page loads a few large files faster than thousands of small ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CONCEPTS = 50  # on a sheet: a multiple of COLUMNS
+COLUMNS = 10  # of a sheet of thumbnails
+THUMBNAIL = 48  # pixels per side
+
+
+def write(path: Path, tiles: np.ndarray, quality: int) -> None:
+    """Write one WebP file.
+
+    Parameters
+    ----------
+    path : Path
+    tiles : (rows, columns, S, S, 3 or 4) uint8 array
+        RGB, or RGB and how opaque.
+    quality : int
+        From 1 to 100.
+    """
+    rows, columns, height, width, channels = tiles.shape
+    sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+    Image.fromarray(sheet).save(path, format="WEBP", quality=quality)
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Return images as the tiles of a sheet of thumbnails: (n, S, S, 3) to (n / COLUMNS, COLUMNS, s, s, 3) uint8 arrays."""
+    if images.shape[1] > THUMBNAIL:
+        small = [np.asarray(Image.fromarray(image).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)) for image in images]
+        images = np.stack(small)
+    return images.reshape(-1, COLUMNS, *images.shape[1:])

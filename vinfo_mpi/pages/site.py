@@ -1,0 +1,187 @@
+"""The pages of a report: two HTML files that read what they show from scripts and sheets of images beside them.
+
+A page that is opened from a disk may load scripts and images, and nothing else: all data is in scripts. Numbers stand there as
+they are in results.h5, bit for bit. What people have named (classes, folders, concepts) is set as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+
+from vinfo_mpi.pages import sheets
+from vinfo_mpi.storage.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HERE = Path(__file__).parent
+# Columns of the table of concepts and of the plots, where they are there; the others stand on the page of a concept.
+COLUMNS = {
+    "complexity": "complexity",
+    "importance": "importance",
+    "temporal": "temporal score",
+    "redundancy": "redundancy",
+    "noise_variance": "noise variance",
+    "stability": "stability",
+    "hoyer": "Hoyer sparsity",
+    "map_x": "",
+    "map_y": "",
+}
+INTERACTIVE = ("complexity", "complexity_importance", "complexity_temporal", "map")  # figures that are drawn again in the browser
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure on the index: name of its files in figures/, title, what to see in it, and for who does not see it; how wide."""
+
+    name: str
+    title: str
+    sentence: str
+    alternative: str
+    wide: bool = False
+
+
+@dataclass
+class Index:
+    """What the index shows beside the concepts.
+
+    Attributes
+    ----------
+    title : str
+        Name of the run.
+    facts : dict of str to str
+    warnings : list of str
+    figures : list of Figure
+        Those whose files are in figures/.
+    missing : list of (str, str)
+        What is not there, and the command that adds it.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    warnings: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    missing: Sequence[tuple[str, str]] = ()
+
+
+@dataclass
+class Layout:
+    """What is the same for all concepts.
+
+    Attributes
+    ----------
+    classes : list of str
+    taps, blocks : list of str
+        Of the values of each concept.
+    epochs : list of int
+    captions : list of str
+        What each column of a sheet of examples shows.
+    descriptions : dict of str to str
+        What the columns of the table of concepts hold.
+    grid : int
+        Positions per side of the heat maps; 0 where there are none.
+    """
+
+    classes: list[str]
+    taps: list[str]
+    blocks: list[str]
+    epochs: list[int]
+    captions: list[str]
+    descriptions: dict[str, str] = field(default_factory=dict)
+    grid: int = 0
+
+
+def numbers(values: Any) -> Any:
+    """Return an array as lists of floats that JSON can hold, exactly; null for what is not finite."""
+    values = np.asarray(values)
+    if values.ndim:
+        return [numbers(part) for part in values]
+    return values.item() if math.isfinite(values) else None
+
+
+def packed(values: np.ndarray) -> str:
+    """Return the little-endian bytes of an array in base64: shorter than decimals, and exact."""
+    return base64.b64encode(values.astype(values.dtype.newbyteorder("<")).tobytes()).decode()
+
+
+def has_sheet(folder: Path, number: int) -> bool:
+    """Whether a sheet is there, whole: its script is written last."""
+    return _script(folder, number).exists()
+
+
+def write_sheet(folder: Path, number: int, images: np.ndarray, concepts: list[dict[str, Any]], quality: int) -> None:
+    """Write images and data of up to sheets.CONCEPTS concepts.
+
+    Parameters
+    ----------
+    folder : Path
+    number : int
+        Of the sheet: its first concept is number · sheets.CONCEPTS.
+    images : (n, M, S, S, 3) uint8 array
+        Examples of n concepts; the first one is the thumbnail.
+    concepts : list of n dict
+        What concept.js shows.
+    quality : int
+        Of the images, from 1 to 100.
+    """
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    full = np.zeros((sheets.CONCEPTS, *images.shape[1:]), np.uint8)
+    full[: len(images)] = images
+    sheets.write(folder / "images" / f"examples_{number:04d}.webp", full, quality)
+    sheets.write(folder / "images" / f"thumbnails_{number:04d}.webp", sheets.thumbnails(full[:, 0]), quality)
+    write_text(_script(folder, number), f"report.sheet({number}, {json.dumps(concepts, allow_nan=False)});\n")
+
+
+def write_picture(folder: Path, concept: int, image: np.ndarray, quality: int) -> None:
+    """Write the picture of a concept: (S, S, 4) uint8 array, RGB and how opaque."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    sheets.write(folder / "images" / f"picture_{concept}.webp", image[None, None], quality)
+
+
+def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFrame) -> None:
+    """Write the pages, and what both read.
+
+    Parameters
+    ----------
+    folder : Path
+    index : Index
+    layout : Layout
+    concepts : DataFrame
+        A row per concept: class, alive, complexity, ..., a name where they have any.
+    """
+    from plotly.offline import get_plotlyjs
+
+    columns = {name: packed(concepts[name].to_numpy(np.float64)) for name in COLUMNS if name in concepts}
+    shared = {
+        "title": index.title,
+        "concepts": len(concepts),
+        "size": sheets.CONCEPTS,
+        "across": sheets.COLUMNS,
+        "labels": {name: COLUMNS[name] for name in columns},
+        "columns": columns,
+        "class": packed(concepts["class"].to_numpy(np.int32)),
+        "alive": packed(concepts["alive"].to_numpy(np.uint8)),
+        "names": list(concepts["name"]) if "name" in concepts else None,
+        **vars(layout),
+    }
+    write_text(folder / "data" / "concepts.js", f"report.begin({json.dumps(shared, allow_nan=False)});\n")
+    pages = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    for name in ("index.html", "concept.html"):
+        text = pages.get_template(name).render(index=index, layout=layout, concepts=len(concepts), interactive=INTERACTIVE)
+        write_text(folder / name, text)
+    shutil.copytree(HERE / "assets", folder / "assets", dirs_exist_ok=True)
+    write_text(folder / "assets" / "plotly.min.js", get_plotlyjs())
+
+
+def _script(folder: Path, number: int) -> Path:
+    return folder / "data" / f"sheet_{number:04d}.js"

@@ -27,7 +27,7 @@ mypy
 # clusters would have nodes and jobs of the same names, by which Open MPI shares its session files.
 log=$(mktemp) status=0
 python -m pytest tests/slurm "$@" >"$log" 2>&1 &
-python -m pytest tests --ignore=tests/mpi --ignore=tests/slurm -n 2 --dist worksteal "$@" || status=$?
+python -m pytest tests --ignore=tests/mpi --ignore=tests/slurm -n 2 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait $! || status=$?
 cat "$log"
 [ $status = 0 ]

@@ -60,7 +60,7 @@ except InputError as error:
 absent = {"train"} if settings.network.checkpoints else set()
 absent |= {"dynamics"} if count < 2 else set()
 stages = [*(one for one in SPINE if one not in absent), *(["analyses"] if settings.chosen_analyses else [])]
-print(settings.name, *stages, *(one for one in PAGES if one in settings.pages))
+print(settings.name, *stages, *(one for one in PAGES if one in settings.chosen_pages))
 END
 ) || exit 2
 read -r name stages <<<"$plan"

@@ -18,6 +18,13 @@ from hypothesis import settings
 settings.register_profile("vinfo", deadline=None, database=None)
 settings.load_profile("vinfo")
 
+LONGEST = ["test_interruption.py", "test_end_to_end.py", "test_failures.py", "test_plan.py", "test_validity.py", "test_report.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first, lest one process is still at them when the others have nothing left to do."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(scope="session")
 def python():

@@ -133,7 +133,7 @@ def test_a_flipped_bit(copy, mpirun, python, name, content, stage):
 
 
 def test_lost_files_are_made_again(run, copy, mpirun):
-    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
+    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5", "visualisation.h5")
     names = ["activations/epoch_001.h5", "dictionary.h5", "codes.h5"]
     for number, name in enumerate(names):
         whole = (folder / name).read_bytes()

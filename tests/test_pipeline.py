@@ -49,6 +49,12 @@ def test_what_a_stage_needs_comes_before_it():
     assert before("flow") == {"train", "extract", "dictionary", "encode", "score"}
 
 
+def test_the_whole_pipeline_has_the_pages_that_are_asked_for():
+    assert config().chosen_pages == ["visualise", "report"]
+    assert config(pages=["report"]).chosen_pages == ["report"]
+    assert config(dictionary={"source": "factors"}).chosen_pages == ["report"]
+
+
 def test_the_whole_pipeline_has_the_analyses_that_are_asked_for():
     assert "flow" in config().chosen_analyses
     assert "robustness" not in config().chosen_analyses

@@ -335,6 +335,11 @@ class Config(Section):
         """The analyses that belong to the whole pipeline."""
         return list(ANALYSES) if self.analyses == "all" else self.analyses
 
+    @property
+    def chosen_pages(self) -> list[str]:
+        """The pages that belong to the whole pipeline: there is no drawing of factors, which are known beforehand."""
+        return [one for one in self.pages if one != "visualise" or self.dictionary.source != "factors"]
+
     @field_validator("analyses")
     @classmethod
     def _known(cls, names: list[str] | str) -> list[str] | str:

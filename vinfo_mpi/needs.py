@@ -125,8 +125,8 @@ def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, fl
         "codes": rows(codes.columns(k), 0),
         "results": float(8 * k * (values + grid) + 4 * FILE + 60 * DATASET),
     }
-    pages = {"report": REPORT + k * _card(sizes, config)} if "report" in config.pages else {}
-    pictures = selection.count(config.visualise, k) if "visualise" in config.pages else 0
+    pages = {"report": REPORT + k * _card(sizes, config)} if "report" in config.chosen_pages else {}
+    pictures = selection.count(config.visualise, k) if "visualise" in config.chosen_pages else 0
     side = config.visualise.size or sizes.size
     again = sizes.maps - 1 if "sedimentation" in config.chosen_analyses else 0
     return {
@@ -187,9 +187,9 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
         "sedimentation": lambda: max(stages[name] for name in ("dictionary", "encode", "score", "importance")),
     }
     stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
-    if "visualise" in config.pages:
+    if "visualise" in config.chosen_pages:
         stages["visualise"] = visualise(sizes, config, ranks)
-    if "report" in config.pages:
+    if "report" in config.chosen_pages:
         stages["report"] = report(sizes, config, ranks)
     return {name: sizes.base + sizes.remembered + value for name, value in stages.items()}
 
@@ -376,4 +376,4 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
         "report": own["encode"] * min(1.0, k * _examples(config) / n),  # an image that shows several concepts is encoded once
     }
     chosen = analyses | pages
-    return own | {name: chosen[name] for name in [*config.chosen_analyses, *config.pages] if name in chosen}
+    return own | {name: chosen[name] for name in [*config.chosen_analyses, *config.chosen_pages] if name in chosen}

@@ -188,7 +188,8 @@ def check_plan(run: Run, show: bool = False) -> None:
 
 def chosen(run: Run) -> list[str]:
     """Return the stages of the whole pipeline that this configuration asks for."""
-    wanted = {*SPINE, *run.config.chosen_analyses, *run.config.pages} - ({"train"} if run.config.network.checkpoints else set())
+    absent = {"train"} if run.config.network.checkpoints else set()
+    wanted = {*SPINE, *run.config.chosen_analyses, *run.config.chosen_pages} - absent
     return [stage for stage in STAGES if stage in wanted]
 
 

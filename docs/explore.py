@@ -20,7 +20,7 @@ living = results.concepts[results.concepts["alive"]]
 print(living[["class", "complexity", "complexity_se", "importance"]].sort_values("complexity").head())
 
 # %% ... so that questions are one line: the mean complexity of each class's concepts, and how many they are
-print(living.groupby("class")["complexity"].agg(["mean", "sem", "count"]).rename(index=lambda number: results.classes[number]))
+print(living.groupby("class")["complexity"].agg(["mean", "sem", "count"]).rename(index=dict(enumerate(results.classes))))
 
 # %% Where does the network make the simplest and the most complex concept available?
 ends = [living["complexity"].idxmin(), living["complexity"].idxmax()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,20 @@ from vinfo_mpi.results import Results
 from vinfo_mpi.run import Run
 from vinfo_mpi.shown import Shown
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import open_checked, read_table
+from vinfo_mpi.storage.files import open_checked
+from vinfo_mpi.storage.rows import fingerprint
 
 CLASSES = 5  # for which the concept is most important
+
+
+def pictures(run: Run) -> dict[int, int]:
+    """Return where in visualisation.h5 the picture of a concept lies; nothing where these pictures are of other concepts."""
+    if not run.visualisation.exists():
+        return {}
+    with open_checked(run.visualisation, "vinfo-visualisation") as file:
+        if json.loads(file.attrs["inputs"])["codes"] != fingerprint(run.codes, "vinfo-codes"):
+            return {}
+        return {concept: place for place, concept in enumerate(file["concepts"][()].tolist())}
 
 
 class Cards:
@@ -59,10 +71,7 @@ class Cards:
         levels = [f"{100 * level:g} % quantile" if level else "least" for level in self.options.levels]
         captions = [f"most activating {place + 1}" for place in range(self.options.examples)] + levels
         self.layout = self.contents.layout(activations.classes, captions, self.shown.grid)
-        self.pictures: dict[int, int] = {}
-        if run.visualisation.exists():
-            numbers = read_table(run.visualisation, "vinfo-visualisation", "concepts")
-            self.pictures = {concept: place for place, concept in enumerate(numbers.tolist())}
+        self.pictures = pictures(run)
 
     def write(self, folder: Path, number: int, concepts: range) -> None:
         """Write the sheet of these concepts."""
@@ -90,7 +99,7 @@ class Cards:
             if (place := self.pictures.get(concept)) is not None:
                 with open_checked(self.run.visualisation, "vinfo-visualisation") as file:
                     picture = np.dstack([file["images"][place], file["transparency"][place]])
-                    activation, reference = file["activations"][place].item(), file["reference"][place].item()
+                    activation, reference = (site.numbers(file[name][place]) for name in ("activations", "reference"))
                 card["picture"] = {"activation": activation, "reference": reference}
                 site.write_picture(folder, concept, picture, self.options.quality)
 

@@ -19,16 +19,16 @@ FILETYPE = "vinfo-magnitudes"
 
 
 def of(run: Run, size: int) -> torch.Tensor:
-    """Return the mean |FFT| of the opponent channels, means included: (3, size, size) float32 tensor.
+    """Return the mean |FFT| of the opponent channels, with the signs of their means: (3, size, size) float32 tensor.
 
     The images are those analysed, or visualise.images of them, as the network sees them, with values in [0, 1].
     """
     path, options = run.folder / "magnitudes.h5", run.config.visualise
     data = run.config.data.model_dump(mode="json", exclude={"on_bad_image"})
-    key = digest("magnitudes", run.config.seed, data, asdict(run.subject.preprocessing), options.images, size)
+    key = digest("magnitudes with signs of means", run.config.seed, data, asdict(run.subject.preprocessing), options.images, size)
     if run.ranks.on_root(files.fingerprint, path, FILETYPE) != key:
         mean = _mean(run, size)
-        about = "mean magnitude of the Fourier transform over the images: brightness, red - blue, green - magenta"
+        about = "mean magnitude of the images' waves, of the constant with its sign: brightness, red - blue, green - magenta"
         table = Table(mean.cpu().numpy(), about, axes=("channel", "frequency_y", "frequency_x"))
         run.ranks.on_root(files.write_tables, path, {"magnitudes": table}, run.provenance(FILETYPE, key, {}))
     return torch.from_numpy(run.ranks.on_root(files.read_table, path, FILETYPE, "magnitudes")).to(run.device)
@@ -44,6 +44,9 @@ def _mean(run: Run, size: int) -> torch.Tensor:
     mine = [ids[rows.start : rows.stop] for rows in batches(run.ranks.block(len(ids)), run.config.machine.batch)]
     for images, _, _ in run.subject.loader.batches(mine):
         shown = functional.interpolate((images * std + mean).double(), (size, size), mode="bilinear", antialias=True)
-        total += torch.fft.fft2(to_opponent(shown)).abs().sum(0)
+        waves = torch.fft.fft2(to_opponent(shown))
+        found = waves.abs()
+        found[..., 0, 0] = waves[..., 0, 0].real  # the mean of an opponent channel has a sign: its hue
+        total += found.sum(0)
     # To float32: sums of another order, on other ranks, come out the same.
     return (run.ranks.sum(total) / len(ids)).float()

@@ -298,11 +298,11 @@ def report(sizes: Sizes, config: Config, ranks: int) -> float:
     """Return what the report adds: images that show the concepts are chosen, then read, and encoded position by position."""
     k, rows = sizes.concepts, min(config.machine.rows, _mine(sizes, ranks))
     bins = 3 * 8 * k * examples.PER_OCTAVE * examples.OCTAVES  # edges, counts, and these cumulated
-    batch = 4 * held(8 * rows * k)  # codes, sorted, their order, their bins
-    importance = 2 * 8 * len(sizes.classes) * k
+    batch = 6 * held(8 * rows * k)  # codes and rows, joined to those so far, sorted, their order
+    importance = 3 * 8 * len(sizes.classes) * k
     shown, size = sheets.CONCEPTS * _examples(config), min(config.report.thumbnail, sizes.size)
     images = 3 * shown * 3 * size**2 + _images(sizes, config.machine.batch, AHEAD)
-    images += 2 * k * _examples(config) * sizes.map  # heat maps of all concepts
+    images += k * _examples(config) * sizes.map * (2 + 6 * 8 / ranks)  # heat maps of all concepts; codes of own images
     return DRAWING + importance + max(bins + batch, images + encode(sizes, config, ranks))
 
 
@@ -370,10 +370,10 @@ def operations(sizes: Sizes, config: Config) -> dict[str, float]:
         "stability": config.stability.seeds * own["dictionary"],
         "sedimentation": (sizes.maps - 1) * fits + sizes.checkpoints * own["score"],
     }
-    steps = config.visualise.steps * selection.count(config.visualise, k)
-    pages = {
-        "visualise": 2.0 * sizes.operations * steps,  # forward, and back to the pixels
-        "report": own["encode"] * min(1.0, k * _examples(config) / n),  # an image that shows several concepts is encoded once
-    }
-    chosen = analyses | pages
-    return own | {name: chosen[name] for name in [*config.chosen_analyses, *config.chosen_pages] if name in chosen}
+    chosen = {name: analyses[name] for name in config.chosen_analyses if name in analyses}
+    if "visualise" in config.chosen_pages:
+        steps = config.visualise.steps * selection.count(config.visualise, k)
+        chosen["visualise"] = 2.0 * sizes.operations * steps  # forward, and back to the pixels
+    if "report" in config.chosen_pages:  # an image that shows several concepts is encoded once
+        chosen["report"] = own["encode"] * min(1.0, k * _examples(config) / n)
+    return own | chosen

@@ -51,7 +51,8 @@ def run(run: Run, force: bool = False) -> None:
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
 
     def finish() -> None:
-        index = overview.index(results, folder, provenance, run.visualisation.exists())
+        stale = [stage for stage in results.inputs if not pipeline.is_current(run, stage)]
+        index = overview.index(results, folder, provenance, bool(cards.pictures), stale)
         site.write_pages(folder, index, cards.layout, results.concepts)
         folders.commit(run.report)
 
@@ -79,7 +80,7 @@ def choose(run: Run, codes: RowReader) -> Examples:
 def by_class(run: Run, activations: ActivationReader, codes: RowReader, atoms: torch.Tensor) -> np.ndarray | None:
     """Return the importance of every concept over the images of each predicted class: (C, K); None where the head is not linear.
 
-    The mean over all images, of whichever class, is the importance of the concept.
+    The mean over all images, of whichever class, is the importance of the concept with importance.target: prediction.
     """
     slopes = linear_slopes(run, activations, atoms)
     if slopes is None:

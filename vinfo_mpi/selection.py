@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vinfo_mpi.config import Visualise
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, NotApplicable
 
 DECILES = 10
 
@@ -39,14 +39,16 @@ def choose(options: Visualise, complexity: np.ndarray, seed: int) -> np.ndarray:
     Raises
     ------
     InputError
-        For numbers that no concept has, or if none is left to choose.
+        For numbers that no concept has.
+    NotApplicable
+        If none is left to choose.
     """
     count(options, len(complexity))
     if options.concepts is not None:
         return np.arange(len(complexity)) if options.concepts == "all" else np.unique(options.concepts)
     order = np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
     if not len(order):
-        raise InputError("no concept varies over the images: there are no extremes to visualise; name visualise.concepts")
+        raise NotApplicable("no concept varies over the images: there are no extremes to visualise; name visualise.concepts")
     random = np.random.default_rng(seed)
     sample = [
         random.choice(decile, min(options.per_decile, len(decile)), replace=False) for decile in np.array_split(order, DECILES)

@@ -64,7 +64,11 @@ class Shown:
         different, place = np.unique(rows, return_inverse=True)
         found = np.zeros((len(rows), kept))
         blocks = batches(range(len(different)), max(1, self.run.config.machine.rows // kept))
-        for block in self.run.progress(blocks, "report: heat maps"):
+        for turn in self.run.progress(range(self.run.ranks.most(len(blocks))), "report: heat maps"):
+            self.run.safe_point()
+            if turn >= len(blocks):
+                continue
+            block = blocks[turn]
             vectors = self.run.tensor(self._map(different[block.start : block.stop]))
             with self.run.clock.phase("encode"):
                 codes = encoders.at_positions(self._encoder, vectors.flatten(0, 1))

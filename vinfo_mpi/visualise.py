@@ -48,11 +48,16 @@ def run(run: Run, force: bool = False) -> None:
     blocks = batches(range(len(concepts)), run.ranks.size * min(TOGETHER, run.config.machine.batch))
     found = []
     with run.bar("visualise: steps", len(blocks) * options.steps) as bar:
+
+        def after() -> None:
+            bar.update()
+            run.safe_point()
+
         for block in blocks:
 
             def make(chosen: np.ndarray = concepts[block.start : block.stop]) -> dict[str, np.ndarray]:
                 mine = run.ranks.block(len(chosen))
-                own = painter.pictures(chosen[mine.start : mine.stop], bar.update)
+                own = painter.pictures(chosen[mine.start : mine.stop], after)
                 return {name: run.ranks.concatenate(values) for name, values in own.items()}
 
             found.append(pieces.get(f"concepts_{block.start:06d}_{block.stop:06d}", make))
@@ -86,8 +91,13 @@ class Painter:
         self.magnitudes = magnitudes.of(run, self.size)
 
     def pictures(self, concepts: np.ndarray, after: Callable[[], object]) -> dict[str, np.ndarray]:
-        """Return images (B, S, S, 3), transparency (B, S, S) and activations (B,), each of its own concept alone."""
+        """Return images (B, S, S, 3), transparency (B, S, S) and activations (B,), each of its own concept alone.
+
+        `after` is called after every step, also without concepts: all ranks take the same number of steps.
+        """
         if not len(concepts):
+            for _ in range(self.run.config.visualise.steps):
+                after()
             shapes = {"images": (0, self.size, self.size, 3), "transparency": (0, self.size, self.size)}
             return {name: np.empty(shape, np.uint8) for name, shape in shapes.items()} | {"activations": np.empty(0)}
         run, numbers = self.run, torch.from_numpy(concepts).to(self.run.device)

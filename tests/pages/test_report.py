@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 from sklearn.datasets import load_sample_images
 
 from vinfo_mpi import Results, config, dictionary, encode, importance, pipeline, report, score
+from vinfo_mpi.cards import pictures
 from vinfo_mpi.errors import Stopped
 from vinfo_mpi.extract import kept_positions
 from vinfo_mpi.pages import figures, sheets, site
@@ -26,6 +27,7 @@ from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.run import Run
 from vinfo_mpi.shown import Shown
 from vinfo_mpi.storage.files import Table, fixed_width, write_tables
+from vinfo_mpi.storage.rows import fingerprint
 
 EVIL = '<script>document.body.dataset.evil = "1"</script>'  # a class of this name is class 3
 PICTURED = [1, 12]
@@ -59,7 +61,9 @@ def reported(run, tmp_path_factory, mpirun):
         "activations": Table(draw.random(2), "codes of the pictures"),
         "reference": Table(draw.random(2), "99th percentiles"),
     }
-    write_tables(one.visualisation, tables, {"filetype": "vinfo-visualisation", "format_version": 1, "fingerprint": "made up"})
+    made_from = json.dumps({"codes": fingerprint(one.codes, "vinfo-codes")})
+    attributes = {"filetype": "vinfo-visualisation", "format_version": 1, "fingerprint": "made up", "inputs": made_from}
+    write_tables(one.visualisation, tables, attributes)
     options = [word for setting in SETTINGS for word in ("--set", setting)]
     done = mpirun(2, "-m", "vinfo_mpi.report", *SMALL, *options, "--only", "--run-dir", folder)
     assert done.returncode == 0, done.stderr
@@ -371,11 +375,19 @@ def test_what_the_index_says_of_the_run(index, reported):
     assert str(reported.folder) in text
 
 
+def test_pictures_of_other_concepts_are_not_shown(copy):
+    one = on(copy("codes.h5", "visualisation.h5"))
+    assert pictures(one)
+    with h5py.File(one.visualisation, "r+") as file:
+        file.attrs["inputs"] = json.dumps({"codes": "of another dictionary"})
+    assert pictures(one) == {}
+
+
 def test_what_was_not_computed_says_which_command_adds_it(reported, copy, visit, monkeypatch):
     monkeypatch.setattr(
         figures, "write", lambda _, folder: shutil.copytree(reported.report / "figures", folder)
     )  # it takes seconds
-    one = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"))
+    one = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"), "spectrum.taps=last")
     with h5py.File(one.results, "r+") as file:
         for stage in ("robustness", "sedimentation", "flow", "dynamics"):
             for name in file[f"provenance/{stage}"].attrs["datasets"].split():
@@ -383,6 +395,8 @@ def test_what_was_not_computed_says_which_command_adds_it(reported, copy, visit,
             del file[f"provenance/{stage}"]
     report.run(one)
     page = visit(one.report / "index.html")
+    assert page.inner_text("#run").count("of other settings") == 1
+    assert f"python -m vinfo_mpi.analyses.spectrum --config {one.folder}/config.yaml" in page.inner_text("#run")
     text = page.inner_text(".missing")
     for name in ("analyses.robustness", "analyses.sedimentation", "analyses.flow", "dynamics", "visualise"):
         assert f"python -m vinfo_mpi.{name}" in text
@@ -519,7 +533,7 @@ def test_goes_on_where_a_job_was_ended(copy, monkeypatch):
     one = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"))
     monkeypatch.setattr(sheets, "CONCEPTS", 20)
     monkeypatch.setattr(figures, "write", lambda *_: [])  # they take seconds
-    monkeypatch.setattr(stop, "wished", lambda: True)
+    monkeypatch.setattr(stop, "wished", lambda: any(one.folder.glob(".report.partial/data/*.js")))
     with pytest.raises(Stopped):
         report.run(one)
     assert not one.report.exists()

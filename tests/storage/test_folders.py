@@ -34,6 +34,20 @@ def test_what_an_interrupted_job_has_made_is_kept_if_it_is_of_the_same(folder):
     assert not (folders.begin(folder, OLD) / "b.txt").exists()
 
 
+@pytest.mark.parametrize("half", ["neither is there", "both are there"])
+def test_a_job_that_is_ended_while_one_takes_the_place_of_the_other_loses_none(folder, half):
+    old = folder.with_name(".pages.old")
+    (folders.begin(folder, NEW) / "b.txt").write_text("new")
+    folder.rename(old)
+    if half == "both are there":
+        folder.mkdir()
+        (folder / folders.PROVENANCE).write_text('{"fingerprint": "newer"}')
+    unfinished = folders.begin(folder, NEW)
+    assert (unfinished / "b.txt").read_text() == "new"
+    assert folders.fingerprint(folder) == ("old" if half == "neither is there" else "newer")
+    assert not old.exists()
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", "{"])
 def test_no_fingerprint(tmp_path, content):
     if content is not None:

@@ -63,7 +63,7 @@ def say_vinformation(results: Results) -> str:
     means, errors = table.mean(axis=1), table.sem(axis=1)
     change = style.change(means.iloc[0], means.iloc[-1], (errors.iloc[0], errors.iloc[-1]))
     return (
-        f"The further right, the later in the network a concept becomes available. The mean V-information of {table.shape[1]} "
+        f"The further right, the less of a concept the taps make available, on average. The mean V-information of {table.shape[1]} "
         f"concepts {change} between the taps {table.index[0]} and {table.index[-1]}."
     )
 
@@ -145,7 +145,7 @@ def say_robustness(results: Results) -> str:
 
 def draw_map(results: Results, ax: Axes, colour: str = "complexity") -> Axes:
     """Which concepts are alike? Their atoms on a plane; colour: complexity, importance or class."""
-    table = results.concepts[results.concepts["map_x"].notna()]
+    table = _mapped(results)
     if colour == "class":
         _by_class(results, ax, table)
     else:
@@ -161,13 +161,12 @@ def say_map(results: Results) -> str:
     """Return whether neighbours on the map are alike in complexity and of one class."""
     from scipy.spatial import cKDTree
 
-    table = _living(results)
-    table = table[table["map_x"].notna()]
+    table = _mapped(results)
     place = _places(table).T
     nearest = cKDTree(place).query(place, k=2)[1][:, 1]
     complexity, group = table["complexity"].to_numpy(), table["class"].to_numpy()
     found = style.correlation(correlation.spearman(complexity, complexity[nearest]))
-    said = f"Atoms that lie close together are alike. Complexity of a concept and of its nearest on the map: {found}."
+    said = f"Atoms of similar directions lie close together. Complexity of a concept and of its nearest on the map: {found}."
     shares = np.unique(group, return_counts=True)[1] / len(group)
     if len(shares) > 1:
         same, chance = (group == group[nearest]).mean(), np.square(shares).sum()
@@ -178,6 +177,12 @@ def say_map(results: Results) -> str:
 
 def _living(results: Results) -> pd.DataFrame:
     return results.concepts[results.concepts["alive"]]
+
+
+def _mapped(results: Results) -> pd.DataFrame:
+    """Return the living concepts that have a place on the map."""
+    living = _living(results)
+    return living[living["map_x"].notna()]
 
 
 def _against_complexity(results: Results, ax: Axes, column: str, label: str) -> Axes:
@@ -231,6 +236,6 @@ def _by_class(results: Results, ax: Axes, table: pd.DataFrame) -> None:
         return
     for group, colour, shape in zip(groups, style.CLASSES, style.SHAPES, strict=False):
         own = table[table["class"] == group]
-        name = results.classes[group][:NAME] if group >= 0 else "all"
+        name = results.classes[group][:NAME].replace("$", r"\$") if group >= 0 else "all"  # no formula
         style.points(ax, *_places(own), c=colour, marker=shape, alpha=0.9, s=8, label=name)
     style.legend_beside(ax, "class")

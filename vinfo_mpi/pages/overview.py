@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from vinfo_mpi import units
@@ -18,7 +19,7 @@ FAITHFUL = 0.99  # share of the predictions that the concepts should keep, as in
 FEW = 50  # images of a class
 
 
-def index(results: Results, folder: Path, attributes: Mapping[str, Any], pictures: bool) -> Index:
+def index(results: Results, folder: Path, attributes: Mapping[str, Any], pictures: bool, stale: Sequence[str]) -> Index:
     """Write the figures and return what the index shows.
 
     Parameters
@@ -30,6 +31,8 @@ def index(results: Results, folder: Path, attributes: Mapping[str, Any], picture
         Of the report: when it is made, by which command.
     pictures : bool
         Whether there are pictures of concepts.
+    stale : list of str
+        Stages whose part of the results was made with other settings, or from other files, than the rest.
     """
     figures.write(results, folder / "figures")
     run = results.path.parent
@@ -37,16 +40,21 @@ def index(results: Results, folder: Path, attributes: Mapping[str, Any], picture
         Figure(one.name, one.title, one.sentence(results), one.alternative(results), one.size[0] > style.ONE_COLUMN)
         for one in figures.available(results)
     ]
-    lacking = [(one.title, str(one.command(results))) for one in figures.missing(results)]
+    options = f"--config {quote(str(run / 'config.yaml'))} --run-dir {quote(str(run))}"
+    lacking = [(one.title, f"{one.command(results)} {options}") for one in figures.missing(results)]
     if not pictures:
-        lacking.append(("Pictures that a concept answers to most", f"python -m {module('visualise')}"))
+        lacking.append(("Pictures drawn to activate concepts", f"python -m {module('visualise')} {options}"))
     about = facts(results)
+    mixed = [f"What {stage} has computed is of other settings, or other files, than the rest. "
+             f"python -m {module(stage)} {options} computes it anew." for stage in stale]  # fmt: skip
     made = f"{str(attributes['created'])[:16].replace('T', ' ')} UTC with {attributes['command']}"
-    return Index(run.resolve().name, _facts(about, run, results.attributes) | {"Report": made}, warnings(about), found, lacking)
+    return Index(
+        run.resolve().name, _facts(about, run, results.attributes) | {"Report": made}, [*warnings(about), *mixed], found, lacking
+    )
 
 
 def _facts(about: Facts, run: Path, attributes: Mapping[str, Any]) -> dict[str, str]:
-    seconds = sum(stage["seconds"]["total"]["max"] for stage in timings_of(run).values())
+    seconds = sum(one["seconds"]["total"]["max"] for stage, one in timings_of(run).items() if stage != "report")
     versions = [f"{name} {attributes[f'{key}_version']}" for name, key in
                 (("vinfo_mpi", "vinfo"), ("torch", "torch"), ("h5py", "h5py"), ("HDF5", "hdf5"))]  # fmt: skip
     return {
@@ -56,7 +64,7 @@ def _facts(about: Facts, run: Path, attributes: Mapping[str, Any]) -> dict[str, 
         "Concepts": f"{about.alive} of {about.concepts} alive",
         "Fidelity": about.rebuilt,
         "Ranks": f"{attributes['ranks']}, {attributes['mpi_library']}",
-        "Time": f"{units.duration(seconds)}, all stages",
+        "Time": f"{units.duration(seconds)}, all stages before the report",
         "Versions": f"{', '.join(versions)}; commit {str(attributes['git_commit'])[:12]}",
         "Folder": str(run),
     }

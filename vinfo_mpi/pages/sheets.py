@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vinfo_mpi.storage.files import sync, writing
+
 CONCEPTS = 50  # on a sheet: a multiple of COLUMNS
 COLUMNS = 10  # of a sheet of thumbnails
 THUMBNAIL = 48  # pixels per side
@@ -25,7 +27,10 @@ def write(path: Path, tiles: np.ndarray, quality: int) -> None:
     """
     rows, columns, height, width, channels = tiles.shape
     sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
-    Image.fromarray(sheet).save(path, format="WEBP", quality=quality)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(sheet).save(path, format="WEBP", quality=quality)
+        sync(path)
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:

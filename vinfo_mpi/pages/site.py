@@ -19,7 +19,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from vinfo_mpi.pages import sheets
-from vinfo_mpi.storage.files import write_text
+from vinfo_mpi.storage.files import write_text, writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +134,6 @@ def write_sheet(folder: Path, number: int, images: np.ndarray, concepts: list[di
     quality : int
         Of the images, from 1 to 100.
     """
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     full = np.zeros((sheets.CONCEPTS, *images.shape[1:]), np.uint8)
     full[: len(images)] = images
     sheets.write(folder / "images" / f"examples_{number:04d}.webp", full, quality)
@@ -144,7 +143,6 @@ def write_sheet(folder: Path, number: int, images: np.ndarray, concepts: list[di
 
 def write_picture(folder: Path, concept: int, image: np.ndarray, quality: int) -> None:
     """Write the picture of a concept: (S, S, 4) uint8 array, RGB and how opaque."""
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     sheets.write(folder / "images" / f"picture_{concept}.webp", image[None, None], quality)
 
 
@@ -179,7 +177,8 @@ def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFra
     for name in ("index.html", "concept.html"):
         text = pages.get_template(name).render(index=index, layout=layout, concepts=len(concepts), interactive=INTERACTIVE)
         write_text(folder / name, text)
-    shutil.copytree(HERE / "assets", folder / "assets", dirs_exist_ok=True)
+    with writing(folder / "assets"):
+        shutil.copytree(HERE / "assets", folder / "assets", dirs_exist_ok=True)
     write_text(folder / "assets" / "plotly.min.js", get_plotlyjs())
 
 

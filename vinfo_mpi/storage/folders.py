@@ -8,30 +8,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vinfo_mpi.storage.files import partial, write_text, writing
+from vinfo_mpi.storage.files import partial, sync, write_text, writing
 
 PROVENANCE = "provenance.json"
 
 
 def begin(folder: Path, attributes: Mapping[str, Any], force: bool = False) -> Path:
     """Return the folder in which this one is made, on one rank; what an interrupted job has made of the same stays there."""
-    unfinished = partial(folder)
-    if force or fingerprint(unfinished) != attributes["fingerprint"]:
-        with writing(unfinished):
-            shutil.rmtree(unfinished, ignore_errors=True)
-        write_text(unfinished / PROVENANCE, json.dumps(dict(attributes), indent=1))
+    unfinished, old = partial(folder), _old(folder)
+    with writing(unfinished):
+        if old.exists():  # a job was ended while it put one folder in the place of the other
+            _remove(old) if folder.exists() else old.rename(folder)
+        if force or fingerprint(unfinished) != attributes["fingerprint"]:
+            _remove(unfinished)
+            write_text(unfinished / PROVENANCE, json.dumps(dict(attributes), indent=1))
     return unfinished
 
 
 def commit(folder: Path) -> None:
     """Put the finished folder in the place of the one that was there before."""
-    old = folder.with_name(f".{folder.name}.old")
     with writing(folder):
-        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
-            folder.rename(old)
+            folder.rename(_old(folder))
         partial(folder).rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        sync(folder.parent)
+        _remove(_old(folder))
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder that may not be there; its fingerprint first, so that nothing takes what is left of it for the whole."""
+    if folder.exists():
+        (folder / PROVENANCE).unlink(missing_ok=True)
+        shutil.rmtree(folder)
 
 
 def fingerprint(folder: Path) -> str | None:

@@ -22,7 +22,13 @@
     step("next", concept + 1);
     step("simpler", order[place - 1]);
     step("harder", order[place + 1]);
-    const data = await report.load(concept);
+    let data;
+    try {
+      data = await report.load(concept);
+    } catch (error) {
+      page.replaceChildren(element("p", { class: "warning" }, `${error.message}: copy the whole folder of the report.`));
+      return;
+    }
     if (concept !== Number(location.hash.slice(1) || 0)) return;  // another one has been asked for meanwhile
     page.replaceChildren(...[summary(concept, data), picture(concept, data), examples(concept, data), curves(data), classes(data),
       neighbours(data), values(data)].filter(Boolean));
@@ -54,7 +60,7 @@
     if (!picture) return null;
     const share = element("figcaption", {}, "its code is ", report.number(picture.activation), "; the 99th percentile over the images is ",
       report.number(picture.reference));
-    return section("A picture that it answers to most", element("figure", { class: "picture" },
+    return section("A picture drawn to activate it", element("figure", { class: "picture" },
       element("img", { src: `images/picture_${concept}.webp`, alt: `Optimised picture of concept ${concept}` }), share));
   }
 
@@ -189,7 +195,7 @@
 
   addEventListener("hashchange", show);
   addEventListener("keydown", event => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select")) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest("input, select, .wide")) return;
     if (event.key === "h") toggle(!heat);
     const id = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
     if (id) document.getElementById(id).click();

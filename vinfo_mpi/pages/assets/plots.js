@@ -42,7 +42,7 @@
   const classes = new Set(report.class).size;
   const byClass = () => pick(report.class).map(number => `hsl(${Math.round(360 * number / classes)} 65% ${dark.matches ? 65 : 45}%)`);
   const against = name => () => ({
-    data: [points(columns.complexity, columns[name], byClass())],
+    data: [points(columns.complexity, columns[name], style("--accent"))],
     layout: layout("complexity", report.labels[name], { x: { range: [0, 1] } }),
   });
 

@@ -72,7 +72,7 @@ const report = (() => {
     if (Number.isInteger(value)) return String(value);
     const size = Math.abs(value);
     if (size < 1e-3 || size >= 1e6) return value.toExponential(2);
-    return size < 1000 ? value.toPrecision(3) : value.toFixed(0);
+    return size < 999.5 ? value.toPrecision(3) : value.toFixed(0);
   };
 
   // A rounded number that carries the whole one.

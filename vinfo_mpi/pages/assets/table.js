@@ -65,6 +65,7 @@
     const first = Math.max(0, Math.floor(scroll.scrollTop / HEIGHT) - MORE);
     const last = Math.min(rows.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / HEIGHT) + MORE, first + MOST);
     const focused = body.contains(document.activeElement);
+    active = Math.max(first, Math.min(active, last - 1));  // the row that the Tab key reaches has to be there
     const made = [space(first)];
     for (let place = first; place < last; place++) made.push(line(place));
     made.push(space(rows.length - last));
@@ -81,7 +82,7 @@
 
   function line(place) {
     const concept = rows[place], link = report.link(concept);
-    const alt = `Concept ${report.name(concept)}: the image that activates it most`;
+    const alt = `Concept ${report.name(concept)}: ${report.alive[concept] ? "the image that activates it most" : "dead"}`;
     link.append(report.thumbnail(concept, alt), report.name(concept));
     link.tabIndex = place === active ? 0 : -1;
     const cells = shown.map(name => {

@@ -8,11 +8,9 @@ import torch
 import yaml
 from contents import SMALL as OPTIONS
 from pydantic import BaseModel
+from small_run import on
 
-from vinfo_mpi import config, measure, plan
-from vinfo_mpi.command import DEFAULT_CONFIG
-from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
+from vinfo_mpi import measure, plan
 
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 COMMON = {"seed": 0, "data": {"source": "digits"}, "network": {"name": "resnet18", "small_images": True}}
@@ -141,20 +139,15 @@ def test_modules_that_return_tuples(tmp_path, python):
 # --- what is kept ---
 
 
-def run_of(folder, *settings):
-    small = [word for word in OPTIONS if word != "--set"][2:]
-    return Run(config.load(DEFAULT_CONFIG, [*small, *settings]), folder, Ranks(), torch.device("cpu"), [], "command")
-
-
 @pytest.fixture(scope="module")
 def sizes(tmp_path_factory):
-    return measure.sizes(run_of(tmp_path_factory.mktemp("measured")))
+    return measure.sizes(on(tmp_path_factory.mktemp("measured")))
 
 
 def test_sizes_are_read_back(tmp_path, sizes):
-    assert plan.known(run_of(tmp_path)) is None
-    plan.keep(run_of(tmp_path), sizes)
-    assert plan.known(run_of(tmp_path)) == sizes
+    assert plan.known(on(tmp_path)) is None
+    plan.keep(on(tmp_path), sizes)
+    assert plan.known(on(tmp_path)) == sizes
 
 
 @pytest.mark.parametrize(
@@ -176,13 +169,13 @@ def test_sizes_are_read_back(tmp_path, sizes):
     ],
 )
 def test_a_setting_that_sizes_depend_on_has_them_measured_again(tmp_path, sizes, setting, same):
-    plan.keep(run_of(tmp_path), sizes)
-    assert plan.known(run_of(tmp_path, setting)) == (sizes if same else None)
+    plan.keep(on(tmp_path), sizes)
+    assert plan.known(on(tmp_path, setting)) == (sizes if same else None)
 
 
 def test_another_number_of_ranks_and_another_device_too(tmp_path, sizes):
-    plan.keep(run_of(tmp_path), sizes)
-    more, gpu = run_of(tmp_path), run_of(tmp_path)
+    plan.keep(on(tmp_path), sizes)
+    more, gpu = on(tmp_path), on(tmp_path)
     more.ranks.size, gpu.device = 2, torch.device("cuda")
     assert plan.known(more) is plan.known(gpu) is None
 
@@ -201,11 +194,11 @@ def test_another_number_of_ranks_and_another_device_too(tmp_path, sizes):
     ],
 )
 def test_a_damaged_or_foreign_file_counts_as_none(tmp_path, sizes, damage):
-    plan.keep(run_of(tmp_path), sizes)
+    plan.keep(on(tmp_path), sizes)
     text = (tmp_path / "plan.json").read_text()
     assert damage(text) != text
     (tmp_path / "plan.json").write_text(damage(text))
-    assert plan.known(run_of(tmp_path)) is None
+    assert plan.known(on(tmp_path)) is None
 
 
 class Watched:
@@ -229,7 +222,7 @@ class Watched:
 def test_sizes_depend_on_no_other_settings(tmp_path, monkeypatch, setting):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.pt").touch()
-    run, asked = run_of(tmp_path, setting), set()
+    run, asked = on(tmp_path, setting), set()
     run.config = Watched(run.config, asked)
     measure.sizes(run)
     assert {("data", "per_class"), ("machine", "batch"), ("seed", "seed")} < asked
@@ -261,4 +254,4 @@ def test_limits_hold_for_what_is_kept(copy, python):
         assert json.loads((folder / "plan.json").read_text())["sizes"]["n"] == 400  # kept for the next, though refused
     (folder / "plan.json").write_text("{")
     assert python(*command).returncode == 0
-    assert plan.known(run_of(folder)).n == 400
+    assert plan.known(on(folder)).n == 400

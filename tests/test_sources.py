@@ -12,12 +12,11 @@ from contents import ROOT, SMALL, datasets
 from safetensors.torch import save_file
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
+from small_run import on
 
 from vinfo_mpi import Results, config, dictionary, dynamics, encode, importance, inspect, pipeline, score, sources
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.observed import Observed
-from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
 from vinfo_mpi.storage import atom_files
 
 SPINE = (dictionary, encode, score, importance, dynamics)
@@ -29,8 +28,7 @@ def other(run, tmp_path):
     """Return other(source, *settings, stages=SPINE), the small run with these concepts, after these stages."""
 
     def other(source, *settings, stages=SPINE):
-        settings = [*SMALL[3::2], f"dictionary.source={source}", *settings]
-        made = Run(config.load(SMALL[1], settings), run[0], Ranks(), torch.device("cpu"), [], "command")
+        made = on(run[0], f"dictionary.source={source}", *settings)
         made.outputs = tmp_path / f"outputs{len(list(tmp_path.iterdir()))}"
         made.outputs.mkdir()
         (made.outputs / "activations").symlink_to(run[0] / "activations")

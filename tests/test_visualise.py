@@ -4,23 +4,15 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from contents import ROOT, SMALL, datasets
+from contents import ROOT, datasets
 from scipy.optimize import nnls
 from sklearn.datasets import load_digits
+from small_run import on
 
 from vinfo_mpi import config, dictionary, encode, encoders, magnitudes, score, visualise
 from vinfo_mpi.errors import InputError, NotApplicable, Stopped
 from vinfo_mpi.parallel import stop
-from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
 from vinfo_mpi.vision.colours import OPPONENT
-
-
-def on(folder, *settings):
-    """Return the small run, with these settings, on one rank in this process."""
-    return Run(
-        config.load(ROOT / "config/quickstart.yaml", [*SMALL[3::2], *settings]), folder, Ranks(), torch.device("cpu"), [], "test"
-    )
 
 
 @pytest.fixture(scope="module")

@@ -95,12 +95,15 @@ class Cards:
             card["classes"] = [(index, values[index].item()) for index in largest.tolist() if values[index] > 0]
 
     def _add_pictures(self, cards: list[dict[str, Any]], concepts: range, folder: Path) -> None:
-        for card, concept in zip(cards, concepts, strict=True):
-            if (place := self.pictures.get(concept)) is not None:
-                with open_checked(self.run.visualisation, "vinfo-visualisation") as file:
-                    picture = np.dstack([file["images"][place], file["transparency"][place]])
-                    activation, reference = (site.numbers(file[name][place]) for name in ("activations", "reference"))
+        drawn = [(card, concept) for card, concept in zip(cards, concepts, strict=True) if concept in self.pictures]
+        if not drawn:
+            return
+        with open_checked(self.run.visualisation, "vinfo-visualisation") as file:
+            for card, concept in drawn:
+                place = self.pictures[concept]
+                activation, reference = (site.numbers(file[name][place]) for name in ("activations", "reference"))
                 card["picture"] = {"activation": activation, "reference": reference}
+                picture = np.dstack([file["images"][place], file["transparency"][place]])
                 site.write_picture(folder, concept, picture, self.options.quality)
 
     def _add_examples(self, cards: list[dict[str, Any]], concepts: range) -> np.ndarray:

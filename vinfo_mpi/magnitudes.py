@@ -38,12 +38,12 @@ def _mean(run: Run, size: int) -> torch.Tensor:
     ids = run.subject.ids
     ids = ids[np.unique(np.linspace(0, len(ids) - 1, min(run.config.visualise.images, len(ids))).astype(int))]
     log.info("visualise: magnitude spectrum of %d images", len(ids))
-    own = run.subject.preprocessing
-    mean, std = (torch.tensor(part, device=run.device)[:, None, None] for part in (own.mean, own.std))
     total = torch.zeros(3, size, size, dtype=torch.float64, device=run.device)
     mine = [ids[rows.start : rows.stop] for rows in batches(run.ranks.block(len(ids)), run.config.machine.batch)]
     for images, _, _ in run.subject.loader.batches(mine):
-        shown = functional.interpolate((images * std + mean).double(), (size, size), mode="bilinear", antialias=True)
+        shown = functional.interpolate(
+            run.subject.preprocessing.shown(images).double(), (size, size), mode="bilinear", antialias=True
+        )
         waves = torch.fft.fft2(to_opponent(shown))
         found = waves.abs()
         found[..., 0, 0] = waves[..., 0, 0].real  # the mean of an opponent channel has a sign: its hue

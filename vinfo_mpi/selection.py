@@ -6,6 +6,7 @@ import numpy as np
 
 from vinfo_mpi.config import Visualise
 from vinfo_mpi.errors import InputError, NotApplicable
+from vinfo_mpi.numerics.selection import by_complexity
 
 DECILES = 10
 
@@ -46,7 +47,7 @@ def choose(options: Visualise, complexity: np.ndarray, seed: int) -> np.ndarray:
     count(options, len(complexity))
     if options.concepts is not None:
         return np.arange(len(complexity)) if options.concepts == "all" else np.unique(options.concepts)
-    order = np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
+    order = by_complexity(complexity)
     if not len(order):
         raise NotApplicable("no concept varies over the images: there are no extremes to visualise; name visualise.concepts")
     random = np.random.default_rng(seed)

@@ -3,28 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from contents import ROOT, SMALL, datasets
+from contents import datasets
 from scipy.optimize import nnls
+from small_run import on
 
-from vinfo_mpi import config, dictionary, encode
+from vinfo_mpi import dictionary, encode
 from vinfo_mpi.analyses import robustness
 from vinfo_mpi.coding import Coder
 from vinfo_mpi.errors import NotApplicable, Stopped
 from vinfo_mpi.extract import kept_positions
 from vinfo_mpi.numerics import noise
 from vinfo_mpi.parallel import stop
-from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
 
 SIGMAS, DRAWS = (0.05, 0.5), 3
 ROWS = np.linspace(0, 399, 20).astype(int)
-
-
-def on(folder, *settings):
-    """Return the small run, with these settings, on one rank in this process."""
-    return Run(
-        config.load(ROOT / "config/quickstart.yaml", [*SMALL[3::2], *settings]), folder, Ranks(), torch.device("cpu"), [], "test"
-    )
 
 
 def shown(one, ids):

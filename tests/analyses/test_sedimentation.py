@@ -3,36 +3,17 @@
 import h5py
 import numpy as np
 import pytest
-import torch
-from contents import ROOT, SMALL, datasets
+from contents import datasets
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
+from small_run import on
 
-from vinfo_mpi import config
 from vinfo_mpi.analyses import sedimentation
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import folds
-from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-
-
-def on(folder, *settings):
-    """Return the small run, with these settings, on one rank in this process."""
-    settings = [*SMALL[3::2], *settings]
-    return Run(config.load(ROOT / "config/quickstart.yaml", settings), folder, Ranks(), torch.device("cpu"), [], "test")
-
-
-@pytest.fixture(scope="module")
-def results(run):
-    return datasets(run[0] / "results.h5")
-
-
-@pytest.fixture(scope="module")
-def stored(run):
-    return [datasets(run[0] / f"activations/epoch_{epoch:03d}.h5") for epoch in range(3)]
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,6 @@ from contents import datasets
 from scipy import stats
 
 
-@pytest.fixture(scope="module")
-def results(run):
-    return datasets(run[0] / "results.h5")
-
-
 def test_mean_and_standard_error_over_the_images(run, results):
     taps = [name.decode() for name in results["sparsity/taps"]]
     assert taps == [name.decode() for name in results["taps"]]

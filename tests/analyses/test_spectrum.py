@@ -3,19 +3,8 @@
 import h5py
 import numpy as np
 import pytest
-from contents import datasets
 
 from vinfo_mpi.numerics import folds
-
-
-@pytest.fixture(scope="module")
-def results(run):
-    return datasets(run[0] / "results.h5")
-
-
-@pytest.fixture(scope="module")
-def stored(run):
-    return [datasets(run[0] / f"activations/epoch_{epoch:03d}.h5") for epoch in range(3)]
 
 
 def basis(variables):

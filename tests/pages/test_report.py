@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import small_run
 import torch
 from contents import ROOT, SMALL, datasets
 from PIL import Image
@@ -17,14 +18,12 @@ from playwright.sync_api import sync_playwright
 from scipy.optimize import nnls
 from sklearn.datasets import load_sample_images
 
-from vinfo_mpi import Results, config, dictionary, encode, importance, pipeline, report, score
+from vinfo_mpi import Results, dictionary, encode, importance, pipeline, report, score
 from vinfo_mpi.cards import pictures
 from vinfo_mpi.errors import Stopped
 from vinfo_mpi.extract import kept_positions
 from vinfo_mpi.pages import figures, sheets, site
 from vinfo_mpi.parallel import stop
-from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
 from vinfo_mpi.shown import Shown
 from vinfo_mpi.storage.files import Table, fixed_width, write_tables
 from vinfo_mpi.storage.rows import fingerprint
@@ -36,10 +35,7 @@ SETTINGS = ["report.examples=5", "report.thumbnail=16"]
 
 def on(folder, *settings):
     """Return the small run, with these settings, on one rank in this process."""
-    return Run(
-        config.load(ROOT / "config/quickstart.yaml", [*SMALL[3::2], *SETTINGS, *settings]),
-        folder, Ranks(), torch.device("cpu"), [], "test",
-    )  # fmt: skip
+    return small_run.on(folder, *SETTINGS, *settings)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 
+def by_complexity(complexity: np.ndarray) -> np.ndarray:
+    """Return the numbers of the living concepts, those that have a complexity, from the simplest to the most complex."""
+    return np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
+
+
 def extremes(complexity: np.ndarray, share: float) -> dict[str, np.ndarray]:
     """Return the numbers of the simplest and of the most complex living concepts: that share of them, two at least."""
-    order = np.argsort(complexity, kind="stable")[: np.isfinite(complexity).sum()]  # NaN comes last
+    order = by_complexity(complexity)
     count = min(len(order), max(2, round(share * len(order))))
     return {"simple": order[:count], "complex": order[len(order) - count :]}
 

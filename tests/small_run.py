@@ -1,0 +1,13 @@
+"""The small run in this process, for tests that call functions on it."""
+
+import torch
+from contents import SMALL
+
+from vinfo_mpi import config
+from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.run import Run
+
+
+def on(folder, *settings):
+    """Return the small run, with these settings, on one rank in this process."""
+    return Run(config.load(SMALL[1], [*SMALL[3::2], *settings]), folder, Ranks(), torch.device("cpu"), [], "test")

@@ -1,5 +1,7 @@
 """Pictures of concepts: their codes are recomputed by scipy, their spectrum by numpy, and other ranks draw the same."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -87,6 +89,17 @@ def test_a_job_that_is_ended_goes_on(copy, stored, monkeypatch):
     found = datasets(one.visualisation)
     np.testing.assert_array_equal(found["concepts"], stored["concepts"])
     assert len(found["images"]) == len(stored["images"])
+
+
+def test_a_mean_colour_keeps_its_hue(tmp_path):
+    one, blue = on(tmp_path), torch.zeros(4, 3, 16, 16)
+    blue[:, 2] = 1
+    own = one.subject.preprocessing
+    shown = SimpleNamespace(batches=lambda parts: [(own.normalised(blue[part]), None, None) for part in parts])
+    one.subject = SimpleNamespace(preprocessing=own, ids=np.arange(4), loader=shown)
+    expected = 16**2 * OPPONENT.numpy() @ [0, 0, 1]
+    assert expected.min() < 0
+    np.testing.assert_allclose(magnitudes.of(one, 16)[:, 0, 0], expected, rtol=1e-5)
 
 
 def test_the_spectrum_is_the_mean_of_numpy_s(copy):

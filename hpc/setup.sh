@@ -95,7 +95,7 @@ if [ $kind = system ]; then
 else
     install -r requirements.txt mpich
 fi
-install --no-build-isolation --editable ".[test]"
+install --no-build-isolation --editable ".[test,bench]"
 
 # In parallel, and also where PYTHONDONTWRITEBYTECODE is set: importing torch from source takes seconds every time.
 "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true

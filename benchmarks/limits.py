@@ -1,0 +1,94 @@
+"""What this machine can do at most, measured in the same run as what is compared with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+SIDE = 2048  # of the square matrices that are multiplied
+COPIED = 2**28  # bytes
+WRITTEN = 2**28  # bytes
+REPEATS = 5
+
+
+@cache
+def matrix_rate(dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
+    """Return the floating-point operations per second of a large square matrix product."""
+    left, right = (torch.randn(SIDE, SIDE, dtype=dtype, device=device) for _ in range(2))
+    result = torch.empty_like(left)
+    return 2 * SIDE**3 / _best(lambda: torch.mm(left, right, out=result))
+
+
+@cache
+def copy_bandwidth(device: str = "cpu") -> float:
+    """Return the bytes per second that a copy of memory moves, read and written ones together."""
+    source = torch.ones(COPIED // 8, dtype=torch.float64, device=device)
+    target = torch.empty_like(source)
+    return 2 * COPIED / _best(lambda: target.copy_(source))
+
+
+@cache
+def disk_rate(folder: Path) -> float:
+    """Return the bytes per second that one plain write of an array takes to a folder, as far as the kernel's buffers."""
+    values = torch.ones(WRITTEN // 8, dtype=torch.float64).numpy()
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        return WRITTEN / _best(lambda: values.tofile(Path(place) / "values"))
+
+
+def _best(call: Callable[[], object]) -> float:
+    """Return the shortest time of a few calls, after one to warm up: a limit is what was reached at least once."""
+    call()
+    return min(timed(call)[0] for _ in range(REPEATS))
+
+
+def timed(call: Callable[[], T]) -> tuple[float, T]:
+    """Return the seconds that a call takes, work on a GPU included, and its value."""
+    start = time.perf_counter()
+    value = call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, value
+
+
+class Peak:
+    """The most memory that this process holds above what it held before, in bytes: a context manager.
+
+    Attributes
+    ----------
+    bytes : int or None
+        Known after the block; None where the kernel does not let a process reset its peak.
+    """
+
+    bytes: int | None = None
+    _before: int | None = None
+
+    def __enter__(self) -> Peak:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
+            self._before = resident("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            self.bytes = max(0, resident("VmHWM") - self._before)
+
+
+def resident(field: str) -> int:
+    """Return a field of /proc/self/status in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{field}:")[1].split()[0]) * 1024
+
+
+def threads() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0))

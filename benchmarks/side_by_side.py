@@ -1,0 +1,190 @@
+"""Ours and its peers on the same data, in turn: the same answer first, then the times, as a table and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import limits
+
+PATIENCE = 10.0  # seconds after which one call is not repeated
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for: large sizes, repeats of every call, device."""
+
+    full: bool = False
+    repeats: int = 3
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to compute the answer.
+
+    Attributes
+    ----------
+    name : str
+    call : function
+        Computes the answer and returns it.
+    work : float
+        Floating-point operations or bytes of a call, whatever `limit` is in; what the problem needs, not what is done.
+    limit : float
+        The most of them per second that the machine can do.
+    """
+
+    name: str
+    call: Callable[[], Any]
+    work: float | None = None
+    limit: float | None = None
+
+
+@dataclass
+class Row:
+    """What was measured of one contestant.
+
+    Attributes
+    ----------
+    case, method : str
+    seconds : list of float
+        Of every call.
+    ratio : float or None
+        Median time over that of the first contestant.
+    share : float or None
+        Of the machine's limit.
+    peak : int or None
+        Bytes of memory above what was held before the call.
+    note : str
+    """
+
+    case: str
+    method: str
+    seconds: list[float]
+    ratio: float | None = None
+    share: float | None = None
+    peak: int | None = None
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        """Median of the times, in seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """Largest difference of the times, relative to their median."""
+        return (max(self.seconds) - min(self.seconds)) / self.median
+
+
+@dataclass
+class _Trial:
+    contestant: Contestant
+    seconds: list[float] = field(default_factory=list)
+    peak: int | None = None
+
+
+def compare(case: str, contestants: Iterable[Contestant], same: Callable[[dict[str, Any]], str], repeats: int = 3) -> list[Row]:
+    """Return one row per contestant, the first being ours.
+
+    Every contestant is called once, and the answers are compared; these calls also warm up and measure the memory. Then
+    all are called in turn, so that a machine that slows down slows all of them; what took long is called no more.
+
+    Parameters
+    ----------
+    same : function of a dict from name to answer
+        Says how far the answers agree, or raises `AssertionError` where they do not.
+    """
+    trials = [_Trial(one) for one in contestants]
+    answers: dict[str, Any] = {}
+    for trial in trials:
+        with limits.Peak() as peak:
+            first, answers[trial.contestant.name] = limits.timed(trial.contestant.call)
+        trial.peak = peak.bytes
+        if first > PATIENCE:
+            trial.seconds.append(first)
+    note = same(answers)
+    del answers
+    for _ in range(repeats):
+        for trial in trials:
+            if not trial.seconds or trial.seconds[0] <= PATIENCE:
+                trial.seconds.append(limits.timed(trial.contestant.call)[0])
+    ours = statistics.median(trials[0].seconds)
+    rows = []
+    for trial in trials:
+        one = trial.contestant
+        row = Row(case, one.name, trial.seconds, peak=trial.peak)
+        row.ratio = row.median / ours
+        row.share = one.work / row.median / one.limit if one.work and one.limit else None
+        rows.append(row)
+    rows[0].note = note
+    return rows
+
+
+def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -> None:
+    """Run a benchmark from the command line: print its table, write its JSON.
+
+    Parameters
+    ----------
+    doc : str
+        Of the benchmark.
+    name : str
+        Its module's name: the JSON goes to runs/benchmarks/<name>.json.
+    cases : function of the options
+        Yields the rows of each case when they are measured.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc.split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="large sizes, which take long")
+    parser.add_argument("--repeats", type=int, default=3, help="of every call that takes less than 10 seconds")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda: where ours computes")
+    parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
+    arguments = parser.parse_args()
+    rows = [row for case in cases(Options(arguments.full, arguments.repeats, arguments.device)) for row in case]
+    Console(width=None if Console().is_terminal else 150).print(table(doc.split("\n")[0], rows))
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    print(f"{arguments.json}: the same as JSON")
+
+
+def table(title: str, rows: list[Row]) -> Table:
+    """Return the rows as a table for people."""
+    result = Table(title=title, title_justify="left")
+    for head in ("case", "method", "median", "spread", "times ours", "of the limit", "memory", "same answer"):
+        result.add_column(head, justify="left" if head in ("case", "method", "same answer") else "right")
+    previous = None
+    for row in rows:
+        result.add_row(
+            "" if row.case == previous else row.case,
+            row.method,
+            f"{row.median:.3g} s",
+            f"{row.spread:.0%}" if len(row.seconds) > 1 else "one call",
+            "" if row.ratio is None else f"{row.ratio:.3g}",
+            "" if row.share is None else f"{row.share:.0%}",
+            "" if row.peak is None else f"{row.peak / 1e6:.0f} MB",
+            row.note,
+        )
+        previous = row.case
+    return result
+
+
+def machine() -> dict[str, Any]:
+    """Return when and on what this ran."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": limits.threads(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "matrix products, float64, operations/s": limits.matrix_rate(),
+        "copy, bytes/s": limits.copy_bandwidth(),
+    }

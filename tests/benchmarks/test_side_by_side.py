@@ -1,0 +1,53 @@
+import json
+import time
+
+import pytest
+import torch
+
+from benchmarks import limits, side_by_side
+from benchmarks.side_by_side import Contestant
+
+
+def equal(answers):
+    assert len(set(answers.values())) == 1, answers
+    return "equal"
+
+
+def test_ratios_and_shares_are_those_of_the_medians():
+    fast, slow = (
+        Contestant("fast", lambda: time.sleep(0.01) or 1, work=10, limit=1000),
+        Contestant("slow", lambda: time.sleep(0.05) or 1),
+    )
+    first, second = side_by_side.compare("a case", [fast, slow], equal, repeats=3)
+    assert first.ratio == 1 and second.ratio == second.median / first.median > 1
+    assert first.share == 10 / first.median / 1000 and second.share is None
+    assert len(first.seconds) == 3 and first.note == "equal"
+
+
+def test_nothing_is_timed_where_answers_differ():
+    calls = []
+    with pytest.raises(AssertionError):
+        side_by_side.compare(
+            "a case", [Contestant(str(answer), lambda answer=answer: calls.append(answer) or answer) for answer in (1, 2)], equal
+        )
+    assert calls == [1, 2]
+
+
+def test_the_peak_is_what_is_held_for_a_while():
+    with limits.Peak() as peak:
+        torch.ones(2**25, dtype=torch.float64).sum()
+    assert 0.9 * 2**28 < peak.bytes < 1.5 * 2**28
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "some" / "where.json"
+    monkeypatch.setattr("sys.argv", ["nothing", "--json", str(path), "--repeats", "2"])
+    side_by_side.main(
+        "Nothing beside nothing.",
+        "nothing",
+        lambda options: iter([side_by_side.compare("a case", [Contestant("one", int)], equal, options.repeats)]),
+    )
+    assert "a case" in capsys.readouterr().out
+    found = json.loads(path.read_text())
+    assert [row["method"] for row in found["rows"]] == ["one"] and len(found["rows"][0]["seconds"]) == 2
+    assert found["machine"]["matrix products, float64, operations/s"] > 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from vinfo_mpi import selection
 from vinfo_mpi.config import Config
-from vinfo_mpi.numerics import embedding, examples, nmf, ridge
+from vinfo_mpi.numerics import embedding, examples, grouped_rows, nndsvd, nnls, ridge
 from vinfo_mpi.numerics.spectrum import FOLDS
 from vinfo_mpi.pages import sheets
 from vinfo_mpi.parallel.division import sizes as blocks
@@ -221,12 +221,14 @@ def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
         return _products(sizes, config, ranks, 1 + sizes.d + sizes.concepts)
     rows, d, k, groups = _mine(sizes, ranks) * sizes.positions, sizes.d, sizes.concepts // sizes.groups, sizes.groups
     x, z = rows * d * np.dtype(config.extract.dtype).itemsize, 8 * rows * k
-    block = min(nmf.BLOCK, -(-rows // groups))
-    data = 2 * x + 5 * 8 * rows  # as read, and sorted by group; group, order and what sorts them
-    sums = 2 * 8 * groups * k * (d + k)  # being added, and being sent
-    start = 8 * 8 * groups * d * min(k + nmf.OVERSAMPLING, d)  # subspaces, singular vectors, their positive and negative parts
-    iteration = held(8 * block * d) + 3 * held(8 * block * k)  # X in float64; products, offsets and what improves the codes
-    return data + max(start, z + sums + max(iteration, 2 * z))  # 2: sorted back, and laid out for the file
+    block, width = min(grouped_rows.BLOCK["cpu"], rows), min(k + nndsvd.OVERSAMPLING, d)
+    data = 1.25 * x + 5 * 8 * rows  # as read, and which values are negative; group, order and what sorts them
+    sums = 3 * 8 * groups * k * (d + k)  # being added, of one batch, and being sent
+    start = 8 * 8 * groups * d * width  # subspaces, singular vectors, their positive and negative parts
+    if nndsvd.products_first(d, k):
+        start += 3 * 8 * groups * d**2
+    iteration = held(8 * block * d) + 4 * held(8 * block * k)  # X in float64; products, offsets and what improves the codes
+    return data + max(start, z + sums + max(iteration, 2 * z))  # 2: in order again, and laid out for the file
 
 
 def encode(sizes: Sizes, config: Config, ranks: int) -> float:
@@ -236,7 +238,8 @@ def encode(sizes: Sizes, config: Config, ranks: int) -> float:
     rows = images if config.encode.positions == "pooled" else images * sizes.positions
     if config.dictionary.non_negative:
         atoms = 8 * k * (d + 3 * min(k, d))  # and their singular vectors
-        solver = 15 * held(8 * rows * k)  # t, z, y, u, s, a, the gradient, ...: all alive when finished rows are taken out
+        together = min(rows, max(nnls.FEWEST, nnls.CACHE // k))
+        solver = 3 * held(8 * rows * k) + 12 * held(8 * together * k)  # codes; target, s, y, z, the gradient, ... of open rows
     else:
         atoms, solver, rows = 2 * 8 * k * d, 0.0, images
     vectors = 6 * held(8 * rows * d)  # true, rebuilt, differences, squares
@@ -246,7 +249,7 @@ def encode(sizes: Sizes, config: Config, ranks: int) -> float:
 
 def vinformation(sizes: Sizes, config: Config, ranks: int, d: int) -> float:
     """Return what the V-information at a tap of `d` channels adds: the stages score and dynamics."""
-    n, k, folds, penalties = sizes.n, sizes.concepts, config.score.folds, len(config.score.penalties)
+    n, k, folds = sizes.n, sizes.concepts, config.score.folds
     rows, mine = min(config.machine.rows, _mine(sizes, ranks)), -(-k // ranks)
     shared, crossed = 8 * folds * (d * d + d + 2 * k), 8 * k * folds * d
     add = shared + crossed + 2 * held(8 * rows * k) + 2 * held(8 * rows * d)  # a batch, and what of it is in a fold
@@ -254,8 +257,8 @@ def vinformation(sizes: Sizes, config: Config, ranks: int, d: int) -> float:
     reduced = 2 * shared + crossed / ranks
     factor = 8 * (2 * d * d + d)
     factorise = reduced + -(-folds // ranks) * factor + 8 * held(8 * d * d)
-    block = min(mine, max(1, ridge.BLOCK // (penalties * d)))
-    errors = reduced + (-(-folds // ranks) + 1) * factor + (3 * penalties + 3) * held(8 * block * d)
+    block = min(mine, max(1, ridge.BLOCK // d))
+    errors = reduced + (-(-folds // ranks) + 1) * factor + 10 * held(8 * block * d)  # products, in the eigenbasis, weights
     return 2 * 8 * n + max(8 * 8 * n, add, reduce, factorise, errors)  # ids and folds of all images; sorting them
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import NMF
 
-from vinfo_mpi.numerics import nmf
+from vinfo_mpi.numerics import grouped_rows, nmf
 
 
 def rows(n=300, d=24, rank=8, noise=0.1, seed=0):
@@ -91,7 +91,7 @@ def test_a_fit_goes_on_where_it_was_left():
 def test_blocks_of_rows_do_not_change_the_result(monkeypatch):
     x, group = rows(), torch.arange(300) % 2
     whole = nmf.fit(x, 5, group, 2, max_iterations=20, tolerance=1e-15)
-    monkeypatch.setattr(nmf, "BLOCK", 37)
+    monkeypatch.setitem(grouped_rows.BLOCK, "cpu", 37)
     cut = nmf.fit(x, 5, group, 2, max_iterations=20, tolerance=1e-15)
     torch.testing.assert_close(cut.atoms, whole.atoms, rtol=1e-9, atol=1e-9)
 

@@ -32,6 +32,7 @@ class Moments:
         self.n, self.x, self.xx = n, x.view(folds, d), xx.view(folds, d, d)
         self.z, self.zz = z.view(folds, concepts), zz.view(folds, concepts)
         self.zx = torch.zeros(concepts, folds, d, dtype=torch.float64, device=device)
+        self._buffers: dict[str, torch.Tensor] = {}
 
     @property
     def folds(self) -> int:
@@ -51,19 +52,30 @@ class Moments:
         products : torch dtype
             Precision of the matrix products; the sums are float64 in any case.
         """
-        for index in fold.unique().tolist():
-            rows = fold == index
-            x_fold, z_fold = x[rows].to(products), z[rows].to(products)
+        # Rows of a fold next to each other, once: each fold is then a view, and one product takes it whole.
+        order, sizes = fold.argsort(stable=True), torch.bincount(fold, minlength=self.folds).tolist()
+        x, z = self._sorted("x", x, order, products), self._sorted("z", z, order, products)
+        for index, (x_fold, z_fold) in enumerate(zip(x.split(sizes), z.split(sizes), strict=True)):
             self.n[index] += len(x_fold)
             self.x[index] += x_fold.sum(0, dtype=torch.float64)
             self.z[index] += z_fold.sum(0, dtype=torch.float64)
-            self.zz[index] += z_fold.double().square().sum(0)
             if products == torch.float64:
                 self.xx[index].addmm_(x_fold.T, x_fold)
                 self.zx[:, index].addmm_(z_fold.T, x_fold)
             else:
                 self.xx[index] += x_fold.T @ x_fold
                 self.zx[:, index] += z_fold.T @ x_fold
+            self.zz[index] += z_fold.square_().sum(0, dtype=torch.float64)  # in place: z is not needed again
+
+    def _sorted(self, name: str, values: torch.Tensor, order: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Return a copy of the rows in this order, in a buffer that is used again for the next batch."""
+        held = self._buffers.get(name)
+        if held is None or len(held) < len(values) or held.dtype != dtype:
+            held = self._buffers[name] = torch.empty(values.shape, dtype=dtype, device=values.device)
+        rows = held[: len(values)]
+        if values.dtype == dtype:
+            return torch.index_select(values, 0, order, out=rows)
+        return rows.copy_(values[order])
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both parts of the data together."""

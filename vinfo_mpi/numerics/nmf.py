@@ -6,23 +6,25 @@ factorisation with a block-diagonal Z. Rows and their codes never move; one iter
 
 HALS (Cichocki & Phan 2009, "Fast Local Algorithms for Large Scale Nonnegative Matrix and Tensor Factorizations")
 updates one column of Z, one row of D at a time, exactly; with the sums of an iteration at hand it repeats its cheap
-sweeps (Gillis & Glineur 2012, "Accelerated Multiplicative Updates and Hierarchical ALS Algorithms").
+sweeps (Gillis & Glineur 2012, "Accelerated Multiplicative Updates and Hierarchical ALS Algorithms"). Rows of a factor are
+improved in blocks, so that most of a sweep is matrix products: the same numbers, but for rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 
+from vinfo_mpi.numerics import nndsvd
+from vinfo_mpi.numerics.grouped_rows import GroupedRows
 from vinfo_mpi.numerics.sums import Sum, itself
 
 SWEEPS = 4  # passes over the atoms per matrix product
+ROWS = 16  # of a factor that are improved before the others learn of it, by one matrix product
+CACHE = 2**19  # elements of a factor that are worked on at once on a CPU: they stay in the processor's cache
 EPSILON = 1e-7
-ROUNDING = 1e-9  # share of an atom's largest entry that counts as zero
-BLOCK = 2**14  # rows that are worked on at once: what bounds the memory beside X and Z
-SUBSPACE_ITERATIONS, OVERSAMPLING = 6, 8  # of the truncated SVD behind the initial atoms
 
 
 @dataclass
@@ -70,16 +72,45 @@ def hals(product: torch.Tensor, gram: torch.Tensor, factor: torch.Tensor, signed
     # is its own image instead.
     curvature = gram.diagonal(dim1=-2, dim2=-1)[..., None]
     inverse = torch.where(curvature > 0, 1 / curvature, 0.0)
-    offset = product * inverse
-    others = gram * inverse
-    others.diagonal(dim1=-2, dim2=-1).copy_(-(curvature[..., 0] <= 0).to(gram.dtype))
+    weights = gram * inverse
+    weights.diagonal(dim1=-2, dim2=-1).copy_(-(curvature[..., 0] <= 0).to(gram.dtype))
     if factor.ndim == 2:
-        offset, others, factor = offset[None], others[None], factor[None]
+        product, inverse, weights, factor = product[None], inverse[None], weights[None], factor[None]
+    k = factor.shape[1]
+    blocks = [slice(start, min(start + ROWS, k)) for start in range(0, k, ROWS)]
+    apart = weights.clone()  # without what rows of a block have to do with each other
+    for block in blocks:
+        apart[:, block, block] = 0
+    for groups, columns in _in_cache(factor):
+        piece = factor[groups, :, columns].contiguous()
+        _sweeps(product[groups, :, columns] * inverse[groups], piece, weights[groups], apart[groups], blocks, signed)
+        factor[groups, :, columns] = piece
+
+
+def _sweeps(
+    offset: torch.Tensor, factor: torch.Tensor, weights: torch.Tensor, apart: torch.Tensor, blocks: list[slice], signed: bool
+) -> None:
+    """Set one row of the factor after the other to max(0, offset - weights @ factor)."""
+    improved = torch.empty_like(factor[:, :1])
     for _ in range(SWEEPS):
-        for j in range(factor.shape[1]):
-            row = slice(j, j + 1)
-            improved = torch.baddbmm(offset[:, row], others[:, row], factor, alpha=-1)
-            factor[:, row] = improved if signed else improved.clamp_(min=0)
+        for block in blocks:
+            rest = offset[:, block] if len(blocks) == 1 else torch.baddbmm(offset[:, block], apart[:, block], factor, alpha=-1)
+            together, own = weights[:, block, block], factor[:, block]
+            for j in range(own.shape[1]):
+                row = slice(j, j + 1)
+                torch.baddbmm(rest[:, row], together[:, row], own, alpha=-1, out=improved)
+                own[:, row] = improved if signed else improved.clamp_(min=0)
+
+
+def _in_cache(factor: torch.Tensor) -> Iterator[tuple[slice, slice]]:
+    """Yield groups and columns of a (G, k, n) factor, piece by piece; on a GPU all at once."""
+    groups, k, n = factor.shape
+    size = CACHE if factor.device.type == "cpu" else factor.numel()
+    width = max(1, min(n, size // max(1, k)))
+    count = max(1, size // max(1, k * width))
+    for group in range(0, groups, count):
+        for start in range(0, n, width):
+            yield slice(group, group + count), slice(start, start + width)
 
 
 def multiplicative(product: torch.Tensor, gram: torch.Tensor, factor: torch.Tensor, signed: bool = False) -> None:
@@ -140,24 +171,22 @@ def fit(
     State
     """
     improve = SOLVERS[solver]
-    order = torch.arange(len(x), device=x.device) if group is None else torch.argsort(group, stable=True)
-    x = x if group is None else x[order]
-    parts = _parts(len(x), groups, group)
-    d = x.shape[1]
+    rows, d = GroupedRows(x, group, groups), x.shape[1]
     own = torch.zeros(1, dtype=torch.float64, device=x.device)
-    for _, rows in parts:
-        own += x[rows].double().square().sum()
+    for block in rows.batches():
+        own += block.square_().sum()
     size = reduce(own).item()
     if start is None:
         atoms = random_atoms(groups, concepts, d, seed).to(x.device)
         if init == "nndsvda" and concepts <= d:
-            informed, count = nndsvda(x, parts, groups, concepts, seed, signed, reduce)
+            informed, count = nndsvd.atoms(rows, concepts, seed, signed, reduce)
             atoms = torch.where((count >= concepts)[:, None, None], informed, atoms)
         # Small and positive, so that the multiplicative solver can move the codes.
-        codes = torch.full((concepts, len(x)), EPSILON, dtype=torch.float64, device=x.device)
-        state = State(atoms, codes, size=size)
+        packed = rows.pack(torch.full((concepts, 1), EPSILON, dtype=torch.float64, device=x.device).expand(-1, len(x)))
+        state = State(atoms, torch.empty(concepts, 0, dtype=torch.float64, device=x.device), size=size)
     else:
-        state = State(start.atoms.clone(), start.codes[:, order], list(start.objective), size)
+        packed = rows.pack(start.codes)
+        state = State(start.atoms.clone(), start.codes[:, :0], list(start.objective), size)
         start.codes = start.codes[:0].clone()  # they are as large as ours
 
     sums = torch.zeros(groups * concepts * (d + concepts) + 2, dtype=torch.float64, device=x.device)
@@ -167,20 +196,20 @@ def fit(
         sums.zero_()
         # All ranks must stop at the same iteration, also where their processors round differently: they vote.
         sums[-2:] = torch.tensor([float(_converged(state, tolerance)), 1.0])
-        for index, rows in parts:
-            block, codes, atoms = x[rows].double(), state.codes[:, rows], state.atoms[index]
-            improve(atoms @ block.T, atoms @ atoms.T, codes)
-            products[index].addmm_(codes, block)
-            grams[index].addmm_(codes, codes.T)
+        for index, block, codes in zip(rows.groups, rows.batches(), packed, strict=True):
+            atoms = state.atoms[index]  # (b, k, d)
+            improve(atoms @ block.transpose(1, 2), atoms @ atoms.transpose(1, 2), codes)
+            products.index_add_(0, index, codes @ block)
+            grams.index_add_(0, index, codes @ codes.transpose(1, 2))
         reduce(sums)
         if sums[-2] * 2 > sums[-1]:
             break
         improve(products, grams, state.atoms, signed)
         state.objective.append(_objective(state, products, grams))
-        _normalise(state, parts)
+        _normalise(state, rows.groups, packed)
         if after is not None:
-            after(lambda: State(state.atoms.clone(), state.codes[:, torch.argsort(order)], list(state.objective), state.size))
-    state.codes = state.codes[:, torch.argsort(order)]
+            after(lambda: State(state.atoms.clone(), rows.unpack(packed, concepts), list(state.objective), state.size))
+    state.codes = rows.unpack(packed, concepts)
     return state
 
 
@@ -196,84 +225,6 @@ def random_atoms(groups: int, concepts: int, d: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(atoms.abs(), dim=-1)
 
 
-def nndsvda(
-    x: torch.Tensor,
-    parts: list[tuple[int, slice]],
-    groups: int,
-    concepts: int,
-    seed: int,
-    signed: bool,
-    reduce: Sum,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return initial atoms of unit length, the same on all ranks, for k ≤ min(rows, d): NNDSVDa.
-
-    The dominating sign part of each right singular vector, zeros replaced by the mean of X (Boutsidis & Gallopoulos
-    2008). The singular vectors come from subspace iteration, so that only (d, k) blocks are summed over ranks. With
-    `signed`, the singular vectors themselves.
-
-    Returns
-    -------
-    atoms : (G, k, d) float64 tensor
-    count : (G,) float64 tensor
-        Rows of each group on all ranks; with fewer than k of them, its atoms are worth nothing.
-    """
-    d = x.shape[1]
-    width = min(concepts + OVERSAMPLING, d)
-    generator = torch.Generator().manual_seed(seed)
-    basis = torch.randn(groups, d, width, generator=generator, dtype=torch.float64).to(x.device)
-
-    for step in range(SUBSPACE_ITERATIONS + 1):
-        image = torch.zeros(basis.shape, dtype=torch.float64, device=x.device)  # XᵀX times the basis
-        for index, rows in parts:
-            block = x[rows].double()
-            image[index].addmm_(block.T, block @ basis[index])
-        reduce(image)
-        if step < SUBSPACE_ITERATIONS:
-            basis = torch.linalg.qr(image).Q
-    squares, rotation = torch.linalg.eigh(basis.transpose(1, 2) @ image)
-    vectors = (basis @ rotation).flip(2)[:, :, :concepts]  # (G, d, k), largest first
-    singular = squares.flip(1)[:, :concepts].clamp(min=0).sqrt()
-
-    signs = torch.zeros(groups, vectors.shape[2] + 1, 2, dtype=torch.float64, device=x.device)
-    for index, rows in parts:
-        left = x[rows].double() @ vectors[index]  # (rows, k), singular values times the left singular vectors
-        signs[index, :-1, 0] += left.clamp(min=0).square().sum(0)
-        signs[index, :-1, 1] += left.clamp(max=0).square().sum(0)
-        signs[index, -1, 0] += x[rows].sum(dtype=torch.float64)
-        signs[index, -1, 1] += len(left)
-    reduce(signs)
-    total, count = signs[:, -1, 0], signs[:, -1, 1]
-    left_norms = signs[:, :-1].sqrt()  # (G, k, 2)
-    if signed:
-        flip = torch.where(left_norms[..., 0] >= left_norms[..., 1], 1.0, -1.0)
-        atoms = vectors.transpose(1, 2) * flip[..., None]
-    else:
-        halves = torch.stack([vectors.clamp(min=0), vectors.clamp(max=0).neg()], dim=-1)  # (G, d, k, 2)
-        right_norms = halves.norm(dim=1)  # (G, k, 2)
-        mass = left_norms * right_norms / singular[..., None].clamp(min=torch.finfo(torch.float64).tiny)
-        side = mass.argmax(-1)  # (G, k)
-        half = halves.gather(3, side[:, None, :, None].expand(-1, d, -1, 1))[..., 0].transpose(1, 2)
-        norm = right_norms.gather(2, side[..., None])
-        strength = (singular * mass.gather(2, side[..., None])[..., 0]).sqrt()[..., None]
-        atoms = strength * half / norm.clamp(min=torch.finfo(torch.float64).tiny)
-        mean = (total / (count * d).clamp(min=1))[:, None, None]
-        # Zero up to rounding, which differs with the number of ranks: a channel that is silent in a group, for instance.
-        zero = atoms <= ROUNDING * atoms.amax(-1, keepdim=True)
-        atoms = torch.where(zero, mean.clamp(min=torch.finfo(torch.float32).tiny), atoms)
-    return torch.nn.functional.normalize(atoms, dim=-1), count
-
-
-def _parts(rows: int, groups: int, group: torch.Tensor | None) -> list[tuple[int, slice]]:
-    """Return the groups present among sorted rows, each with its rows, cut into blocks."""
-    ends = [rows] if group is None else torch.bincount(group, minlength=groups).cumsum(0).tolist()
-    starts = [0, *ends[:-1]]
-    return [
-        (index, slice(first, min(first + BLOCK, end)))
-        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
-        for first in range(start, end, BLOCK)
-    ]
-
-
 def _objective(state: State, products: torch.Tensor, grams: torch.Tensor) -> float:
     """Return ||X||² - 2 tr(D XᵀZ) + tr(ZᵀZ D Dᵀ): exact, from sums alone."""
     crossed = (state.atoms * products).sum()
@@ -281,12 +232,12 @@ def _objective(state: State, products: torch.Tensor, grams: torch.Tensor) -> flo
     return max(0.0, (state.size - 2 * crossed + squared).item())
 
 
-def _normalise(state: State, parts: list[tuple[int, slice]]) -> None:
+def _normalise(state: State, groups: list[torch.Tensor], packed: list[torch.Tensor]) -> None:
     norms = state.atoms.norm(dim=-1)  # (G, k)
     norms = torch.where(norms > 0, norms, 1.0)
     state.atoms /= norms[..., None]
-    for index, rows in parts:
-        state.codes[:, rows] *= norms[index, :, None]
+    for index, codes in zip(groups, packed, strict=True):
+        codes *= norms[index, :, None]
 
 
 def _converged(state: State, tolerance: float) -> bool:

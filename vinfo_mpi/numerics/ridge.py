@@ -28,7 +28,8 @@ from vinfo_mpi.numerics.moments import Moments
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 CONSTANT = 1e-13  # a variance below this share of the mean square is rounding: the variable is constant
 TINY = torch.finfo(torch.float64).tiny
-BLOCK = 2**24  # elements of the weights that are formed at once
+ROWS = 1024  # samples that are worked on at once
+BLOCK = 2**19  # elements of the weights that are formed at once: they stay in the processor's cache
 
 
 @dataclass
@@ -88,19 +89,24 @@ def errors(factor: Factor, moments: Moments, held_out: int | None, penalties: tu
     x_mean, z_mean = x / n, z / n
     spread = _parts(moments.zz, held_out)[1] - 2 * z_mean * z_test + n_test * z_mean.square()
     relative = torch.tensor(penalties, dtype=torch.float64, device=n.device)[:, None]
-    ridge = factor.values + relative * factor.values.mean().clamp(min=TINY)  # (penalties, d)
+    inverse = 1 / (factor.values + relative * factor.values.mean().clamp(min=TINY))  # (penalties, d)
 
     result = torch.empty(len(penalties), len(z_mean), dtype=torch.float64, device=z_mean.device)
-    size = max(1, BLOCK // ridge.numel())
+    size = max(1, min(len(z_mean), BLOCK // len(x_mean)))
+    weights, image = torch.empty(2, size, len(x_mean), dtype=torch.float64, device=z_mean.device)
     for start in range(0, len(z_mean), size):
-        block = slice(start, start + size)
+        block = slice(start, min(start + size, len(z_mean)))
         zx, zx_test = _parts(moments.zx[block], held_out, axis=1)
         m = z_mean[block, None]
         train_cross = (zx / n - m * x_mean) @ factor.basis
-        test_cross = (zx_test - m * x_test - z_test[block, None] * x_mean + n_test * m * x_mean) @ factor.basis
-        weights = train_cross / ridge[:, None]  # (penalties, block, d)
-        quadratic = ((weights @ factor.held_out) * weights).sum(-1)
-        result[:, block] = spread[block] - 2 * (weights * test_cross).sum(-1) + quadratic
+        twice_test_cross = 2 * (zx_test - m * x_test - z_test[block, None] * x_mean + n_test * m * x_mean) @ factor.basis
+        w, image_of_w = weights[: len(m)], image[: len(m)]
+        for row, one in enumerate(inverse):
+            torch.mul(train_cross, one, out=w)
+            torch.mm(w, factor.held_out, out=image_of_w)
+            # wᵀHw - 2 wᵀh = Σ w (Hw - 2h)
+            torch.sum(image_of_w.sub_(twice_test_cross).mul_(w), 1, out=result[row, block])
+        result[:, block] += spread[block]
     return result
 
 
@@ -179,8 +185,8 @@ def r2(
     division = torch.as_tensor(fold)
     moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1])
     shift_x, shift_z = (part[:256].mean(0, dtype=torch.float64).to(part.dtype) for part in (xs, zs))
-    for start in range(0, len(xs), 4096):
-        rows = slice(start, start + 4096)
+    for start in range(0, len(xs), ROWS):
+        rows = slice(start, start + ROWS)
         moments.add(xs[rows] - shift_x, zs[rows] - shift_z, division[rows], products)
     held_out = splits(moments.folds, estimator)
     squared = [errors(factorise(moments, one), moments, one, penalties) for one in held_out]

@@ -15,10 +15,10 @@ import numpy as np
 from vinfo_mpi import pipeline, vinformation
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import ridge
-from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table
+from vinfo_mpi.vinformation import Source
 
 
 def run(run: Run, force: bool = False) -> None:
@@ -27,17 +27,11 @@ def run(run: Run, force: bool = False) -> None:
     if len(run.checkpoints) < 2:
         raise NotApplicable("dynamics needs several checkpoints, found one; train here, or name yours in network.checkpoints")
     pieces = run.pieces("dynamics", provenance["fingerprint"], force)
-    scores = []
-    with run.open_codes() as codes:
-        for turn, checkpoint in enumerate(run.progress(run.checkpoints, "dynamics: checkpoints")):
-            with run.open_activations(checkpoint) as activations:
-                fold = vinformation.fold_of_rows(run, activations, codes)
-                last = activations.taps[-1]
-                scores.append(vinformation.at_tap(run, pieces, checkpoint.name, activations, last, codes, fold, turn))
-                run.clock.bytes_read += activations.bytes_read
-        run.clock.bytes_read += codes.bytes_read
-    if pieces.reused:
-        log.info("dynamics: %d taps reused, %d new", pieces.reused, len(scores) - pieces.reused)
+    with run.open_codes() as codes, run.open_every_activations() as every:
+        fold = vinformation.fold_of_rows(run, codes, *every.values())
+        sources = {name: Source(activations, activations.taps[-1]) for name, activations in every.items()}
+        scores = vinformation.scores_of_each(run, pieces, sources, codes, fold)
+        run.clock.bytes_read += codes.bytes_read + sum(activations.bytes_read for activations in every.values())
     epochs = np.array([one.epoch for one in run.checkpoints])
     values = np.stack([one.r2 for one in scores])  # (E, K)
     trained = epochs > 0  # the untrained network is shown, but is no epoch of the training

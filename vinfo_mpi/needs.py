@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +10,16 @@ import numpy as np
 from vinfo_mpi import selection
 from vinfo_mpi.config import Config
 from vinfo_mpi.numerics import embedding, examples, grouped_rows, nndsvd, nnls, ridge
+from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.spectrum import FOLDS
 from vinfo_mpi.pages import sheets
+from vinfo_mpi.parallel.ahead import AHEAD
 from vinfo_mpi.parallel.division import sizes as blocks
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, batch_rows, checksum_column
+from vinfo_mpi.vinformation import BLOCKS_AHEAD, together
 from vinfo_mpi.vision import visualisation
-from vinfo_mpi.vision.ahead import AHEAD
 from vinfo_mpi.vision.footprint import held
 
 DATASET = 1280  # bytes in a file beside a dataset's values: header, description, axis labels
@@ -169,14 +171,14 @@ def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
         "extract": extract(sizes, config, ranks),
         "dictionary": dictionary(sizes, config, ranks),
         "encode": encode(sizes, config, ranks),
-        "score": vinformation(sizes, config, ranks, max(sizes.widths.values())),
+        "score": vinformation(sizes, config, ranks, [*sizes.widths.values()]),
         "importance": importance(sizes, config, ranks),
     }
     if sizes.checkpoints > 1:
-        stages["dynamics"] = vinformation(sizes, config, ranks, [*sizes.widths.values()][-1])
+        stages["dynamics"] = vinformation(sizes, config, ranks, [sizes.d] * sizes.checkpoints)
     analyses = {
-        "flow": lambda: vinformation(sizes, config, ranks, max(sizes.branches.values())) if sizes.branches else 0.0,
-        "redundancy": lambda: vinformation(sizes, config, ranks, sizes.d),
+        "flow": lambda: vinformation(sizes, config, ranks, [*sizes.branches.values()]),
+        "redundancy": lambda: vinformation(sizes, config, ranks, [sizes.d]),
         "support": lambda: importance(sizes, config, ranks),
         "metafeatures": lambda: metafeatures(sizes),
         "hoyer": lambda: 3.0 * 8 * sizes.concepts * sizes.d,  # the atoms, their absolute values, their squares
@@ -247,19 +249,25 @@ def encode(sizes: Sizes, config: Config, ranks: int) -> float:
     return atoms + solver + vectors + queue + _head(sizes, config, images)
 
 
-def vinformation(sizes: Sizes, config: Config, ranks: int, d: int) -> float:
-    """Return what the V-information at a tap of `d` channels adds: the stages score and dynamics."""
-    n, k, folds = sizes.n, sizes.concepts, config.score.folds
-    rows, mine = min(config.machine.rows, _mine(sizes, ranks)), -(-k // ranks)
-    shared, crossed = 8 * folds * (d * d + d + 2 * k), 8 * k * folds * d
-    add = shared + crossed + 2 * held(8 * rows * k) + 2 * held(8 * rows * d)  # a batch, and what of it is in a fold
-    reduce = 2 * shared + crossed + (3 * crossed / ranks if ranks > 1 else crossed)
-    reduced = 2 * shared + crossed / ranks
-    factor = 8 * (2 * d * d + d)
-    factorise = reduced + -(-folds // ranks) * factor + 8 * held(8 * d * d)
-    block = min(mine, max(1, ridge.BLOCK // d))
-    errors = reduced + (-(-folds // ranks) + 1) * factor + 10 * held(8 * block * d)  # products, in the eigenbasis, weights
-    return 2 * 8 * n + max(8 * 8 * n, add, reduce, factorise, errors)  # ids and folds of all images; sorting them
+def vinformation(sizes: Sizes, config: Config, ranks: int, widths: Sequence[int]) -> float:
+    """Return what the V-information at taps of so many channels adds: the stages score and dynamics."""
+    n, k, folds, rows = sizes.n, sizes.concepts, config.score.folds, min(config.machine.rows, _mine(sizes, ranks))
+    stored, mine, peak = np.dtype(config.extract.dtype).itemsize, -(-k // ranks), 8.0 * 8 * n  # sorting the ids of all images
+    for group in together(widths, folds, k, "cpu"):
+        taps = widths[group.start : group.stop]
+        d = max(taps)
+        sums = sum(Moments.bytes(folds, width, k) for width in taps)
+        crossed = 8 * k * folds * d
+        batch = 8 * k + stored * sum(taps)  # of one row
+        add = sums + (BLOCKS_AHEAD + 2) * held(rows * batch) + held(8 * rows * k) + 2 * held(8 * rows * d)
+        reduce = sums + Moments.bytes(folds, d, 0) + (3 * crossed / ranks if ranks > 1 else 0)
+        reduced = sum(Moments.bytes(folds, width, mine) for width in taps)
+        factor = 8 * (2 * d * d + d)
+        factorise = reduced + -(-len(taps) * folds // ranks) * factor + 8 * held(8 * d * d)
+        block = min(mine, max(1, ridge.BLOCK // d))
+        errors = reduced + (-(-len(taps) * folds // ranks) + 1) * factor + 10 * held(8 * block * d)
+        peak = max(peak, add, reduce, factorise, errors)
+    return 2 * 8 * n + peak  # ids and folds of all images
 
 
 def importance(sizes: Sizes, config: Config, ranks: int) -> float:

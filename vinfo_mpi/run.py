@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +127,12 @@ class Run:
     def open_activations(self, checkpoint: Checkpoint) -> ActivationReader:
         """Open the activations of a checkpoint."""
         return ActivationReader(self.activations(checkpoint))
+
+    @contextmanager
+    def open_every_activations(self) -> Iterator[dict[str, ActivationReader]]:
+        """Open the activations of all checkpoints, by the checkpoint's name."""
+        with ExitStack() as files:
+            yield {one.name: files.enter_context(self.open_activations(one)) for one in self.checkpoints}
 
     def open_codes(self) -> RowReader:
         """Open the codes."""
@@ -262,7 +269,7 @@ class Run:
 
     def pieces(self, stage: str, fingerprint: str, force: bool) -> Pieces:
         """Return what an interrupted run of the stage has finished; nothing with `force`."""
-        pieces = Pieces(self.outputs / f".{stage}.pieces", fingerprint, self.ranks)
+        pieces = Pieces(self.outputs, stage, fingerprint, self.ranks)
         if force:
             pieces.remove()
         return pieces

@@ -11,6 +11,7 @@ if __name__ == "__main__":
     command.main("score", __doc__)  # before the imports below: --help and mistakes answer without torch
 
 from dataclasses import fields
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table, checked, fixed_width, open_checked
 from vinfo_mpi.storage.rows import RowReader
+from vinfo_mpi.vinformation import Source
 
 MAIN = "main"
 FIELDS = [field.name for field in fields(Scores)]
@@ -38,18 +40,13 @@ def run(run: Run, force: bool = False) -> None:
     provenance = pipeline.provenance(run, "score", "vinfo-results")
     pieces = run.pieces("score", provenance["fingerprint"], force)
     options = run.config.score
-    found: dict[str, list[Scores]] = {name: [] for name in [MAIN, *options.also]}
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         taps = activations.taps
-        fold = vinformation.fold_of_rows(run, activations, codes)
-        for turn, tap in enumerate(run.progress(taps, "score: taps")):
-            every = pieces.get(tap, lambda tap=tap, turn=turn: _at_tap(run, activations, tap, codes, fold, turn))  # type: ignore[misc]
-            for name, scores in found.items():
-                scores.append(Scores(*(every[f"{name} {field}"] for field in FIELDS)))
-            run.safe_point()
+        fold = vinformation.fold_of_rows(run, codes, activations)
+        sources = {tap: Source(activations, tap) for tap in taps}
+        every = vinformation.of_each(run, pieces, sources, codes, partial(_at_taps, run, codes=codes, fold=fold))
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
-    if pieces.reused:
-        log.info("score: %d taps reused, %d new", pieces.reused, len(taps) - pieces.reused)
+    found = {name: [Scores(*(one[f"{name} {field}"] for field in FIELDS)) for one in every] for name in [MAIN, *options.also]}
     alive, complexity = found[MAIN][0].alive, ridge.complexity(np.stack([one.r2 for one in found[MAIN]]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f", alive.sum(), len(alive), np.nanmean(complexity))
     concept = ("concept",)
@@ -69,18 +66,18 @@ def run(run: Run, force: bool = False) -> None:
     pieces.remove()
 
 
-def _at_tap(run: Run, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int) -> dict[str, np.ndarray]:
-    """Return the scores at a tap with all predictors; the moments of a family serve every estimator."""
+def _at_taps(run: Run, taps: list[Source], codes: RowReader, fold: torch.Tensor) -> list[dict[str, np.ndarray]]:
+    """Return the scores at some taps with all predictors; the moments of a family serve every estimator."""
     options = run.config.score
-    moments = {"linear": vinformation.moments_at(run, activations, tap, codes, fold)}
-    found: dict[str, np.ndarray] = {}
+    moments = {"linear": vinformation.moments_of(run, taps, codes, fold)}
+    found: list[dict[str, np.ndarray]] = [{} for _ in taps]
     for name in [MAIN, *options.also]:
         family, estimator = _predictors(options, name)
         if family not in moments:
-            features = _random_features(run, activations, tap, moments["linear"])
-            moments[family] = vinformation.moments_at(run, activations, tap, codes, fold, features)
-        scores = vinformation.scores(run, moments[family], turn, estimator)
-        found |= {f"{name} {field}": getattr(scores, field) for field in FIELDS}
+            features = [_random_features(run, tap, linear) for tap, linear in zip(taps, moments["linear"], strict=True)]
+            moments[family] = vinformation.moments_of(run, taps, codes, fold, features)
+        for at_tap, scores in zip(found, vinformation.scores(run, moments[family], estimator), strict=True):
+            at_tap |= {f"{name} {field}": getattr(scores, field) for field in FIELDS}
     return found
 
 
@@ -91,14 +88,13 @@ def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in
     return family, estimator  # type: ignore[return-value]
 
 
-def _random_features(run: Run, activations: RowReader, tap: str, moments: Moments) -> RandomFeatures:
+def _random_features(run: Run, tap: Source, moments: Moments) -> RandomFeatures:
     """Return random features of the standardised tap, the same on all ranks and for any number of them."""
     n, x, squares = moments.n.sum(), moments.x.sum(0), moments.xx.sum(0).diagonal()
     variance = (squares / n - (x / n).square()).clamp(min=0)
     std = torch.where(variance > ridge.CONSTANT * squares / n, variance, 0).sqrt()
-    name = f"taps/{tap}/activations"
-    step = max(1, activations.shape(name)[0] // PILOT)
-    pilot = run.tensor(run.ranks.on_root(lambda: activations.file[name][::step][:PILOT]))
+    values = tap.file.file[tap.name]
+    pilot = run.tensor(run.ranks.on_root(lambda: values[:: max(1, len(values) // PILOT)][:PILOT]))
     return fourier.make(x / n, std, pilot, run.config.score.random_features, run.config.seed)
 
 

@@ -1,11 +1,13 @@
-"""V-information of every concept at one tap, computed by all ranks together.
+"""V-information of every concept at several taps, computed by all ranks together.
 
-Rows stay on their rank: the moments are summed, the factorisations shared out, the concepts divided.
+Rows stay on their rank: the moments are summed, the factorisations shared out, the concepts divided. The codes, larger than
+any tap, are read once for as many taps as have room for their sums.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,9 +15,11 @@ import torch
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import folds, ridge
-from vinfo_mpi.numerics.moments import Moments
+from vinfo_mpi.numerics.moments import FoldedCodes, Moments
 from vinfo_mpi.numerics.ridge import Factor, Scores
-from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel.ahead import ahead
+from vinfo_mpi.parallel.division import batches, fitting
+from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage.pieces import Pieces
 from vinfo_mpi.storage.rows import RowReader
@@ -24,6 +28,26 @@ if TYPE_CHECKING:
     from vinfo_mpi.numerics.fourier import RandomFeatures
 
 Estimator = Literal["held-out", "in-sample"]
+BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
+TOGETHER = {"cpu": 2**30, "cuda": 2**33}  # bytes that the sums of taps that are read together may take; one tap always may
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where activations are read: a tap, or a branch, of one checkpoint."""
+
+    file: RowReader
+    tap: str
+
+    @property
+    def name(self) -> str:
+        """The dataset."""
+        return f"taps/{self.tap}/activations"
+
+    @property
+    def width(self) -> int:
+        """Number of channels d."""
+        return self.file.shape(self.name)[1]
 
 
 def same_images(activations: RowReader, codes: RowReader) -> None:
@@ -35,55 +59,84 @@ def same_images(activations: RowReader, codes: RowReader) -> None:
         )
 
 
-def fold_of_rows(run: Run, activations: RowReader, codes: RowReader) -> torch.Tensor:
-    """Return the fold of each of this rank's rows."""
-    same_images(activations, codes)
-    ids, labels = (activations.read(f"samples/{name}") for name in ("id", "label"))
+def fold_of_rows(run: Run, codes: RowReader, *activations: RowReader) -> torch.Tensor:
+    """Return the fold of each of this rank's rows; raise `InputError` unless all files speak of the same images."""
+    for one in activations:
+        same_images(one, codes)
+    ids, labels = (activations[-1].read(f"samples/{name}") for name in ("id", "label"))
     fold = folds.assign(ids, labels, run.config.score.folds, run.config.seed)
     rows = run.ranks.block(len(ids))
     return torch.from_numpy(fold[rows.start : rows.stop]).to(run.device)
 
 
-def scores(run: Run, moments: Moments, turn: int, estimator: Estimator | None = None) -> Scores:
-    """Return the scores of all concepts, on every rank, from this rank's moments.
+def of_each(
+    run: Run,
+    pieces: Pieces,
+    sources: Mapping[str, Source],
+    codes: RowReader,
+    make: Callable[[list[Source]], list[dict[str, np.ndarray]]],
+) -> list[Mapping[str, np.ndarray]]:
+    """Return what belongs to each source, in order: what an ended job has left of it, or what is made anew, group by group.
 
     Parameters
     ----------
-    moments : Moments
-        From `moments_at`.
-    turn : int
-        Number of the tap: who factorises first goes round the ranks.
+    sources : dict of str to Source
+        By the name of its piece.
+    make : function of some of the sources
+        Returns what belongs to each of them.
+    """
+    found = {name: piece for name in sources if (piece := pieces.read(name)) is not None}
+    if found:
+        log.info("%s: %d taps reused, %d new", pieces.stage, len(found), len(sources) - len(found))
+    missing = [name for name in sources if name not in found]
+    with run.bar(f"{pieces.stage}: taps", len(missing)) as bar:
+        widths, concepts = [sources[name].width for name in missing], codes.shape("codes")[1]
+        for group in together(widths, run.config.score.folds, concepts, run.device.type):
+            names = missing[group.start : group.stop]
+            for name, values in zip(names, make([sources[name] for name in names]), strict=True):
+                found[name] = pieces.keep(name, values)
+                bar.update()
+            run.safe_point()
+    return [found[name] for name in sources]
+
+
+def scores(run: Run, moments: Sequence[Moments], estimator: Estimator | None = None) -> list[Scores]:
+    """Return the scores of all concepts with each of several moments, on every rank.
+
+    Parameters
+    ----------
+    moments : sequence of Moments
+        From `moments_of`.
     estimator : str
         Default: score.estimator.
     """
     ranks, options = run.ranks, run.config.score
     penalties, held_out = tuple(options.penalties), ridge.splits(options.folds, estimator or options.estimator)
-
+    every = [(one, split) for one in moments for split in held_out]
     with run.clock.phase("factorise"):
-        owner = {split: (turn + number) % ranks.size for number, split in enumerate(held_out)}
-        factors = {split: ridge.factorise(moments, split) for split in held_out if owner[split] == ranks.rank}
+        factors = {number: ridge.factorise(*every[number]) for number in range(ranks.rank, len(every), ranks.size)}
     squared = []
-    for split in held_out:
+    for number, (one, split) in enumerate(every):
         with run.clock.phase("communicate"):
-            factor = factors.pop(split, None) or Factor.empty(moments.x.shape[1], run.device)
-            ranks.broadcast(factor.buffer, owner[split])
+            factor = factors.pop(number, None) or Factor.empty(one.x.shape[1], run.device)
+            ranks.broadcast(factor.buffer, number % ranks.size)
         with run.clock.phase("solve"):
-            squared.append(ridge.errors(factor, moments, split, penalties))
-    mine, join = ridge.finish(torch.stack(squared), moments, penalties), ranks.concatenate
-    return Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive))
-
-
-def at_tap(
-    run: Run, pieces: Pieces, name: str, activations: RowReader, tap: str, codes: RowReader, fold: torch.Tensor, turn: int
-) -> Scores:
-    """Return the scores of all concepts at a tap: those that an ended job has left under a name, or new ones."""
-
-    def make() -> dict[str, np.ndarray]:
-        return asdict(scores(run, moments_at(run, activations, tap, codes, fold), turn))
-
-    found = Scores(**pieces.get(name, make))
-    run.safe_point()
+            squared.append(ridge.errors(factor, one, split, penalties))
+    found, join = [], ranks.concatenate
+    for number, one in enumerate(moments):
+        of_one = torch.stack(squared[number * len(held_out) : (number + 1) * len(held_out)])
+        mine = ridge.finish(of_one, one, penalties)
+        found.append(Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive)))
     return found
+
+
+def scores_of_each(run: Run, pieces: Pieces, sources: Mapping[str, Source], codes: RowReader, fold: torch.Tensor) -> list[Scores]:
+    """Return the scores of all concepts at every source; parameters as `of_each`."""
+
+    def make(group: list[Source]) -> list[dict[str, np.ndarray]]:
+        return [asdict(one) for one in scores(run, moments_of(run, group, codes, fold))]
+
+    return [Scores(**values) for values in of_each(run, pieces, sources, codes, make)]
 
 
 def standard_error(without: np.ndarray) -> np.ndarray:
@@ -91,38 +144,49 @@ def standard_error(without: np.ndarray) -> np.ndarray:
     return ridge.jackknife(without.mean(0))
 
 
-def moments_at(
+def moments_of(
     run: Run,
-    activations: RowReader,
-    tap: str,
+    sources: Sequence[Source],
     codes: RowReader,
     fold: torch.Tensor | None = None,
-    features: RandomFeatures | None = None,
-) -> Moments:
-    """Return the moments of all rows at a tap, for this rank's concepts; one pass over this rank's rows.
+    features: Sequence[RandomFeatures] | None = None,
+) -> list[Moments]:
+    """Return the moments of all rows at several taps, for this rank's concepts; one pass over this rank's rows.
 
     Parameters
     ----------
-    activations, codes : RowReader
-    tap : str
+    sources : sequence of Source
+    codes : RowReader
     fold : (n,) tensor
         Fold of each of this rank's rows; default: one fold of all rows, with float64 products whatever score.products is.
-    features : RandomFeatures
-        What to look at instead of the tap's own channels.
+    features : sequence of RandomFeatures
+        What to look at instead of the channels of each tap.
     """
-    name = f"taps/{tap}/activations"
-    n, d, concepts = *activations.shape(name), codes.shape("codes")[1]
-    d += len(features.phases) if features else 0
+    n, concepts = codes.shape("codes")
     rows, count, products = run.ranks.block(n), run.config.score.folds, getattr(torch, run.config.score.products)
     if fold is None:
         fold, count, products = torch.zeros(len(rows), dtype=torch.int64, device=run.device), 1, torch.float64
-    moments = Moments(count, d, concepts, run.device)
-    for block in batches(rows, run.config.machine.rows):
-        with run.clock.phase("read"):
-            x, z = activations.read(name, block), codes.read("codes", block)
+    widths = [one.width + (len(features[number].phases) if features else 0) for number, one in enumerate(sources)]
+    moments = [Moments(count, width, concepts, run.device) for width in widths]
+
+    def read(block: range) -> list[torch.Tensor]:
+        values = [codes.read("codes", block), *(one.file.read(one.name, block) for one in sources)]
+        return [fold[block.start - rows.start : block.stop - rows.start], *(torch.from_numpy(one).to(run.device) for one in values)]
+
+    folded = FoldedCodes(count, products)
+    for division, z, *taps in run.clock.each(
+        "read", ahead(map(read, batches(rows, run.config.machine.rows)), BLOCKS_AHEAD, run.device)
+    ):
         with run.clock.phase("moments"):
-            mine = fold[block.start - rows.start : block.stop - rows.start]
-            vectors = torch.from_numpy(x).to(run.device)
-            moments.add(features(vectors) if features else vectors, torch.from_numpy(z).to(run.device), mine, products)
+            folded.of(z, division)
+            for number, (one, x) in enumerate(zip(moments, taps, strict=True)):
+                one.add_with(features[number](x) if features else x, folded)
     with run.clock.phase("communicate"):
-        return moments.reduced(run.ranks.sum, run.ranks.sum_scatter, run.ranks.block(concepts))
+        # One after the other, so that of one tap at a time two states are held.
+        own = run.ranks.block(concepts)
+        return [moments.pop(0).reduced(run.ranks.sum, run.ranks.sum_scatter, own) for _ in sources]
+
+
+def together(widths: Sequence[int], folds: int, concepts: int, device: str) -> list[range]:
+    """Return which of several taps next to each other are read together: as many as have room for their sums."""
+    return fitting([Moments.bytes(folds, width, concepts) for width in widths], TOGETHER[device])

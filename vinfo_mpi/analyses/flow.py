@@ -10,17 +10,21 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("flow", __doc__)  # before the imports below: --help and mistakes answer without torch
 
+from functools import partial
+
 import numpy as np
+import torch
 
 from vinfo_mpi import pipeline, vinformation
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import cka
 from vinfo_mpi.numerics.selection import extremes
-from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.storage.rows import RowReader
+from vinfo_mpi.vinformation import Source
 from vinfo_mpi.vision.branches import FAMILIES
 
 MEASURES = {"cka": "linear CKA", "vinformation": "V-information"}
@@ -33,21 +37,13 @@ def run(run: Run, force: bool = False) -> None:
     found: dict[str, list[np.ndarray]] = {}
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         branches = _branches(activations)
-        fold = vinformation.fold_of_rows(run, activations, codes)
-        for turn, name in enumerate(run.progress(branches, "flow: branches")):
-
-            def make(name: str = name, turn: int = turn) -> dict[str, np.ndarray]:
-                moments = vinformation.moments_at(run, activations, name, codes, fold)
-                similarity = run.ranks.concatenate(cka.of_moments(moments).cpu().numpy())
-                return {"cka": similarity, "vinformation": vinformation.scores(run, moments, turn).r2}
-
-            kind = name.rsplit(".", 1)[1]
-            for measure, values in pieces.get(name, make).items():
-                found.setdefault(f"{kind}_{measure}", []).append(values)
-            run.safe_point()
+        fold = vinformation.fold_of_rows(run, codes, activations)
+        sources = {name: Source(activations, name) for name in branches}
+        every = vinformation.of_each(run, pieces, sources, codes, partial(_along, run, codes=codes, fold=fold))
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
-    if pieces.reused:
-        log.info("flow: %d branches reused, %d new", pieces.reused, len(branches) - pieces.reused)
+    for name, measures in zip(branches, every, strict=True):
+        for measure, one in measures.items():
+            found.setdefault(f"{name.rsplit('.', 1)[1]}_{measure}", []).append(one)
     complexity = read_table(run.results, "vinfo-results", "concepts/complexity")
     blocks = [name.removesuffix(".main") for name in branches if name.endswith(".main")]
     tables = {"flow/blocks": Table(fixed_width(blocks), "names of the residual blocks in forward order", axes=("block",))}
@@ -62,6 +58,14 @@ def run(run: Run, force: bool = False) -> None:
             tables[f"flow/{end}_{name}_se"] = Table(error, "its standard error over the concepts", "1", ("block",))
     run.ranks.on_root(results_file.update, run.results, "flow", tables, provenance)
     pieces.remove()
+
+
+def _along(run: Run, branches: list[Source], codes: RowReader, fold: torch.Tensor) -> list[dict[str, np.ndarray]]:
+    """Return CKA and V-information of every concept with some branches."""
+    moments = vinformation.moments_of(run, branches, codes, fold)
+    similarity = [run.ranks.concatenate(cka.of_moments(one).cpu().numpy()) for one in moments]
+    scores = vinformation.scores(run, moments)
+    return [{"cka": alike, "vinformation": one.r2} for alike, one in zip(similarity, scores, strict=True)]
 
 
 def _branches(activations: ActivationReader) -> list[str]:

@@ -18,6 +18,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table
+from vinfo_mpi.vinformation import Source
 
 
 def run(run: Run, force: bool = False) -> None:
@@ -26,7 +27,7 @@ def run(run: Run, force: bool = False) -> None:
     options = run.config.redundancy
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
-        moments = vinformation.moments_at(run, activations, activations.taps[-1], codes)
+        (moments,) = vinformation.moments_of(run, [Source(activations, activations.taps[-1])], codes)
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
     with run.clock.phase("mask"):
         # With one seed for all rates the channels kept at a low rate are also kept at the higher ones.

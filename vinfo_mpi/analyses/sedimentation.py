@@ -27,6 +27,7 @@ from vinfo_mpi.stages import module
 from vinfo_mpi.storage import results_file
 from vinfo_mpi.storage.files import Table, read_table
 from vinfo_mpi.storage.pieces import Pieces
+from vinfo_mpi.vinformation import Source
 from vinfo_mpi.vision.checkpoints import Checkpoint
 
 OWN = ("dictionary", "encode", "score", "importance")  # the stages that find and describe the concepts of a checkpoint
@@ -85,18 +86,11 @@ def run(run: Run, force: bool = False) -> None:
 
 def _grid(run: Run, pieces: Pieces) -> np.ndarray:
     """Return the V-information from every tap of every checkpoint to the final concepts: (E, L, K)."""
-    found = []
-    with run.open_codes() as codes:
-        for checkpoint in run.progress(run.checkpoints, "sedimentation: grid"):
-            with run.open_activations(checkpoint) as activations:
-                fold = vinformation.fold_of_rows(run, activations, codes)
-                for turn, tap in enumerate(activations.taps):
-                    name = f"{checkpoint.name}.{tap}"
-                    found.append(vinformation.at_tap(run, pieces, name, activations, tap, codes, fold, turn).r2)
-                run.clock.bytes_read += activations.bytes_read
-        run.clock.bytes_read += codes.bytes_read
-    if pieces.reused:
-        log.info("sedimentation: %d taps reused, %d new", pieces.reused, len(found) - pieces.reused)
+    with run.open_codes() as codes, run.open_every_activations() as every:
+        fold = vinformation.fold_of_rows(run, codes, *every.values())
+        sources = {f"{name}.{tap}": Source(activations, tap) for name, activations in every.items() for tap in activations.taps}
+        found = [one.r2 for one in vinformation.scores_of_each(run, pieces, sources, codes, fold)]
+        run.clock.bytes_read += codes.bytes_read + sum(activations.bytes_read for activations in every.values())
     return np.stack(found).reshape(len(run.checkpoints), -1, len(found[0]))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from vinfo_mpi.numerics.sums import Sum, itself
+
+SQUARED = 128  # rows that are squared at once: they stay in the processor's cache
 
 
 class Moments:
@@ -32,7 +36,11 @@ class Moments:
         self.n, self.x, self.xx = n, x.view(folds, d), xx.view(folds, d, d)
         self.z, self.zz = z.view(folds, concepts), zz.view(folds, concepts)
         self.zx = torch.zeros(concepts, folds, d, dtype=torch.float64, device=device)
-        self._buffers: dict[str, torch.Tensor] = {}
+
+    @staticmethod
+    def bytes(folds: int, d: int, concepts: int) -> int:
+        """Return the memory that the sums take."""
+        return 8 * folds * (1 + d + 2 * concepts + d * d + d * concepts)
 
     @property
     def folds(self) -> int:
@@ -52,30 +60,22 @@ class Moments:
         products : torch dtype
             Precision of the matrix products; the sums are float64 in any case.
         """
-        # Rows of a fold next to each other, once: each fold is then a view, and one product takes it whole.
-        order, sizes = fold.argsort(stable=True), torch.bincount(fold, minlength=self.folds).tolist()
-        x, z = self._sorted("x", x, order, products), self._sorted("z", z, order, products)
-        for index, (x_fold, z_fold) in enumerate(zip(x.split(sizes), z.split(sizes), strict=True)):
-            self.n[index] += len(x_fold)
-            self.x[index] += x_fold.sum(0, dtype=torch.float64)
-            self.z[index] += z_fold.sum(0, dtype=torch.float64)
-            if products == torch.float64:
-                self.xx[index].addmm_(x_fold.T, x_fold)
-                self.zx[:, index].addmm_(z_fold.T, x_fold)
-            else:
-                self.xx[index] += x_fold.T @ x_fold
-                self.zx[:, index] += z_fold.T @ x_fold
-            self.zz[index] += z_fold.square_().sum(0, dtype=torch.float64)  # in place: z is not needed again
+        self.add_with(x, FoldedCodes(self.folds, products).of(z, fold))
 
-    def _sorted(self, name: str, values: torch.Tensor, order: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Return a copy of the rows in this order, in a buffer that is used again for the next batch."""
-        held = self._buffers.get(name)
-        if held is None or len(held) < len(values) or held.dtype != dtype:
-            held = self._buffers[name] = torch.empty(values.shape, dtype=dtype, device=values.device)
-        rows = held[: len(values)]
-        if values.dtype == dtype:
-            return torch.index_select(values, 0, order, out=rows)
-        return rows.copy_(values[order])
+    def add_with(self, x: torch.Tensor, codes: FoldedCodes) -> None:
+        """Add the activations (B, d) that belong to a batch of codes, which may serve several taps."""
+        x, xx, zx = codes.in_order(x), self.xx, self.zx
+        self.n += codes.sizes
+        self.z += codes.sums
+        self.zz += codes.squares
+        for index, (x_fold, z_fold) in enumerate(zip(x.split(codes.lengths), codes.rows.split(codes.lengths), strict=True)):
+            self.x[index] += x_fold.sum(0, dtype=torch.float64)
+            if x.dtype == torch.float64:
+                xx[index].addmm_(x_fold.T, x_fold)
+                zx[:, index].addmm_(z_fold.T, x_fold)
+            else:
+                xx[index] += x_fold.T @ x_fold
+                zx[:, index] += z_fold.T @ x_fold
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both parts of the data together."""
@@ -98,9 +98,69 @@ class Moments:
         """
         total(self.shared)
         mine = range(len(self.zx)) if mine is None else mine
-        result = Moments(self.folds, self.x.shape[1], len(mine), self.shared.device)
-        columns = slice(mine.start, mine.stop)
-        result.n, result.x, result.xx = self.n, self.x, self.xx
+        result, columns = copy.copy(self), slice(mine.start, mine.stop)
         result.z, result.zz = self.z[:, columns], self.zz[:, columns]
         result.zx = scatter(self.zx)
         return result
+
+
+class FoldedCodes:
+    """A batch of codes in the order of their folds, in memory that the next batch uses again.
+
+    Each fold is a view of neighbouring rows, which one matrix product takes whole.
+
+    Parameters
+    ----------
+    folds : int
+        Number of folds F.
+    products : torch dtype
+        Precision of the matrix products that codes and activations are prepared for.
+
+    Attributes
+    ----------
+    rows : (B, K) tensor
+    lengths : list of F int
+        Rows of every fold.
+    sizes, sums, squares : (F,), (F, K), (F, K) float64 tensors
+        Number, sum and sum of squares of the rows of every fold.
+    """
+
+    rows: torch.Tensor
+    lengths: list[int]
+    sizes: torch.Tensor
+    sums: torch.Tensor
+    squares: torch.Tensor
+
+    def __init__(self, folds: int, products: torch.dtype = torch.float64) -> None:
+        self.folds, self.products = folds, products
+        self._buffers: dict[tuple[str, int], torch.Tensor] = {}
+
+    def of(self, z: torch.Tensor, fold: torch.Tensor) -> FoldedCodes:
+        """Take the next batch, codes (B, K) and folds (B,); return this."""
+        self._order = fold.argsort(stable=True)
+        self.sizes = torch.bincount(fold, minlength=self.folds).double()
+        self.lengths = self.sizes.int().tolist()
+        self.rows = self._sorted("codes", z)
+        self.sums, self.squares = torch.zeros(2, self.folds, z.shape[1], dtype=torch.float64, device=z.device)
+        some = self._buffer("squares", min(SQUARED, len(z)), z)
+        for index, part in enumerate(self.rows.split(self.lengths)):
+            self.sums[index] = part.sum(0, dtype=torch.float64)
+            for piece in part.split(SQUARED):
+                self.squares[index] += torch.mul(piece, piece, out=some[: len(piece)]).sum(0, dtype=torch.float64)
+        return self
+
+    def in_order(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the activations (B, d) of the batch in the order of the codes; until the next call."""
+        return self._sorted("activations", x)
+
+    def _sorted(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        rows = self._buffer(name, len(values), values)
+        if values.dtype == rows.dtype:
+            return torch.index_select(values, 0, self._order, out=rows)
+        return rows.copy_(values[self._order])
+
+    def _buffer(self, name: str, rows: int, like: torch.Tensor) -> torch.Tensor:
+        key = (name, like.shape[1])
+        if key not in self._buffers or len(self._buffers[key]) < rows:
+            self._buffers[key] = torch.empty(rows, like.shape[1], dtype=self.products, device=like.device)
+        return self._buffers[key][:rows]

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from vinfo_mpi.numerics import folds as fold_division
-from vinfo_mpi.numerics.moments import Moments
+from vinfo_mpi.numerics.moments import FoldedCodes, Moments
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 CONSTANT = 1e-13  # a variance below this share of the mean square is rounding: the variable is constant
@@ -157,9 +157,9 @@ def finish(squared: torch.Tensor, moments: Moments, penalties: tuple[float, ...]
 
 
 def r2(
-    x: np.ndarray,
-    z: np.ndarray,
-    fold: np.ndarray | int = 5,
+    x: np.ndarray | torch.Tensor,
+    z: np.ndarray | torch.Tensor,
+    fold: np.ndarray | torch.Tensor | int = 5,
     penalties: tuple[float, ...] = PENALTIES,
     estimator: Literal["held-out", "in-sample"] = "held-out",
     products: torch.dtype = torch.float64,
@@ -168,9 +168,9 @@ def r2(
 
     Parameters
     ----------
-    x, z : (N, d), (N, K) arrays
-        Activations and codes.
-    fold : (N,) integer array, or int
+    x, z : (N, d), (N, K) arrays or tensors
+        Activations and codes, on the CPU or a GPU.
+    fold : (N,) integer array or tensor, or int
         Fold of each sample, or how many folds to make.
     penalties : tuple of float
         Ridge penalties to choose from, relative to the mean eigenvalue of the standardised covariance.
@@ -183,11 +183,12 @@ def r2(
     if isinstance(fold, int):
         fold = fold_division.assign(np.arange(len(xs)), np.zeros(len(xs)), fold)
     division = torch.as_tensor(fold)
-    moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1])
+    moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1], xs.device)
     shift_x, shift_z = (part[:256].mean(0, dtype=torch.float64).to(part.dtype) for part in (xs, zs))
+    codes = FoldedCodes(moments.folds, products)
     for start in range(0, len(xs), ROWS):
         rows = slice(start, start + ROWS)
-        moments.add(xs[rows] - shift_x, zs[rows] - shift_z, division[rows], products)
+        moments.add_with(xs[rows] - shift_x, codes.of(zs[rows] - shift_z, division[rows]))
     held_out = splits(moments.folds, estimator)
     squared = [errors(factorise(moments, one), moments, one, penalties) for one in held_out]
     return finish(torch.stack(squared), moments, penalties)

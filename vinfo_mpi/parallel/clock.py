@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from vinfo_mpi.parallel.ranks import Ranks
+
+T = TypeVar("T")
 
 
 class Clock:
@@ -29,6 +32,16 @@ class Clock:
             yield
         finally:
             self.seconds[name] += time.perf_counter() - start
+
+    def each(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; the time that they are waited for counts under this name."""
+        iterator = iter(items)
+        while True:
+            with self.phase(name):
+                item = next(iterator, self)
+            if item is self:
+                return
+            yield item  # type: ignore[misc]
 
     def summary(self) -> dict:
         """Return seconds (minimum, mean, maximum over the ranks) of each phase, bytes moved and peak memory.

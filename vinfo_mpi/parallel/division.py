@@ -1,4 +1,6 @@
-"""Dividing rows and concepts among the ranks."""
+"""Dividing rows and concepts among the ranks, and work into what fits the memory."""
+
+from collections.abc import Sequence
 
 
 def block(total: int, parts: int, index: int) -> range:
@@ -26,3 +28,20 @@ def batches(rows: range, size: int) -> list[range]:
     [range(3, 5), range(5, 7), range(7, 8)]
     """
     return [range(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
+
+
+def fitting(sizes: Sequence[int], room: int) -> list[range]:
+    """Cut items of these sizes into consecutive groups of at most `room` together; an item alone may be larger.
+
+    >>> fitting([3, 3, 9, 1, 1], 6)
+    [range(0, 2), range(2, 3), range(3, 5)]
+    """
+    groups: list[range] = []
+    held = 0
+    for index, size in enumerate(sizes):
+        held += size
+        if not groups or held > room:
+            groups.append(range(index, index))
+            held = size
+        groups[-1] = range(groups[-1].start, index + 1)
+    return groups

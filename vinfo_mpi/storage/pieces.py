@@ -20,7 +20,10 @@ class Pieces:
 
     Parameters
     ----------
-    folder : Path
+    outputs : Path
+        Where the folder lies.
+    stage : str
+        Whose pieces they are.
     key : str
         Fingerprint of what the stage is making; pieces of anything else are not taken.
     ranks : Ranks
@@ -31,25 +34,34 @@ class Pieces:
         Pieces that were there already.
     """
 
-    def __init__(self, folder: Path, key: str, ranks: Ranks) -> None:
-        self.folder, self.key, self.ranks = folder, key, ranks
+    def __init__(self, outputs: Path, stage: str, key: str, ranks: Ranks) -> None:
+        self.folder, self.stage, self.key, self.ranks = outputs / f".{stage}.pieces", stage, key, ranks
         self.reused = 0
 
     def get(self, name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
         """Return a piece: the one that is there, or else made now, by all ranks together, and kept."""
-        path = self.folder / f"{name}.h5"
-        if (found := self.ranks.on_root(self._read, path)) is not None:
-            self.reused += 1
-            return found
-        values = make()
+        found = self.read(name)
+        return self.keep(name, make()) if found is None else found
+
+    def read(self, name: str) -> Mapping[str, np.ndarray] | None:
+        """Return the piece that is there, on every rank; None if there is none."""
+        found = self.ranks.on_root(self._read, self._path(name))
+        self.reused += found is not None
+        return found
+
+    def keep(self, name: str, values: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Write a piece, all ranks together, and return it."""
         tables = {key: Table(value, "part of an unfinished stage") for key, value in values.items()}
         attributes = {"filetype": FILETYPE, "format_version": FORMAT_VERSIONS[FILETYPE], "fingerprint": self.key}
-        self.ranks.on_root(write_tables, path, tables, attributes)
+        self.ranks.on_root(write_tables, self._path(name), tables, attributes)
         return values
 
     def remove(self) -> None:
         """Forget all pieces."""
         self.ranks.on_root(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.h5"
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         try:

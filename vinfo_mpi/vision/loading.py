@@ -17,7 +17,7 @@ from vinfo_mpi.config import Data
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.folds import hashed
 from vinfo_mpi.parallel import stop
-from vinfo_mpi.vision.ahead import ahead
+from vinfo_mpi.parallel.ahead import ahead
 from vinfo_mpi.vision.datasets import Images
 
 DEFAULT_SIZE = 32

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.vision.ahead import ahead
+from vinfo_mpi.parallel.ahead import ahead
 
 
 def test_ahead_yields_everything_in_order():

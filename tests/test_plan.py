@@ -78,6 +78,11 @@ def test_the_plan_is_what_the_run_takes(run, tmp_path, mpirun, settings):
     if settings is LARGE:  # not only the program itself is foreseen
         assert stages["train"] - stages["program"] == pytest.approx(timings["train"]["peak_memory"] - stages["program"], rel=0.3)
 
+    sent = {stage: one["bytes"]["communicated"] for stage, one in timings.items()}
+    _, stages = figures(planned.stdout, "communication")
+    for name in ("extract", "encode", "score", "importance"):
+        assert stages[name] == pytest.approx(sent[name], rel=0.05)  # rounded for people
+
 
 def test_the_plan_says_whose_limit_it_is(tmp_path, mpirun):
     command = write(tmp_path, SMALL)

@@ -1,10 +1,15 @@
 """Families of predictors and estimators side by side."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 from contents import SMALL, datasets
 
+from vinfo_mpi import config
+from vinfo_mpi.needs import communication
+from vinfo_mpi.needs.sizes import Sizes
 from vinfo_mpi.numerics import folds, fourier, ridge
 
 OPTIONS = ["--set", "score.also=[in-sample, random-features]", "--set", "score.random_features=60", "--only"]
@@ -63,6 +68,12 @@ def test_every_family_says_what_it_is(folder):
         assert "random-features, held-out" in file["predictors/random-features/vinformation"].attrs["description"]
         assert "linear, in-sample" in file["predictors/in-sample/complexity"].attrs["description"]
         assert file["predictors/in-sample/vinformation"].dims[0][0].name == "/taps"
+
+
+def test_what_other_predictors_send_is_foreseen(folder):
+    sizes = Sizes(**json.loads((folder / "plan.json").read_text())["sizes"])
+    sent = json.loads((folder / "timings.json").read_text())["score"]["bytes"]["communicated"]
+    assert sent == communication.of(sizes, config.load(folder / "config.yaml"), 3)["score"]
 
 
 def np_to_tensor(values):

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vinfo_mpi import sources
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.extract import PILOT
-from vinfo_mpi.needs import Sizes
+from vinfo_mpi.needs.sizes import Sizes
 from vinfo_mpi.run import Run
 from vinfo_mpi.vision import branches, footprint, heads, loading, taps
 

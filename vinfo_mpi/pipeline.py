@@ -12,7 +12,7 @@ import yaml
 from vinfo_mpi import plan
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError, NotApplicable
-from vinfo_mpi.needs import Sizes
+from vinfo_mpi.needs.sizes import Sizes
 from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest

@@ -11,16 +11,17 @@ from typing import Any
 import torch
 
 import vinfo_mpi
-from vinfo_mpi import needs, units
+from vinfo_mpi import units
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.needs import Sizes
+from vinfo_mpi.needs import communication, disk, memory, operations
+from vinfo_mpi.needs.sizes import Sizes
 from vinfo_mpi.parallel.limits import Limit
 from vinfo_mpi.run import Run, digest, git_commit
 from vinfo_mpi.storage.files import existing, write_text
 from vinfo_mpi.vision.checkpoints import content_key
 
 GIB = 2**30
-# The settings that sizes follow from; the others enter the formulas of `needs`.
+# The settings that sizes follow from; the others enter the formulas of `vinfo_mpi.needs`.
 MEASURED: dict[str, Any] = dict.fromkeys(("seed", "data", "network", "train", "extract", "dictionary"), True)
 MEASURED["machine"] = {"batch", "workers"}
 REMEDIES = {
@@ -42,8 +43,8 @@ class Plan:
     ----------
     facts : dict of str to str
         What is run on what.
-    disk, memory, operations : dict of str to float
-        By kind of file, by stage, by stage.
+    disk, memory, operations, communication : dict of str to float
+        By kind of file, by stage, by stage, by stage.
     temporary : float
         Bytes on disk that are needed for a while beside `disk`.
     base : float
@@ -57,6 +58,7 @@ class Plan:
     memory: dict[str, float]
     base: float
     operations: dict[str, float]
+    communication: dict[str, float]
     disk_limit: Limit
     memory_limit: Limit
 
@@ -71,6 +73,11 @@ class Plan:
         lines += [f"  {name:<12} {units.size(value)}" for name, value in self.memory.items()]
         lines += ["", f"{'operations':<14} {sum(self.operations.values()):.2e} floating-point, over all ranks"]
         lines += [f"  {name:<12} {value:.2e}" for name, value in self.operations.items()]
+        lines += [
+            "",
+            f"{'communication':<14} {units.size(sum(self.communication.values()))} into sums and broadcasts, over all ranks",
+        ]
+        lines += [f"  {name:<12} {units.size(value)}" for name, value in self.communication.items()]
         return "\n".join(lines)
 
     def check(self) -> None:
@@ -108,14 +115,15 @@ def make(run: Run, sizes: Sizes, memory_limit: Limit) -> Plan:
         "ranks": f"{run.ranks.size} on {len(set(hosts))} nodes, {run.device}",
         "storage": run.storage,
     }
-    space = needs.disk(sizes, run.config, run.ranks.size, run.storage == "parallel")
+    space = disk.of(sizes, run.config, run.ranks.size, run.storage == "parallel")
     return Plan(
         facts,
         space,
-        needs.temporary(sizes, run.config),
-        needs.memory(sizes, run.config, run.ranks.size),
+        disk.temporary(sizes, run.config),
+        memory.of(sizes, run.config, run.ranks.size),
         sizes.base,
-        needs.operations(sizes, run.config),
+        operations.of(sizes, run.config),
+        communication.of(sizes, run.config, run.ranks.size),
         Limit(machine.disk_limit * GIB, "machine.disk_limit") if machine.disk_limit else _free_disk(run.folder, space),
         Limit(machine.memory_limit * GIB, "machine.memory_limit") if machine.memory_limit else memory_limit,
     )
@@ -148,11 +156,11 @@ def _fingerprint(run: Run, sizes: dict[str, Any]) -> str:
     return digest(program, settings, atoms and content_key(atoms), run.ranks.size, run.device.type, names, sizes)
 
 
-def _free_disk(folder: Path, disk: dict[str, float]) -> Limit:
+def _free_disk(folder: Path, needed: dict[str, float]) -> Limit:
     """Return what the file system has free, counting what this run has written already as free."""
     place = existing(folder)
     used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
-    return Limit(float(shutil.disk_usage(place).free + min(used, sum(disk.values()))), f"free at {place}")
+    return Limit(float(shutil.disk_usage(place).free + min(used, sum(needed.values()))), f"free at {place}")
 
 
 def _of(limit: Limit) -> str:

@@ -1,170 +1,33 @@
-"""What each stage needs: bytes on disk, memory per rank, operations; a formula each, from the sizes of a run."""
+"""Peak memory per rank."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from vinfo_mpi import selection
 from vinfo_mpi.config import Config
+from vinfo_mpi.needs.disk import layout
+from vinfo_mpi.needs.sizes import Sizes, shown
 from vinfo_mpi.numerics import embedding, examples, grouped_rows, nndsvd, nnls, ridge
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.spectrum import FOLDS
 from vinfo_mpi.pages import sheets
-from vinfo_mpi.parallel.ahead import AHEAD
-from vinfo_mpi.parallel.division import sizes as blocks
 from vinfo_mpi.storage import codes, row_writer
-from vinfo_mpi.storage.activations import Layout
-from vinfo_mpi.storage.rows import CHECKSUMS, Column, batch_rows, checksum_column
+from vinfo_mpi.storage.rows import batch_rows
 from vinfo_mpi.vinformation import BLOCKS_AHEAD, together
 from vinfo_mpi.vision import visualisation
 from vinfo_mpi.vision.footprint import held
 
-DATASET = 1280  # bytes in a file beside a dataset's values: header, description, axis labels
-INDEX = 2048  # and where its chunks are
-FILE = 5120  # bytes of a file without datasets: groups, the configuration and the other attributes
-TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
 SCIKIT_LEARN = 90 * 2**20  # bytes that the program grows by when K-means and t-SNE are loaded
 NEIGHBOURS = 3 * embedding.PERPLEXITY + 1  # of an atom, that scikit-learn's t-SNE keeps
-REPORT = 6 * 2**20  # bytes of a report beside its concepts: the plotting library, figures
 DRAWING = 100 * 2**20  # bytes that the program grows by when figures are drawn
-PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 PICTURE = 16  # arrays as large as a picture that changing it takes: parameters, moments, transforms, crops, their gradients
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
 
 
-@dataclass
-class Sizes:
-    """The numbers that everything else follows from.
-
-    Attributes
-    ----------
-    n, steps_of : int
-        Images analysed; images learned from, counted once per epoch.
-    remembered : int
-        Bytes of images that a rank may come to remember: those that it analyses, and those that it tests the training on.
-    size : int
-        Pixels of an image's side.
-    checkpoints, classes, outputs : int
-        How many.
-    positions, d : int
-        Kept positions and channels of the last tap's map, `map` of them before any are dropped.
-    widths, branches : dict of str to int
-        Of the taps, and of the branches of residual blocks, which are kept for the final network.
-    maps : int
-        Checkpoints whose map is kept.
-    concepts, groups : int
-        Atoms in all, and dictionaries that they are fitted in.
-    linear : bool
-        Whether the logits are linear in the last tap: else encode and importance run the network as well.
-    weights, trainable, tensors : int
-        Bytes of the weights, of those that are learned, and how many tensors both are in.
-    forward, training, backward : float
-        Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share, of a step that changes
-        `batch` images; weights apart.
-    operations : int
-        Of one image's forward pass.
-    base : float
-        Bytes of memory that the program itself takes.
-    """
-
-    n: int
-    steps_of: int
-    remembered: int
-    size: int
-    checkpoints: int
-    classes: list[str]
-    outputs: int
-    positions: int
-    map: int
-    d: int
-    widths: dict[str, int]
-    branches: dict[str, int]
-    maps: int
-    concepts: int
-    groups: int
-    linear: bool
-    weights: int
-    trainable: int
-    tensors: int
-    forward: float
-    training: float
-    backward: float
-    operations: int
-    base: float
-
-
-# --- disk ---
-
-
-def disk(sizes: Sizes, config: Config, ranks: int, shared: bool) -> dict[str, float]:
-    """Return the bytes of each kind of file when the run is done; `shared`: one file of all ranks, not one per rank."""
-
-    def rows(columns: Mapping[str, Column], tables: int) -> float:
-        every = dict(columns) | {CHECKSUMS: checksum_column(columns)}
-        alignment = (config.machine.alignment or 0) * 2**20 if shared else 0
-        parts = [sizes.n] if shared else [count for count in blocks(sizes.n, ranks) if count]
-        values = sum(column.stored(count, alignment) for column in every.values() for count in parts)
-        files = 1 if shared else 1 + len(parts)
-        return values + files * (FILE + (DATASET + INDEX) * len(every)) + DATASET * tables
-
-    last, mapped, others = (_layout(sizes, config, *kept) for kept in ((True, True), (True, False), (False, False)))
-    widths, k = list(sizes.widths.values()), sizes.concepts
-    head = 4 * sizes.outputs * (sizes.d + 1) if sizes.linear else 0
-    small = len(widths) + 1 + 2 * sizes.linear
-    tables = 4 * sum(widths) + head
-    kept = 0.0 if config.network.checkpoints else _saved(sizes, sizes.checkpoints - 1) + _saved(sizes, 1, momentum=False)
-    activations = rows(last.columns(), small) + 4 * sum(sizes.branches.values()) + DATASET * len(sizes.branches)
-    activations += (sizes.maps - 1) * rows(mapped.columns(), small) + (sizes.checkpoints - sizes.maps) * rows(
-        others.columns(), small
-    )
-    values = 2 * len(widths) * (1 + len(config.score.also)) + sizes.checkpoints + 2 * len(sizes.branches) + 20
-    grid = sizes.checkpoints * len(widths) if "sedimentation" in config.chosen_analyses else 0
-    own = {
-        "dictionary": float(8 * k * (sizes.d + 1) * (1 if config.dictionary.non_negative else 2) + FILE + 3 * DATASET),
-        "codes": rows(codes.columns(k), 0),
-        "results": float(8 * k * (values + grid) + 4 * FILE + 60 * DATASET),
-    }
-    pages = {"report": REPORT + k * _card(sizes, config)} if "report" in config.chosen_pages else {}
-    pictures = selection.count(config.visualise, k) if "visualise" in config.chosen_pages else 0
-    side = config.visualise.size or sizes.size
-    again = sizes.maps - 1 if "sedimentation" in config.chosen_analyses else 0
-    return {
-        "checkpoints": kept,
-        "activations": activations + sizes.checkpoints * tables,
-        **own,
-        "sedimentation": again * sum(own.values()),
-        **pages,
-        "pictures": 4.0 * side**2 * (pictures + 3) + 2 * FILE + 6 * DATASET if pictures else 0.0,  # and the spectrum
-    }
-
-
-def temporary(sizes: Sizes, config: Config) -> float:
-    """Return the bytes on disk that are needed for a while: an unfinished epoch, or an unfinished dictionary."""
-    fit = 8 * sizes.n * sizes.positions * sizes.concepts / sizes.groups if config.dictionary.source == "nmf" else 0
-    return max(_saved(sizes, 1) if sizes.steps_of else 0.0, fit)
-
-
-def _saved(sizes: Sizes, checkpoints: int, momentum: bool = True) -> float:
-    return float(checkpoints * (sizes.weights + momentum * sizes.trainable + TENSOR * sizes.tensors))
-
-
-def _layout(sizes: Sizes, config: Config, keep_map: bool = True, last: bool = True) -> Layout:
-    shifts, branches = (
-        {name: np.empty(width, np.float32) for name, width in widths.items()} for widths in (sizes.widths, sizes.branches)
-    )
-    kept = (sizes.positions, sizes.d) if keep_map else None
-    return Layout(
-        shifts, branches if last else {}, config.extract.pooling, config.extract.dtype, sizes.outputs, sizes.classes, kept, None
-    )
-
-
-# --- memory ---
-
-
-def memory(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
+def of(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
     """Return the peak memory of each stage, per rank: what the program itself holds, and what the stage adds."""
     stages = {
         "train": train(sizes, config, ranks) if sizes.steps_of else 0.0,
@@ -208,7 +71,7 @@ def train(sizes: Sizes, config: Config, ranks: int) -> float:
 
 def extract(sizes: Sizes, config: Config, ranks: int) -> float:
     """Return what extraction adds."""
-    columns = _layout(sizes, config, keep_map=True).columns()
+    columns = layout(sizes, config, keep_map=True).columns()
     images = min(batch_rows(columns, config.machine.batch), _mine(sizes, ranks))
     row = sum(column.row_bytes for column in columns.values())
     queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
@@ -311,22 +174,10 @@ def report(sizes: Sizes, config: Config, ranks: int) -> float:
     bins = 3 * 8 * k * examples.PER_OCTAVE * examples.OCTAVES  # edges, counts, and these cumulated
     batch = 6 * held(8 * rows * k)  # codes and rows, joined to those so far, sorted, their order
     importance = 3 * 8 * len(sizes.classes) * k
-    shown, size = sheets.CONCEPTS * _examples(config), min(config.report.thumbnail, sizes.size)
-    images = 3 * shown * 3 * size**2 + _images(sizes, config.machine.batch, AHEAD)
-    images += k * _examples(config) * sizes.map * (2 + 6 * 8 / ranks)  # heat maps of all concepts; codes of own images
+    together, size = sheets.CONCEPTS * shown(config), min(config.report.thumbnail, sizes.size)
+    images = 3 * together * 3 * size**2 + _images(sizes, config.machine.batch, AHEAD)
+    images += k * shown(config) * sizes.map * (2 + 6 * 8 / ranks)  # heat maps of all concepts; codes of own images
     return DRAWING + importance + max(bins + batch, images + encode(sizes, config, ranks))
-
-
-def _examples(config: Config) -> int:
-    """Return how many images show a concept."""
-    return config.report.examples + len(config.report.levels)
-
-
-def _card(sizes: Sizes, config: Config) -> float:
-    """Return the bytes that a concept takes in the report: images, heat maps, numbers."""
-    size = min(config.report.thumbnail, sizes.size)
-    numbers = 20 * (60 + len(sizes.widths) + sizes.checkpoints + 2 * len(sizes.branches))
-    return _examples(config) * (PIXEL * size**2 + 100 + 4 * sizes.map / 3) + PIXEL * sheets.THUMBNAIL**2 + numbers
 
 
 def _products(sizes: Sizes, config: Config, ranks: int, width: int) -> float:
@@ -349,42 +200,3 @@ def _head(sizes: Sizes, config: Config, images: int) -> float:
     """Return what a head that is not linear adds: the network in float64, and its forward pass."""
     share = min(1.0, images / config.machine.batch)
     return 0.0 if sizes.linear else 2 * sizes.weights + 2 * share * sizes.forward
-
-
-# --- operations ---
-
-
-def operations(sizes: Sizes, config: Config) -> dict[str, float]:
-    """Return the floating-point operations of each stage, for typical numbers of iterations."""
-    n, k, d, rows = sizes.n, sizes.concepts, sizes.d, sizes.n * sizes.positions
-    solves = config.score.folds * len(config.score.penalties)
-    taps = {name: 2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for name, width in sizes.widths.items()}
-    head = 2 * d * sizes.outputs if sizes.linear else sizes.operations
-    products = 0.0 if config.dictionary.file else 2.0 * n * (1 + d + k) ** 2
-    own = {
-        "train": 3.0 * sizes.operations * sizes.steps_of,
-        "extract": float(sizes.operations * n * sizes.checkpoints),
-        "dictionary": 4.0 * rows * d * k / sizes.groups * 100 if config.dictionary.source == "nmf" else products,
-        "encode": 2.0 * rows * k * min(k, 2 * d) * 200 if config.dictionary.non_negative else 2.0 * n * k * 2 * d,
-        "score": sum(taps.values()),
-        "importance": 2.0 * n * k * (1 if sizes.linear else d) + (0.0 if sizes.linear else 3.0 * sizes.operations * n),
-        "dynamics": sizes.checkpoints * [*taps.values()][-1],
-    }
-    noisy = min(n, config.robustness.images) * config.robustness.draws * len(config.robustness.sigmas) / n
-    fits = own["dictionary"] + own["encode"] + own["score"]
-    analyses = {
-        "flow": sum(2.0 * n * width * (width + k) + 2.0 * solves * k * width**2 for width in sizes.branches.values()),
-        "redundancy": 2.0 * n * d * (d + k),
-        "support": (4 + config.support.draws) * n * (2.0 * k * d + config.support.steps * head),
-        "spectrum": sizes.checkpoints * 2.0 * n * (1 + d + 2 * sizes.outputs) ** 2,
-        "robustness": noisy * (own["encode"] + sizes.operations * n),
-        "stability": config.stability.seeds * own["dictionary"],
-        "sedimentation": (sizes.maps - 1) * fits + sizes.checkpoints * own["score"],
-    }
-    chosen = {name: analyses[name] for name in config.chosen_analyses if name in analyses}
-    if "visualise" in config.chosen_pages:
-        steps = config.visualise.steps * selection.count(config.visualise, k)
-        chosen["visualise"] = 2.0 * sizes.operations * steps  # forward, and back to the pixels
-    if "report" in config.chosen_pages:  # an image that shows several concepts is encoded once
-        chosen["report"] = own["encode"] * min(1.0, k * _examples(config) / n)
-    return own | chosen

@@ -26,7 +26,7 @@ def matrix_rate(dtype: torch.dtype = torch.float64, device: str = "cpu") -> floa
     """Return the floating-point operations per second of a large square matrix product."""
     left, right = (torch.randn(SIDE, SIDE, dtype=dtype, device=device) for _ in range(2))
     result = torch.empty_like(left)
-    return 2 * SIDE**3 / _best(lambda: torch.mm(left, right, out=result))
+    return 2 * SIDE**3 / best(lambda: torch.mm(left, right, out=result))
 
 
 @cache
@@ -34,7 +34,7 @@ def copy_bandwidth(device: str = "cpu") -> float:
     """Return the bytes per second that a copy of memory moves, read and written ones together."""
     source = torch.ones(COPIED // 8, dtype=torch.float64, device=device)
     target = torch.empty_like(source)
-    return 2 * COPIED / _best(lambda: target.copy_(source))
+    return 2 * COPIED / best(lambda: target.copy_(source))
 
 
 @cache
@@ -42,10 +42,10 @@ def disk_rate(folder: Path) -> float:
     """Return the bytes per second that one plain write of an array takes to a folder, as far as the kernel's buffers."""
     values = torch.ones(WRITTEN // 8, dtype=torch.float64).numpy()
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        return WRITTEN / _best(lambda: values.tofile(Path(place) / "values"))
+        return WRITTEN / best(lambda: values.tofile(Path(place) / "values"))
 
 
-def _best(call: Callable[[], object]) -> float:
+def best(call: Callable[[], object]) -> float:
     """Return the shortest time of a few calls, after one to warm up: a limit is what was reached at least once."""
     call()
     return min(timed(call)[0] for _ in range(REPEATS))

@@ -1,0 +1,136 @@
+"""The rates of a machine: published ones from a YAML file, or those of this machine, measured."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from benchmarks import limits
+from vinfo_mpi.storage import files
+from vinfo_mpi.storage.files import Table
+
+PUBLISHED = Path(__file__).with_name("machine.yaml")
+# What takes time, as a key of the rates, and how a table names it where it limits a stage.
+RESOURCES = {
+    "matrix": "matrix products",
+    "decomposition": "eigen- and singular vectors",
+    "forward": "the network",
+    "bandwidth": "memory bandwidth",
+    "calls": "latency of small operations",
+    "transfer": "host to device and back",
+    "decode": "reading images",
+    "files": "file system",
+    "network": "network",
+    "messages": "latency of messages",
+    "opens": "opening small files",
+}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How much of something a second is enough for.
+
+    Attributes
+    ----------
+    peak, share : float
+        Published or measured, and the share of it that is expected.
+    of, unit, source : str
+        Of what (a rank, a node, all nodes), in what, and where the number is from.
+    """
+
+    peak: float
+    share: float
+    of: str
+    unit: str
+    source: str
+
+    @property
+    def reached(self) -> float:
+        """What is expected."""
+        return self.peak * self.share
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A cluster.
+
+    Attributes
+    ----------
+    name : str
+    ranks_per_node : int
+    memory : float
+        Bytes that a rank may hold.
+    at_once : bool
+        Whether images are read and results written by other processors than those that compute.
+    rates : dict of str to Rate
+        ``files_node``, ``files_all``, ``network`` (between nodes), ``within`` a node, and what `RESOURCES` has beside these.
+    """
+
+    name: str
+    ranks_per_node: int
+    memory: float
+    at_once: bool
+    rates: dict[str, Rate]
+
+    def seconds(self, resource: str, work: float, ranks: int) -> float:
+        """Return the seconds that work takes: of a rank; for files and network, of all ranks together."""
+        nodes, rate = -(-ranks // self.ranks_per_node), {name: one.reached for name, one in self.rates.items()}
+        if resource == "files":
+            return work / min(nodes * rate["files_node"], rate["files_all"])
+        if resource == "network":  # what a rank puts into a sum passes twice
+            return 2 * work / (nodes * (rate["network"] if nodes > 1 else rate["within"]))
+        if resource == "messages":
+            return work * math.log2(ranks) / rate["messages"]
+        return work / rate[resource]
+
+
+def load(path: Path = PUBLISHED, changes: dict[str, float] | None = None) -> Machine:
+    """Return the machine that a file describes; `changes`: peaks of rates, by name, that win over the file's."""
+    content = yaml.safe_load(path.read_text())
+    # YAML takes 2e12 for text.
+    rates = {name: Rate(**values | {"peak": float(values["peak"])}) for name, values in content.pop("rates").items()}
+    for name, value in (changes or {}).items():
+        rates[name] = Rate(**asdict(rates[name]) | {"peak": value, "share": 1.0, "source": "the command line"})
+    return Machine(content["name"], content["ranks_per_node"], float(content["memory"]), content["at_once"], rates)
+
+
+def measured(forward: float, decode: float) -> Machine:
+    """Return this machine for one rank, in this process.
+
+    Parameters
+    ----------
+    forward, decode : float
+        Operations per second of the network's forward pass, and images per second that can be read.
+    """
+    side = limits.SIDE // 4
+    matrix = torch.randn(side, side, dtype=torch.float64)
+    matrix += matrix.T.clone()
+    eigen = 9 * side**3 / limits.best(lambda: torch.linalg.eigh(matrix))
+    small = torch.zeros(1, 4, 4, dtype=torch.float64)
+    calls = 1000 / limits.best(lambda: [torch.baddbmm(small, small, small) for _ in range(1000)])
+    with tempfile.TemporaryDirectory() as folder:
+        path, tables = Path(folder) / "small.h5", {"numbers": Table(np.zeros(100), "numbers")}
+        opens = 1 / limits.best(lambda: files.write_tables(path, tables, {}))
+    found = {
+        "matrix": (limits.matrix_rate(), "float64 operations"),
+        "decomposition": (eigen, "operations"),
+        "forward": (forward, "float32 operations"),
+        "bandwidth": (limits.copy_bandwidth(), "bytes"),
+        "calls": (calls, "operations on a few numbers"),
+        "transfer": (math.inf, "bytes"),
+        "decode": (decode, "images"),
+        "files_node": (limits.disk_rate(Path(tempfile.gettempdir())), "bytes"),
+        "files_all": (math.inf, "bytes"),
+        "network": (math.inf, "bytes"),
+        "within": (math.inf, "bytes"),
+        "messages": (math.inf, "messages"),
+        "opens": (opens, "small files written"),
+    }
+    rates = {name: Rate(value, 1.0, "rank", unit, "measured here") for name, (value, unit) in found.items()}
+    return Machine("this machine", 1, math.inf, False, rates)

@@ -1,0 +1,204 @@
+"""What each stage moves and multiplies, and how long that takes on a machine: the formulas of `vinfo_mpi.needs`, and what they
+leave out, the traffic between processor and memory, files that are read, small operations.
+
+A stage does one thing after the other, so that its times add; extraction reads, computes and writes at the same time, so that
+the longest of them counts where they do not share processors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.machine import RESOURCES, Machine
+from vinfo_mpi.config import Config
+from vinfo_mpi.needs import communication, disk, memory, operations
+from vinfo_mpi.needs.operations import TYPICAL
+from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.numerics import nmf, nnls
+
+Work = dict[str, float]  # of one rank, by resource; files and network: of all ranks together
+
+IMAGE = 110e3  # bytes of a file of ImageNet, mean
+SMALL_FILES = 5  # that a stage opens, at least
+KERNELS = 600  # small operations of a forward pass with its taps: as many for any number of images
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage takes.
+
+    Attributes
+    ----------
+    stage : str
+    parts : dict of str to float
+        Seconds by resource.
+    at_once : bool
+        Whether these pass at the same time.
+    memory : float
+        Bytes per rank.
+    read, written, communicated : float
+        Bytes of all ranks together.
+    """
+
+    stage: str
+    parts: dict[str, float]
+    at_once: bool
+    memory: float
+    read: float
+    written: float
+    communicated: float
+
+    @property
+    def seconds(self) -> float:
+        """Time of the stage."""
+        return max(self.parts.values()) if self.at_once else sum(self.parts.values())
+
+    @property
+    def limit(self) -> str:
+        """What takes longest."""
+        name, longest = max(self.parts.items(), key=lambda part: part[1])
+        share = 1.0 if self.at_once else longest / max(self.seconds, 1e-300)
+        return RESOURCES[name] + (f" ({share:.0%})" if share < 0.9 else "")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What could be done otherwise: the defaults are what is done.
+
+    Attributes
+    ----------
+    taps_at_once : int
+        Taps, or checkpoints, for which codes are read together.
+    networks_at_once : int
+        Checkpoints that look at an image once it is read.
+    """
+
+    taps_at_once: int = 1
+    networks_at_once: int = 1
+
+
+def estimate(
+    machine: Machine,
+    sizes: Sizes,
+    config: Config,
+    ranks: int,
+    iterations: Mapping[str, float] = TYPICAL,
+    changes: Changes = Changes(),
+) -> list[Estimate]:
+    """Return what every main stage but the training takes, and flow and sedimentation's grid, which are like score."""
+    products, sent = operations.of(sizes, config, iterations), communication.of(sizes, config, ranks, iterations)
+    held, stored = memory.of(sizes, config, ranks), disk.of(sizes, config, ranks, True)
+    written = {"extract": stored["activations"], "encode": stored["codes"]}
+    found = []
+    for stage, (work, read) in _works(sizes, config, ranks, iterations, changes).items():
+        matrix = "forward" if stage == "extract" else "matrix"
+        opens = SMALL_FILES + len(_taps(sizes, stage))
+        work = {
+            "opens": opens,
+            matrix: products[stage] / ranks,
+            "network": sent[stage],
+            "files": read + written.get(stage, 0.0),
+        } | work
+        parts = {name: machine.seconds(name, amount, ranks) for name, amount in work.items() if amount}
+        found.append(
+            Estimate(stage, parts, machine.at_once and stage == "extract", held[stage], read, written.get(stage, 0.0), sent[stage])
+        )
+    return found
+
+
+def _works(
+    sizes: Sizes, config: Config, ranks: int, iterations: Mapping[str, float], changes: Changes
+) -> dict[str, tuple[Work, float]]:
+    """Return, for every stage, work beside products, sent and written bytes; and the bytes that it reads."""
+    n = sizes.n
+    image = IMAGE if config.data.source == "folder" else 0.0
+    stages: dict[str, tuple[Work, float]] = {}
+    looks = n * sizes.checkpoints / changes.networks_at_once
+    row = sum(column.row_bytes for column in disk.layout(sizes, config).columns().values())
+    stages["extract"] = (
+        {
+            "decode": looks / ranks,
+            "calls": KERNELS * n / ranks / config.machine.batch * sizes.checkpoints,
+            "transfer": 3 * sizes.size**2 * looks / ranks + 2 * row * n * sizes.checkpoints / ranks,
+        },
+        image * looks,
+    )
+    stages["dictionary"] = _dictionary(sizes, config, ranks, iterations["dictionary"])
+    stages["encode"] = _encode(sizes, config, ranks, iterations["encode"])
+    codes = 8.0 * sizes.concepts * n
+    calls = 15 * n / ranks / config.machine.rows
+    stages["importance"] = {"bandwidth": 14 * codes / ranks, "calls": calls, "transfer": codes / ranks}, codes
+    of_taps = ("score", "dynamics", *(name for name in ("flow", "sedimentation") if name in config.chosen_analyses))
+    return stages | {stage: _scores(sizes, config, ranks, _taps(sizes, stage), changes) for stage in of_taps if _taps(sizes, stage)}
+
+
+def _taps(sizes: Sizes, stage: str) -> list[int]:
+    """Return the widths of the taps at which a stage finds V-information."""
+    widths = [*sizes.widths.values()]
+    return {
+        "score": widths,
+        "dynamics": sizes.checkpoints * widths[-1:] if sizes.checkpoints > 1 else [],
+        "flow": [*sizes.branches.values()],
+        "sedimentation": sizes.checkpoints * widths,
+    }.get(stage, [])
+
+
+def _dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float) -> tuple[Work, float]:
+    rows, d, g, k = sizes.n * sizes.positions / ranks, sizes.d, sizes.groups, sizes.concepts // sizes.groups
+    item = np.dtype(config.extract.dtype).itemsize
+    converted = rows * d * (item + 8 + 2 * 8)  # to float64, which two products read
+    # A sweep reads all k columns of codes for each of them; that over the atoms is done by every rank.
+    codes = 8 * rows * (nmf.SWEEPS * k * (k + 3) + 6 * k)
+    atoms = 8 * g * d * (nmf.SWEEPS * k * (k + 3) + 8 * k)
+    passes = nmf.SUBSPACE_ITERATIONS + 3
+    groups = min(g, g // ranks + 1)  # images in the order of their classes, as in a folder: a rank has few of them
+    parts = groups * max(1, np.ceil(rows / groups / nmf.BLOCK))
+    sums = g * k * (d + k)
+    work = {
+        "bandwidth": iterations * (converted + codes + atoms) + passes * converted + 4 * item * rows * d,
+        "calls": iterations * (parts * (10 + 3 * nmf.SWEEPS * k) + 3 * nmf.SWEEPS * k) + passes * parts * 5,
+        "decomposition": passes * 4.0 * g * d * (k + nmf.OVERSAMPLING) ** 2,
+        "transfer": item * rows * d + (2 * 8 * sums * iterations if ranks > 1 else 0.0),
+        "messages": iterations if ranks > 1 else 0.0,
+    }
+    return work, item * rows * ranks * d
+
+
+def _encode(sizes: Sizes, config: Config, ranks: int, iterations: float) -> tuple[Work, float]:
+    d, k, item = sizes.d, sizes.concepts, np.dtype(config.extract.dtype).itemsize
+    together = 1 if config.encode.positions == "pooled" else sizes.positions
+    images = sizes.n / ranks
+    vectors, block = images * together, min(images, max(1, config.machine.rows // sizes.positions)) * together
+    rank = min(k, d)
+    step = (
+        8 * (20 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
+    )  # numbers read and written beside the products', and to look who is done
+    work = {
+        "bandwidth": vectors * (iterations * step + 8 * (10 * k + 12 * d)),
+        "calls": vectors / block * (2 * iterations * 15 + 60),  # the last vector of a block takes about twice the mean
+        "decomposition": 6.0 * k * rank**2 + 20.0 * rank**3,  # every rank for itself
+        "transfer": item * images * sizes.positions * d + 8 * images * k,
+    }
+    return work, float(item * sizes.n * sizes.positions * d)
+
+
+def _scores(sizes: Sizes, config: Config, ranks: int, widths: list[int], changes: Changes) -> tuple[Work, float]:
+    """Return work and bytes read of the V-information at taps of these widths."""
+    n, k, folds, penalties = sizes.n / ranks, sizes.concepts, config.score.folds, len(config.score.penalties)
+    item, rows = np.dtype(config.extract.dtype).itemsize, min(config.machine.rows, n)
+    codes = 8 * k / changes.taps_at_once
+    total: Work = dict.fromkeys(("bandwidth", "calls", "decomposition", "transfer", "messages"), 0.0)
+    read = 0.0
+    for d in widths:
+        adding = 16 * (k * d + d * d) * folds * n / rows  # the sums of a fold are read and written for each of its parts of a block
+        solving = 8 * 6 * folds * penalties * k / ranks * d
+        total["bandwidth"] += 8 * 8 * n * (k + d) + adding + solving
+        total["calls"] += n / rows * (14 * folds + 6) + 50 * folds
+        total["decomposition"] += -(-folds // ranks) * 9.0 * d**3
+        total["transfer"] += n * (codes + item * d) + (3 * 8 * folds * (k * d + d * d) if ranks > 1 else 0.0)
+        total["messages"] += 2 + folds if ranks > 1 else 0
+        read += sizes.n * (codes + item * d)
+    return total, read

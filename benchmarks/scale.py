@@ -1,0 +1,317 @@
+"""The study of the paper on 1 to 512 GPUs: time, memory and bytes of every stage, and what limits it, from rates of a machine.
+
+The model (model.py) is the plan's formulas and a machine's rates (machine.yaml). It is checked here: with rates measured on
+this machine it predicts real stages, which are then run.
+
+    python -m benchmarks.scale --machine mine.yaml --set network=50e9
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import limits, machine, model, side_by_side
+from benchmarks.machine import Machine
+from benchmarks.model import Changes, Estimate
+from vinfo_mpi import config, measure, units
+from vinfo_mpi.config import Config
+from vinfo_mpi.needs.operations import TYPICAL
+from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.numerics.nnls import Dictionary
+from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.run import Run
+from vinfo_mpi.stages import module
+from vinfo_mpi.storage.activations import MAP
+from vinfo_mpi.storage.files import read_table
+from vinfo_mpi.vision import networks, taps
+from vinfo_mpi.vision.loading import Loader
+
+NIGHT = 12 * 3600.0  # seconds
+APART = ("sedimentation",)  # on request: not part of the sum
+GPUS = (1, 8, 64, 512)
+IMAGES = {"1,281,167 training images": 1_281_167, "50,000 validation images": 50_000}
+RESNET50 = {256: 3, 512: 4, 1024: 6, 2048: 3}  # channels: blocks
+PAPER = {
+    "data": {"source": "folder", "image_size": 224},
+    "network": {"name": "resnet50", "checkpoints": ["*.pt"]},
+    "extract": {"dtype": "float16"},
+    "dictionary": {"concepts_per_class": 10},
+    "machine": {"batch": 256, "workers": 16},
+    "analyses": ["flow", "sedimentation"],
+    "pages": [],
+}
+
+SMALL = {
+    "data": {"source": "planted"},
+    "network": {"name": "resnet18", "small_images": True, "width": 0.25},
+    "extract": {"positions": 4},
+    "dictionary": {"concepts_per_class": 10, "max_iterations": 50},
+    "encode": {"max_iterations": 60},  # an untrained network's atoms are alike, which takes many
+    "analyses": ["flow"],
+    "pages": [],
+    "machine": {"device": "cpu"},
+}
+CASES: dict[str, dict[str, Any]] = {
+    "4,000 images, 80 concepts": {"data.planted.images": 4000},
+    "2,000 images, 512 concepts": {"data.planted.images": 2000, "dictionary.concepts_per_class": 64},
+    "1,000 images, resnet50": {"data.planted.images": 1000, "network.name": "resnet50"},
+}
+MORE: dict[str, dict[str, Any]] = {
+    "12,000 images, 800 concepts": {"data.planted.images": 12000, "dictionary.concepts_per_class": 100}
+}
+STAGES = ("extract", "dictionary", "encode", "score", "importance", "dynamics", "flow")
+CHECKPOINTS = 2
+SAMPLE = 200  # vectors whose iterations are counted
+
+
+AS_IT_IS = Changes()
+
+
+def paper(images: int) -> tuple[Sizes, Config]:
+    """Return sizes and settings of the paper's study: ResNet-50, 90 epochs, 10 concepts for each of 1,000 classes."""
+    widths = {f"block {number}": width for number, width in enumerate(w for w, count in RESNET50.items() for _ in range(count))}
+    batch, size, parameters = PAPER["machine"]["batch"], 224, 25_557_032  # type: ignore[index]
+    return Sizes(
+        n=images,
+        steps_of=0,  # the training is not part of it
+        remembered=0,
+        size=size,
+        checkpoints=90,
+        classes=[""] * 1000,
+        outputs=1000,
+        positions=49,
+        map=49,
+        d=2048,
+        widths=widths,
+        branches={f"{name}.{kind}": width for name, width in widths.items() for kind in ("main", "shortcut")},
+        maps=1,
+        concepts=10_000,
+        groups=1000,
+        linear=True,
+        weights=4 * parameters,
+        trainable=4 * parameters,
+        tensors=320,
+        forward=3.0 * batch * 64 * (size // 2) ** 2 * 4,  # three of the largest maps
+        training=0.0,
+        backward=0.0,
+        operations=8_178_000_000,
+        base=1e9,
+    ), config.check(PAPER)
+
+
+def study(
+    target: Machine, images: int, ranks: int, changes: Changes = AS_IT_IS, iterations: float = TYPICAL["encode"], **settings: Any
+) -> list[Estimate]:
+    """Return what the paper's study takes; `iterations`: for the codes of a vector; `settings`: sections that are otherwise."""
+    sizes, paper_config = paper(images)
+    chosen = config.check(PAPER | settings) if settings else paper_config
+    if chosen.extract.positions != "all":
+        sizes.positions = chosen.extract.positions
+    return model.estimate(target, sizes, chosen, ranks, TYPICAL | {"encode": iterations}, changes)
+
+
+def total(estimates: list[Estimate]) -> float:
+    """Return the seconds of all stages that belong to the study."""
+    return sum(one.seconds for one in estimates if one.stage not in APART)
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "codes take 400 iterations, not 200": {"iterations": 400.0},
+    "codes are read once for 4 taps": {"changes": Changes(taps_at_once=4)},
+    "images are read once for 10 checkpoints": {"changes": Changes(networks_at_once=10)},
+    "both": {"changes": Changes(4, 10)},
+    "8 of 49 positions (extract.positions: 8)": {"extract": {"dtype": "float16", "positions": 8}},
+    "pooled vectors encoded (encode.positions: pooled)": {"encode": {"positions": "pooled"}},
+}
+
+
+# --- the check ---
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A stage, predicted and run.
+
+    Attributes
+    ----------
+    case, stage, limit : str
+        `limit` is what should take longest.
+    predicted, measured : float
+        Seconds.
+    bytes_predicted, bytes_read : float
+        Of rows of activations and codes.
+    """
+
+    case: str
+    stage: str
+    predicted: float
+    measured: float
+    limit: str
+    bytes_predicted: float
+    bytes_read: float
+
+    @property
+    def ratio(self) -> float:
+        """Predicted over measured."""
+        return self.predicted / self.measured
+
+
+def check(cases: dict[str, dict[str, Any]]) -> Iterator[Checked]:
+    """Run the stages of every case here, on one rank, and predict each from sizes and measured rates."""
+    for name, changes in cases.items():
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _check(name, _settings(changes, folder), Path(folder))
+
+
+def _check(case: str, settings: Config, folder: Path) -> Iterator[Checked]:
+    run = Run(settings, folder / "run", Ranks(), torch.device("cpu"), [], "benchmarks.scale")
+    for number in range(CHECKPOINTS):
+        torch.manual_seed(number)
+        torch.save(
+            networks.build(settings.network.model_copy(), len(run.subject.images.classes)).state_dict(), folder / f"{number}.pt"
+        )
+    sizes, seconds, read = measure.sizes(run), {}, {}
+    here = _rates(run, sizes)
+    for stage in STAGES:
+        run.begin()
+        seconds[stage], _ = limits.timed(lambda stage=stage: import_module(module(stage)).run(run))  # type: ignore[misc]
+        read[stage] = float(run.clock.bytes_read)
+    iterations = {"dictionary": len(read_table(run.dictionary, "vinfo-dictionary", "objective")), "encode": _iterations(run)}
+    for one in model.estimate(here, sizes, settings, 1, iterations):
+        yield Checked(case, one.stage, one.seconds, seconds[one.stage], one.limit, one.read, read[one.stage])
+
+
+def _settings(changes: dict[str, Any], folder: str) -> Config:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        json.dump(SMALL, file)  # which is YAML as well
+        file.flush()
+        return config.load(
+            Path(file.name), [f"network.checkpoints=['{folder}/*.pt']", *(f"{key}={value}" for key, value in changes.items())]
+        )
+
+
+def _rates(run: Run, sizes: Sizes) -> Machine:
+    """Return this machine, with what the run's own network and images reach on it."""
+    network, count = run.subject.network(), run.config.machine.batch
+    images = torch.zeros(count, 3, sizes.size, sizes.size)
+    names = list(sizes.widths)
+    with torch.no_grad():
+        forward = sizes.operations * count / limits.best(lambda: taps.read(network, names, images, run.config.extract))
+    ids = run.subject.ids[:count]
+    fresh = Loader(run.subject.images, run.subject.preprocessing, run.device)  # which remembers no images
+    reading, _ = limits.timed(lambda: [*fresh.batches([ids])])
+    return machine.measured(forward, len(ids) / reading)
+
+
+def _iterations(run: Run) -> float:
+    """Return the mean number of iterations until the codes of a vector of the last tap are found, from a sample."""
+    with run.open_activations(run.final) as activations:
+        vectors = torch.from_numpy(activations.read(MAP)).flatten(0, 1)
+    vectors = vectors[np.random.default_rng(0).choice(len(vectors), min(SAMPLE, len(vectors)), replace=False)]
+    dictionary, options = Dictionary(run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))), run.config.encode
+    mean, before, unfinished, most = 0.0, 0, 1.0, 10
+    while unfinished and before < options.max_iterations:
+        mean, before = mean + unfinished * (most - before), most
+        unfinished = float((dictionary.encode(vectors, options.tolerance, most).residual > options.tolerance).double().mean())
+        most = min(2 * most, options.max_iterations)
+    return mean
+
+
+# --- showing it ---
+
+
+def rates_table(target: Machine) -> Table:
+    """Return the machine as a table."""
+    result = Table("", "peak", "share", "reached", "per second, of a", "source", title=target.name, title_justify="left")
+    for name, rate in target.rates.items():
+        result.add_row(name, f"{rate.peak:.3g}", f"{rate.share:.0%}", f"{rate.reached:.3g}", f"{rate.unit}, {rate.of}", rate.source)
+    return result
+
+
+def study_table(target: Machine, name: str, ranks: int, estimates: list[Estimate]) -> Table:
+    """Return the stages of a study as a table."""
+    result = Table(title=f"{name} on {ranks} GPUs: {target.name}", title_justify="left")
+    for head in ("stage", "time", "memory per rank", "read", "written", "communicated", "limited by"):
+        result.add_column(head, justify="left" if head in ("stage", "limited by") else "right")
+    for one in estimates:
+        result.add_row(
+            one.stage + (" (on request)" if one.stage in APART else ""),
+            units.duration(one.seconds),
+            units.size(one.memory) + ("" if one.memory <= target.memory else ": too much"),
+            *(units.size(value) if value else "" for value in (one.read, one.written, one.communicated)),
+            one.limit,
+        )
+    verdict = "within a night of 12 hours" if total(estimates) <= NIGHT else "more than a night of 12 hours"
+    result.add_row("all but on request", units.duration(total(estimates)), "", "", "", "", verdict, style="bold")
+    return result
+
+
+def check_table(rows: list[Checked]) -> Table:
+    """Return predictions and measurements as a table."""
+    result = Table(title="The model on this machine, one rank: predicted and measured", title_justify="left")
+    for head in ("case", "stage", "predicted", "measured", "ratio", "limited by"):
+        result.add_column(head, justify="left" if head in ("case", "stage", "limited by") else "right")
+    previous = None
+    for row in rows:
+        case = "" if row.case == previous else row.case
+        result.add_row(case, row.stage, f"{row.predicted:.3g} s", f"{row.measured:.3g} s", f"{row.ratio:.2f}", row.limit)
+        previous = row.case
+    return result
+
+
+def main() -> None:
+    """Print the tables and write them as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="a larger case for the check, which takes minutes")
+    parser.add_argument("--machine", type=Path, default=machine.PUBLISHED, metavar="FILE", help="rates, as in machine.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="RATE=VALUE", help="another rate, as it is reached")
+    parser.add_argument("--gpus", type=int, nargs="+", default=GPUS)
+    parser.add_argument("--no-check", action="store_true", help="the study alone, which takes no time")
+    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/scale.json"), metavar="FILE")
+    arguments = parser.parse_args()
+    changes = {name: float(value) for name, value in (one.split("=") for one in arguments.set)}
+    if unknown := changes.keys() - machine.load(arguments.machine).rates.keys():
+        parser.error(f"--set {unknown.pop()}: rates are {', '.join(machine.load(arguments.machine).rates)}")
+    target, console = machine.load(arguments.machine, changes), Console(width=None if Console().is_terminal else 150)
+    console.print(rates_table(target))
+    found: dict[str, Any] = {"machine": side_by_side.machine(), "target": asdict(target), "study": [], "otherwise": [], "check": []}
+    for name, images in IMAGES.items():
+        for ranks in arguments.gpus:
+            estimates = study(target, images, ranks)
+            console.print(study_table(target, name, ranks, estimates))
+            found["study"] += [{"images": images, "gpus": ranks, "seconds": one.seconds} | asdict(one) for one in estimates]
+    otherwise = Table(
+        "",
+        *(f"{ranks} GPUs" for ranks in arguments.gpus),
+        title=f"{next(iter(IMAGES))}, all but on request, if",
+        title_justify="left",
+    )
+    for name, options in OTHERWISE.items():
+        times = [total(study(target, next(iter(IMAGES.values())), ranks, **options)) for ranks in arguments.gpus]
+        otherwise.add_row(name, *map(units.duration, times))
+        found["otherwise"].append({"what": name, "seconds": dict(zip(arguments.gpus, times, strict=True))})
+    console.print(otherwise)
+    if not arguments.no_check:
+        rows = list(check(CASES | (MORE if arguments.full else {})))
+        console.print(check_table(rows))
+        found["check"] = [asdict(row) for row in rows]
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    print(f"{arguments.json}: the same as JSON")
+
+
+if __name__ == "__main__":
+    main()

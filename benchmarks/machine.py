@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,14 +90,17 @@ class Machine:
             return work * math.log2(ranks) / rate["messages"]
         return work / rate[resource]
 
+    def reaching(self, rates: Mapping[str, float]) -> Machine:
+        """Return the machine with other rates, by name, as they are reached."""
+        others = {name: replace(self.rates[name], peak=value, share=1.0, source="said so") for name, value in rates.items()}
+        return replace(self, rates=self.rates | others)
 
-def load(path: Path = PUBLISHED, changes: dict[str, float] | None = None) -> Machine:
-    """Return the machine that a file describes; `changes`: peaks of rates, by name, that win over the file's."""
+
+def load(path: Path = PUBLISHED) -> Machine:
+    """Return the machine that a file describes."""
     content = yaml.safe_load(path.read_text())
     # YAML takes 2e12 for text.
-    rates = {name: Rate(**values | {"peak": float(values["peak"])}) for name, values in content.pop("rates").items()}
-    for name, value in (changes or {}).items():
-        rates[name] = Rate(**asdict(rates[name]) | {"peak": value, "share": 1.0, "source": "the command line"})
+    rates = {name: Rate(**values | {"peak": float(values["peak"])}) for name, values in content["rates"].items()}
     return Machine(content["name"], content["ranks_per_node"], float(content["memory"]), content["at_once"], rates)
 
 

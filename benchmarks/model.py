@@ -22,6 +22,7 @@ from vinfo_mpi.numerics import nmf, nnls
 Work = dict[str, float]  # of one rank, by resource; files and network: of all ranks together
 
 IMAGE = 110e3  # bytes of a file of ImageNet, mean
+GRID = "grid of taps and checkpoints"  # of sedimentation
 SMALL_FILES = 5  # that a stage opens, at least
 KERNELS = 600  # small operations of a forward pass with its taps: as many for any number of images
 
@@ -96,15 +97,16 @@ def estimate(
     for stage, (work, read) in _works(sizes, config, ranks, iterations, changes).items():
         matrix = "forward" if stage == "extract" else "matrix"
         opens = SMALL_FILES + len(_taps(sizes, stage))
-        work = {
-            "opens": opens,
-            matrix: products[stage] / ranks,
-            "network": sent[stage],
-            "files": read + written.get(stage, 0.0),
-        } | work
+        product, bytes_sent = (part["score"] * sizes.checkpoints if stage == GRID else part[stage] for part in (products, sent))
+        # A factor is sent by one rank and reaches all; half, because what is summed passes twice.
+        passed = bytes_sent + sum(
+            communication.factors(ranks, d, config.score.folds) * (ranks - 1) / 2 for d in _taps(sizes, stage)
+        )
+        work = {"opens": opens, matrix: product / ranks, "network": passed, "files": read + written.get(stage, 0.0)} | work
         parts = {name: machine.seconds(name, amount, ranks) for name, amount in work.items() if amount}
+        needs = held["score" if stage == GRID else stage]
         found.append(
-            Estimate(stage, parts, machine.at_once and stage == "extract", held[stage], read, written.get(stage, 0.0), sent[stage])
+            Estimate(stage, parts, machine.at_once and stage == "extract", needs, read, written.get(stage, 0.0), bytes_sent)
         )
     return found
 
@@ -131,7 +133,7 @@ def _works(
     codes = 8.0 * sizes.concepts * n
     calls = 15 * n / ranks / config.machine.rows
     stages["importance"] = {"bandwidth": 14 * codes / ranks, "calls": calls, "transfer": codes / ranks}, codes
-    of_taps = ("score", "dynamics", *(name for name in ("flow", "sedimentation") if name in config.chosen_analyses))
+    of_taps = ("score", "dynamics", "flow", GRID) if "flow" in config.chosen_analyses else ("score", "dynamics")
     return stages | {stage: _scores(sizes, config, ranks, _taps(sizes, stage), changes) for stage in of_taps if _taps(sizes, stage)}
 
 
@@ -142,7 +144,7 @@ def _taps(sizes: Sizes, stage: str) -> list[int]:
         "score": widths,
         "dynamics": sizes.checkpoints * widths[-1:] if sizes.checkpoints > 1 else [],
         "flow": [*sizes.branches.values()],
-        "sedimentation": sizes.checkpoints * widths,
+        GRID: sizes.checkpoints * widths,
     }.get(stage, [])
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from benchmarks import machine, model, scale
 from benchmarks.machine import PUBLISHED
-from benchmarks.model import Changes
+from benchmarks.model import GRID, Changes
 from vinfo_mpi.config import Network
 from vinfo_mpi.needs import communication, memory, operations
 from vinfo_mpi.vision import networks
@@ -47,7 +47,7 @@ def test_the_model_is_the_plan_and_the_rates(target):
 def test_what_limits_a_stage_is_what_makes_it_faster(target):
     before = by_stage(scale.study(target, 1_281_167, 8))["encode"]
     assert before.limit.startswith("matrix products")
-    faster = machine.load(changes={"matrix": 1e30})
+    faster = target.reaching({"matrix": 1e30})
     after = by_stage(scale.study(faster, 1_281_167, 8))["encode"]
     assert before.seconds - after.seconds == pytest.approx(before.parts["matrix"])
     assert after.limit.startswith("memory bandwidth")
@@ -61,12 +61,22 @@ def test_what_is_divided_takes_less_on_more_gpus(target, stage):
 
 def test_what_could_be_done_otherwise(target):
     now = by_stage(scale.study(target, 1_281_167, 8))
-    together = by_stage(scale.study(target, 1_281_167, 8, Changes(taps_at_once=4, networks_at_once=10)))
+    together = by_stage(scale.study(target, 1_281_167, 8, changes=Changes(taps_at_once=4, networks_at_once=10)))
     codes, tap = 8 * 10_000 * 1_281_167, 2 * 2048 * 1_281_167
     assert now["dynamics"].read == 90 * (codes + tap) and together["dynamics"].read == 90 * (codes / 4 + tap)
     assert together["extract"].parts["decode"] == now["extract"].parts["decode"] / 10
     for options in scale.OTHERWISE.values():
         assert scale.total(scale.study(target, 1_281_167, 8, **options)) > 0
+
+
+def test_what_is_asked_for_beside_the_study(target):
+    sizes, config = scale.paper(1000)
+    estimates = model.estimate(target, sizes, config, 8)
+    found = by_stage(estimates)
+    assert found[GRID].communicated == 90 * found["score"].communicated
+    assert found[GRID].parts["matrix"] == pytest.approx(90 * found["score"].parts["matrix"])
+    own = sum(found[stage].seconds for stage in ("dictionary", "encode", "score", "importance"))
+    assert scale.with_sedimentation(estimates) - scale.total(estimates) == pytest.approx(found[GRID].seconds + 89 * own)
 
 
 def test_files_and_network_of_nodes(target):
@@ -84,7 +94,7 @@ def test_a_machine_of_ones_own(tmp_path):
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
     own = machine.load(tmp_path / "own.yaml")
     assert own.seconds("decode", 70, 1) == 10
-    assert machine.load(tmp_path / "own.yaml", {"decode": 35.0}).seconds("decode", 70, 1) == 2
+    assert own.reaching({"decode": 35.0}).seconds("decode", 70, 1) == 2
 
 
 def test_the_check_runs_what_it_predicts(monkeypatch):

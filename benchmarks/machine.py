@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from benchmarks import limits
-from vinfo_mpi.storage import files
+from vinfo_mpi.storage import checksums, files
 from vinfo_mpi.storage.files import Table
 
 PUBLISHED = Path(__file__).with_name("machine.yaml")
@@ -27,6 +27,7 @@ RESOURCES = {
     "transfer": "host to device and back",
     "decode": "reading images",
     "files": "file system",
+    "rows": "checksums of rows",
     "network": "network",
     "messages": "latency of messages",
     "opens": "opening small files",
@@ -121,6 +122,7 @@ def measured(forward: float, decode: float) -> Machine:
     with tempfile.TemporaryDirectory() as folder:
         path, tables = Path(folder) / "small.h5", {"numbers": Table(np.zeros(100), "numbers")}
         opens = 1 / limits.best(lambda: files.write_tables(path, tables, {}))
+    values = np.zeros((2**14, 512))
     found = {
         "matrix": (limits.matrix_rate(), "float64 operations"),
         "decomposition": (eigen, "operations"),
@@ -131,6 +133,7 @@ def measured(forward: float, decode: float) -> Machine:
         "decode": (decode, "images"),
         "files_node": (limits.disk_rate(Path(tempfile.gettempdir())), "bytes"),
         "files_all": (math.inf, "bytes"),
+        "rows": (values.nbytes / limits.best(lambda: checksums.of_rows(values)), "bytes checked"),
         "network": (math.inf, "bytes"),
         "within": (math.inf, "bytes"),
         "messages": (math.inf, "messages"),

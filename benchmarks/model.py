@@ -103,6 +103,7 @@ def estimate(
             communication.factors(ranks, d, config.score.folds) * (ranks - 1) / 2 for d in _taps(sizes, stage)
         )
         work = {"opens": opens, matrix: product / ranks, "network": passed, "files": read + written.get(stage, 0.0)} | work
+        work["rows"] = (written.get(stage, 0.0) + (read if stage != "extract" else 0.0)) / ranks  # no checksums of images
         parts = {name: machine.seconds(name, amount, ranks) for name, amount in work.items() if amount}
         needs = held["score" if stage == GRID else stage]
         found.append(

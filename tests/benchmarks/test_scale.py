@@ -5,7 +5,7 @@ import pytest
 import torch
 import yaml
 
-from benchmarks import machine, model, scale
+from benchmarks import check, machine, model, scale
 from benchmarks.machine import PUBLISHED
 from benchmarks.model import GRID, Changes
 from vinfo_mpi.config import Network
@@ -97,7 +97,7 @@ def test_a_machine_of_ones_own(tmp_path):
     assert own.reaching({"decode": 35.0}).seconds("decode", 70, 1) == 2
 
 
-def test_the_check_runs_what_it_predicts(monkeypatch):
+def test_the_check_runs_what_it_predicts():
     settings = {
         "data.planted.images": 96,
         "dictionary.concepts_per_class": 2,
@@ -105,8 +105,8 @@ def test_the_check_runs_what_it_predicts(monkeypatch):
         "encode.max_iterations": 10,
         "network.width": 0.0625,
     }
-    rows = list(scale.check({"tiny": settings}))
-    assert {row.stage for row in rows} == set(scale.STAGES)
+    rows = list(check.rows({"tiny": settings}))
+    assert {row.stage for row in rows} == set(check.STAGES)
     for row in rows:
         assert 0 < row.predicted < math.inf and 0 < row.measured < 60
         assert row.ratio == row.predicted / row.measured

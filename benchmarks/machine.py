@@ -68,6 +68,8 @@ class Machine:
     ranks_per_node : int
     memory : float
         Bytes that a rank may hold.
+    device : str
+        ``cpu`` or ``cuda``: which block sizes the stages work with.
     at_once : bool
         Whether images are read and results written by other processors than those that compute.
     rates : dict of str to Rate
@@ -77,6 +79,7 @@ class Machine:
     name: str
     ranks_per_node: int
     memory: float
+    device: str
     at_once: bool
     rates: dict[str, Rate]
 
@@ -102,7 +105,9 @@ def load(path: Path = PUBLISHED) -> Machine:
     content = yaml.safe_load(path.read_text())
     # YAML takes 2e12 for text.
     rates = {name: Rate(**values | {"peak": float(values["peak"])}) for name, values in content["rates"].items()}
-    return Machine(content["name"], content["ranks_per_node"], float(content["memory"]), content["at_once"], rates)
+    return Machine(
+        content["name"], content["ranks_per_node"], float(content["memory"]), content["device"], content["at_once"], rates
+    )
 
 
 def measured(forward: float, decode: float) -> Machine:
@@ -140,4 +145,4 @@ def measured(forward: float, decode: float) -> Machine:
         "opens": (opens, "small files written"),
     }
     rates = {name: Rate(value, 1.0, "rank", unit, "measured here") for name, (value, unit) in found.items()}
-    return Machine("this machine", 1, math.inf, False, rates)
+    return Machine("this machine", 1, math.inf, "cpu", False, rates)

@@ -17,7 +17,8 @@ from vinfo_mpi.config import Config
 from vinfo_mpi.needs import communication, disk, memory, operations
 from vinfo_mpi.needs.operations import TYPICAL
 from vinfo_mpi.needs.sizes import Sizes
-from vinfo_mpi.numerics import nmf, nnls
+from vinfo_mpi.numerics import grouped_rows, nmf, nndsvd, nnls
+from vinfo_mpi.vinformation import together
 
 Work = dict[str, float]  # of one rank, by resource; files and network: of all ranks together
 
@@ -65,36 +66,23 @@ class Estimate:
         return RESOURCES[name] + (f" ({share:.0%})" if share < 0.9 else "")
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What could be done otherwise: the defaults are what is done.
-
-    Attributes
-    ----------
-    taps_at_once : int
-        Taps, or checkpoints, for which codes are read together.
-    networks_at_once : int
-        Checkpoints that look at an image once it is read.
-    """
-
-    taps_at_once: int = 1
-    networks_at_once: int = 1
-
-
 def estimate(
     machine: Machine,
     sizes: Sizes,
     config: Config,
     ranks: int,
     iterations: Mapping[str, float] = TYPICAL,
-    changes: Changes = Changes(),
+    networks_at_once: int = 1,
 ) -> list[Estimate]:
-    """Return what every main stage but the training takes, and flow and sedimentation's grid, which are like score."""
+    """Return what every main stage but the training takes, and flow and sedimentation's grid, which are like score.
+
+    `networks_at_once` is how many checkpoints look at an image once it is read: one, as it is done.
+    """
     products, sent = operations.of(sizes, config, iterations), communication.of(sizes, config, ranks, iterations)
     held, stored = memory.of(sizes, config, ranks), disk.of(sizes, config, ranks, True)
     written = {"extract": stored["activations"], "encode": stored["codes"]}
     found = []
-    for stage, (work, read) in _works(sizes, config, ranks, iterations, changes).items():
+    for stage, (work, read) in _works(sizes, config, ranks, iterations, networks_at_once, machine).items():
         matrix = "forward" if stage == "extract" else "matrix"
         opens = SMALL_FILES + len(_taps(sizes, stage))
         product, bytes_sent = (part["score"] * sizes.checkpoints if stage == GRID else part[stage] for part in (products, sent))
@@ -113,13 +101,13 @@ def estimate(
 
 
 def _works(
-    sizes: Sizes, config: Config, ranks: int, iterations: Mapping[str, float], changes: Changes
+    sizes: Sizes, config: Config, ranks: int, iterations: Mapping[str, float], networks_at_once: int, machine: Machine
 ) -> dict[str, tuple[Work, float]]:
     """Return, for every stage, work beside products, sent and written bytes; and the bytes that it reads."""
     n = sizes.n
     image = IMAGE if config.data.source == "folder" else 0.0
     stages: dict[str, tuple[Work, float]] = {}
-    looks = n * sizes.checkpoints / changes.networks_at_once
+    looks = n * sizes.checkpoints / networks_at_once
     row = sum(column.row_bytes for column in disk.layout(sizes, config).columns().values())
     stages["extract"] = (
         {
@@ -129,13 +117,13 @@ def _works(
         },
         image * looks,
     )
-    stages["dictionary"] = _dictionary(sizes, config, ranks, iterations["dictionary"])
+    stages["dictionary"] = _dictionary(sizes, config, ranks, iterations["dictionary"], machine)
     stages["encode"] = _encode(sizes, config, ranks, iterations["encode"])
     codes = 8.0 * sizes.concepts * n
     calls = 15 * n / ranks / config.machine.rows
     stages["importance"] = {"bandwidth": 14 * codes / ranks, "calls": calls, "transfer": codes / ranks}, codes
     of_taps = ("score", "dynamics", "flow", GRID) if "flow" in config.chosen_analyses else ("score", "dynamics")
-    return stages | {stage: _scores(sizes, config, ranks, _taps(sizes, stage), changes) for stage in of_taps if _taps(sizes, stage)}
+    return stages | {stage: _scores(sizes, config, ranks, _taps(sizes, stage), machine) for stage in of_taps if _taps(sizes, stage)}
 
 
 def _taps(sizes: Sizes, stage: str) -> list[int]:
@@ -149,21 +137,22 @@ def _taps(sizes: Sizes, stage: str) -> list[int]:
     }.get(stage, [])
 
 
-def _dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float) -> tuple[Work, float]:
+def _dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float, machine: Machine) -> tuple[Work, float]:
     rows, d, g, k = sizes.n * sizes.positions / ranks, sizes.d, sizes.groups, sizes.concepts // sizes.groups
     item = np.dtype(config.extract.dtype).itemsize
     converted = rows * d * (item + 8 + 2 * 8)  # to float64, which two products read
-    # A sweep reads all k columns of codes for each of them; that over the atoms is done by every rank.
-    codes = 8 * rows * (nmf.SWEEPS * k * (k + 3) + 6 * k)
-    atoms = 8 * g * d * (nmf.SWEEPS * k * (k + 3) + 8 * k)
-    passes = nmf.SUBSPACE_ITERATIONS + 3
+    # A column that is improved needs those of its block; a block needs all of them once. That over the atoms, every rank does.
+    sweep = nmf.SWEEPS * k * (min(k, nmf.ROWS) + k / nmf.ROWS + 3)
+    codes, atoms = 8 * rows * (sweep + 6 * k), 8 * g * d * (sweep + 8 * k)
+    passes = 3 if nndsvd.products_first(d, k) else nndsvd.ITERATIONS + 3
+    block = grouped_rows.BLOCK[machine.device]
     groups = min(g, g // ranks + 1)  # images in the order of their classes, as in a folder: a rank has few of them
-    parts = groups * max(1, np.ceil(rows / groups / nmf.BLOCK))
+    parts, batches = groups * max(1, np.ceil(rows / groups / block)), np.ceil(rows / block)
     sums = g * k * (d + k)
     work = {
         "bandwidth": iterations * (converted + codes + atoms) + passes * converted + 4 * item * rows * d,
-        "calls": iterations * (parts * (10 + 3 * nmf.SWEEPS * k) + 3 * nmf.SWEEPS * k) + passes * parts * 5,
-        "decomposition": passes * 4.0 * g * d * (k + nmf.OVERSAMPLING) ** 2,
+        "calls": iterations * (parts + (batches + 1) * (10 + 3 * nmf.SWEEPS * k)) + passes * (parts + 4 * batches),
+        "decomposition": passes * 4.0 * g * d * (k + nndsvd.OVERSAMPLING) ** 2,
         "transfer": item * rows * d + (2 * 8 * sums * iterations if ranks > 1 else 0.0),
         "messages": iterations if ranks > 1 else 0.0,
     }
@@ -177,7 +166,7 @@ def _encode(sizes: Sizes, config: Config, ranks: int, iterations: float) -> tupl
     vectors, block = images * together, min(images, max(1, config.machine.rows // sizes.positions)) * together
     rank = min(k, d)
     step = (
-        8 * (20 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
+        8 * (15 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
     )  # numbers read and written beside the products', and to look who is done
     work = {
         "bandwidth": vectors * (iterations * step + 8 * (10 * k + 12 * d)),
@@ -188,20 +177,25 @@ def _encode(sizes: Sizes, config: Config, ranks: int, iterations: float) -> tupl
     return work, float(item * sizes.n * sizes.positions * d)
 
 
-def _scores(sizes: Sizes, config: Config, ranks: int, widths: list[int], changes: Changes) -> tuple[Work, float]:
+def _scores(sizes: Sizes, config: Config, ranks: int, widths: list[int], machine: Machine) -> tuple[Work, float]:
     """Return work and bytes read of the V-information at taps of these widths."""
     n, k, folds, penalties = sizes.n / ranks, sizes.concepts, config.score.folds, len(config.score.penalties)
     item, rows = np.dtype(config.extract.dtype).itemsize, min(config.machine.rows, n)
-    codes = 8 * k / changes.taps_at_once
     total: Work = dict.fromkeys(("bandwidth", "calls", "decomposition", "transfer", "messages"), 0.0)
     read = 0.0
-    for d in widths:
-        adding = 16 * (k * d + d * d) * folds * n / rows  # the sums of a fold are read and written for each of its parts of a block
-        solving = 8 * 6 * folds * penalties * k / ranks * d
-        total["bandwidth"] += 8 * 8 * n * (k + d) + adding + solving
-        total["calls"] += n / rows * (14 * folds + 6) + 50 * folds
-        total["decomposition"] += -(-folds // ranks) * 9.0 * d**3
-        total["transfer"] += n * (codes + item * d) + (3 * 8 * folds * (k * d + d * d) if ranks > 1 else 0.0)
-        total["messages"] += 2 + folds if ranks > 1 else 0
-        read += sizes.n * (codes + item * d)
+    for group in together(widths, folds, k, machine.device):
+        taps = widths[group.start : group.stop]
+        total["bandwidth"] += 8 * 6 * n * k
+        total["calls"] += n / rows * (6 * folds + 4)
+        total["decomposition"] += -(-len(taps) * folds // ranks) * 9.0 * max(taps) ** 3
+        total["transfer"] += n * 8 * k
+        read += sizes.n * 8 * k
+        for d in taps:
+            adding = 16 * (k * d + d * d) * folds * n / rows  # the sums of a fold are read and written for its part of each block
+            solving = 8 * 6 * folds * penalties * k / ranks * d
+            total["bandwidth"] += 8 * 6 * n * d + adding + solving
+            total["calls"] += n / rows * (4 * folds + 6) + 50 * folds
+            total["transfer"] += n * item * d + (3 * 8 * folds * (k * d + d * d) if ranks > 1 else 0.0)
+            total["messages"] += 2 + folds if ranks > 1 else 0
+            read += sizes.n * item * d
     return total, read

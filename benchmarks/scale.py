@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks import check, machine, model, side_by_side
 from benchmarks.machine import Machine
-from benchmarks.model import GRID, Changes, Estimate
+from benchmarks.model import GRID, Estimate
 from vinfo_mpi import config, units
 from vinfo_mpi.config import Config
 from vinfo_mpi.needs.operations import TYPICAL
@@ -42,7 +42,6 @@ PAPER = {
     "analyses": ["flow"],
     "pages": [],
 }
-AS_IT_IS = Changes()
 
 
 def paper(images: int) -> tuple[Sizes, Config]:
@@ -82,7 +81,7 @@ def study(
     images: int,
     ranks: int,
     *,
-    changes: Changes = AS_IT_IS,
+    networks_at_once: int = 1,
     iterations: float = TYPICAL["encode"],
     rates: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
@@ -102,7 +101,7 @@ def study(
     chosen = config.check(PAPER | settings)
     if chosen.extract.positions != "all":
         sizes.positions = chosen.extract.positions
-    return model.estimate(target.reaching(rates), sizes, chosen, ranks, TYPICAL | {"encode": iterations}, changes)
+    return model.estimate(target.reaching(rates), sizes, chosen, ranks, TYPICAL | {"encode": iterations}, networks_at_once)
 
 
 def total(estimates: list[Estimate]) -> float:
@@ -120,9 +119,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "as it is": {},
     "codes take 400 iterations, not 200": {"iterations": 400.0},
     "320 images a second are read for a GPU, not 1,280": {"rates": {"decode": 320.0}},
-    "codes are read once for 4 taps": {"changes": Changes(taps_at_once=4)},
-    "images are read once for 10 checkpoints": {"changes": Changes(networks_at_once=10)},
-    "both": {"changes": Changes(4, 10)},
+    "images are read once for 10 checkpoints": {"networks_at_once": 10},
     "8 of 49 positions (extract.positions: 8)": {"extract": {"dtype": "float16", "positions": 8}},
     "pooled vectors encoded (encode.positions: pooled)": {"encode": {"positions": "pooled"}},
 }

@@ -14,6 +14,7 @@ from vinfo_mpi.needs import memory
 from vinfo_mpi.storage import codes, files
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.files import Table
+from vinfo_mpi.vinformation import Source
 
 WIDTH, CONCEPTS, POSITIONS, CLASSES = 128, 500, 4, 10
 WARM, FEW, MANY = 20, 2000, 8000  # images: the codes of many take 24 MB more than those of few
@@ -52,8 +53,9 @@ def moments(folder, n):
     """Return the peak of the moments' pass, above what the process held before."""
     run = on(folder, *SETTINGS)
     with run.open_activations(run.final) as activations, run.open_codes() as found, Peak() as peak:
-        fold = vinformation.fold_of_rows(run, activations, found)
-        assert vinformation.moments_at(run, activations, "last", found, fold).n.sum() == n
+        fold = vinformation.fold_of_rows(run, found, activations)
+        (sums,) = vinformation.moments_of(run, [Source(activations, "last")], found, fold)
+        assert sums.n.sum() == n
     return peak.bytes
 
 
@@ -69,7 +71,7 @@ def codes_of(folder, n):
 
 PASSES = {"moments": moments, "codes_of": codes_of}
 PLANNED = {
-    "moments": lambda sizes, config: memory.vinformation(sizes, config, 1, WIDTH),
+    "moments": lambda sizes, config: memory.vinformation(sizes, config, 1, [WIDTH]),
     "codes_of": lambda sizes, config: memory.encode(sizes, config, 1),
 }
 

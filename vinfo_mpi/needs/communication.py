@@ -13,7 +13,7 @@ import numpy as np
 from vinfo_mpi.config import Config
 from vinfo_mpi.needs.operations import TYPICAL
 from vinfo_mpi.needs.sizes import Sizes, shown
-from vinfo_mpi.numerics import examples, fidelity, nmf
+from vinfo_mpi.numerics import examples, fidelity, nndsvd
 from vinfo_mpi.numerics.spectrum import FOLDS
 
 NUMBER = 8  # bytes: float64 or int64
@@ -67,8 +67,8 @@ def dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float) -> f
     if source == "nmf":
         start = 0.0
         if config.dictionary.init == "nndsvda" and k <= d:
-            subspaces = (nmf.SUBSPACE_ITERATIONS + 1) * g * d * min(k + nmf.OVERSAMPLING, d)
-            start = sent(ranks, subspaces + 2 * g * (k + 1))
+            subspaces = (nndsvd.ITERATIONS + 1) * g * d * min(k + nndsvd.OVERSAMPLING, d)
+            start = sent(ranks, (g * d**2 if nndsvd.products_first(d, k) else subspaces) + 2 * g * (k + 1))
         return start + factorisation(sizes, config, ranks, iterations) + sent(ranks, g * k)
     if source in ("pca", "eigenfunctions"):
         return sent(ranks, (1 + d) ** 2)

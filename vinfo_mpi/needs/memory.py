@@ -14,6 +14,7 @@ from vinfo_mpi.numerics import embedding, examples, grouped_rows, nndsvd, nnls, 
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.spectrum import FOLDS
 from vinfo_mpi.pages import sheets
+from vinfo_mpi.parallel.ahead import AHEAD
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.rows import batch_rows
 from vinfo_mpi.vinformation import BLOCKS_AHEAD, together

@@ -28,7 +28,7 @@ from vinfo_mpi.vision.branches import Block
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.taps import Reading
 
-PILOT = 64  # images whose mean activations are subtracted before anything is stored
+PILOT = 16  # images whose mean activations are subtracted before anything is stored
 
 
 @dataclass
@@ -51,26 +51,30 @@ def run(run: Run, force: bool = False) -> None:
     stale = run.ranks.on_root(pipeline.stale_activations, run)
     log.info("extract: %d images; %d checkpoints to do, %d up to date",
              len(run.subject.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
+    network = run.subject.network()
     with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.subject.ids)))) as bar:
         for checkpoint in stale:
             run.safe_point()
-            extract(run, checkpoint, bar)
+            checkpoint.load_into(network)
+            extract(run, network, checkpoint, bar)
 
 
-@torch.no_grad()
-def extract(run: Run, checkpoint: Checkpoint, bar: tqdm) -> None:
+@torch.inference_mode()
+def extract(run: Run, network: torch.nn.Module, checkpoint: Checkpoint, bar: tqdm) -> None:
     """Write the activations of one checkpoint; each rank reads its own images and writes its own rows.
 
-    Branches are kept for the network that is analysed, maps where they are wanted.
+    The network holds the checkpoint's weights. Branches are kept for the network that is analysed, maps where they are
+    wanted.
     """
-    network, ids, ranks = run.subject.network(checkpoint), run.subject.ids, run.ranks
+    ids, ranks = run.subject.ids, run.ranks
     with run.clock.phase("pilot"):
         pilot = ranks.on_root(look_ahead, run, network, checkpoint == run.final and run.config.extract.branches)
         shifts = {name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()}
     layout = _layout(run, pilot, run.keeps_map(checkpoint))
     columns = layout.columns()
     size = batch_rows(columns, run.config.machine.batch)
-    attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
+    attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint)
+    attributes |= {"epoch": checkpoint.epoch, "pilot": PILOT}
     writer = run.writer(run.activations(checkpoint), columns, len(ids), size, attributes, layout.tables(), resume=True)
 
     with writer:
@@ -93,7 +97,8 @@ def look_ahead(run: Run, network: torch.nn.Module, with_branches: bool) -> Pilot
     chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
     images, _, _ = next(run.subject.loader.batches([chosen]))
     names = taps.find(network, run.config.extract, images[:1])
-    blocks = branches.find(network, names, images) if with_branches else {}
+    # One image has thousands of positions to test the claim on, and all outputs of all blocks are held at once.
+    blocks = branches.find(network, names, images[:1]) if with_branches else {}
     reading = taps.read(network, names, images, run.config.extract, blocks)
     head = heads.linear(network, reading.map.mean(1), reading.outputs)
     # NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
@@ -140,10 +145,13 @@ def _values(
     for name, pooled in (reading.pooled | reading.branches).items():
         values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
     for name, share in reading.nonzero.items():
-        values[f"taps/{name}/nonzero"] = share.float().cpu().numpy()
+        values[f"taps/{name}/nonzero"] = share.cpu().numpy()
     if MAP in columns:
-        kept = kept_positions(run, numbers, reading.map.shape[1])
-        values[MAP] = np.take_along_axis(reading.map.to(stored).cpu().numpy(), kept[:, :, None], axis=1)
+        chosen = reading.map
+        if columns[MAP].shape[0] < chosen.shape[1]:
+            kept = torch.from_numpy(kept_positions(run, numbers, chosen.shape[1])).to(chosen.device)
+            chosen = torch.take_along_dim(chosen, kept[:, :, None], 1)
+        values[MAP] = chosen.to(stored).cpu().numpy()
     values["outputs"] = reading.outputs.float().cpu().numpy()  # last: the first tap that is not finite is the one to name
     for name, block_values in values.items():
         if block_values.dtype.kind == "f" and not np.isfinite(block_values).all():

@@ -12,7 +12,6 @@ import yaml
 from vinfo_mpi import plan
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError, NotApplicable
-from vinfo_mpi.needs.sizes import Sizes
 from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run import Run, digest
@@ -82,13 +81,17 @@ def made_with(run: Run) -> str:
 
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:
     """Return what the stage's file would carry if it were made now."""
-    return digest(stage, settings(run.config, stage), inputs(run, stage, checkpoint))
+    return _key(run, stage, inputs(run, stage, checkpoint))
+
+
+def _key(run: Run, stage: str, found: dict[str, str | None]) -> str:
+    return digest(stage, settings(run.config, stage), found)
 
 
 def provenance(run: Run, stage: str, filetype: str, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """Return the attributes of the file that a stage is about to write; the same on all ranks."""
-    key = run.ranks.on_root(fingerprint, run, stage, checkpoint)
-    return run.provenance(filetype, key, run.ranks.on_root(inputs, run, stage, checkpoint))
+    found = run.ranks.on_root(inputs, run, stage, checkpoint)
+    return run.provenance(filetype, _key(run, stage, found), found)
 
 
 def is_current(run: Run, stage: str) -> bool:
@@ -155,9 +158,10 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
         run.safe_point()
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
-        run.begin()
+        program = importlib.import_module(module(stage))
+        run.begin()  # now: what is imported may take longer than the stage
         try:
-            importlib.import_module(module(stage)).run(run, force and target)
+            program.run(run, force and target)
         except NotApplicable as error:
             if len(targets) == 1:
                 raise
@@ -171,9 +175,11 @@ def check_plan(run: Run, show: bool = False) -> None:
     limit = limits.of_rank(run.ranks)
     sizes = run.ranks.on_root(plan.known, run)
     if sizes is None:
+        from vinfo_mpi import measure  # all ranks now, at the same time: it brings torchvision along, which they will need
+
         if run.config.data.on_bad_image == "skip":
             run.subject.skipped  # noqa: B018  all ranks look for unreadable images together
-        sizes = run.ranks.on_root(_measure, run)
+        sizes = run.ranks.on_root(measure.sizes, run)
         if not show:
             run.ranks.on_root(plan.keep, run, sizes)
 
@@ -191,12 +197,6 @@ def chosen(run: Run) -> list[str]:
     absent = {"train"} if run.config.network.checkpoints else set()
     wanted = {*SPINE, *run.config.chosen_analyses, *run.config.chosen_pages} - absent
     return [stage for stage in STAGES if stage in wanted]
-
-
-def _measure(run: Run) -> Sizes:
-    from vinfo_mpi import measure  # it brings torchvision along
-
-    return measure.sizes(run)
 
 
 def _check_same_experiment(run: Run, retrain: bool) -> None:

@@ -45,6 +45,8 @@ def test_fingerprint_is_that_of_the_weights(tmp_path):
     save(third, changed)
     assert first.fingerprint() == second.fingerprint() != third.fingerprint()
     assert checkpoints.at(tmp_path, 4).fingerprint() is None
+    save(first, changed)
+    assert first.fingerprint() == third.fingerprint()  # not what it was when it was last asked for
 
 
 @pytest.mark.parametrize("what", ["weights", "optimiser state"])

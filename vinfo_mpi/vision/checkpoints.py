@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ class Checkpoint:
     def fingerprint(self) -> str | None:
         """Return what identifies the weights, None where the file is not there."""
         if self.ours and self.path.exists():
-            return str(self.content()["fingerprint"])
+            status = self.path.stat()
+            return _saved_fingerprint(self, status.st_ino, status.st_size, status.st_mtime_ns)
         return file_key(self.path)
 
     def load_into(self, network: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
@@ -65,6 +67,12 @@ class Checkpoint:
 
     def _changed(self, what: str) -> InputError:
         return InputError(f"{self.path}: its {what} are not what was saved (the checksum differs); delete it and train again")
+
+
+@cache
+def _saved_fingerprint(checkpoint: Checkpoint, *version: int) -> str:
+    """Return what the file says; it is asked for often, and to open one takes a while."""
+    return str(checkpoint.content()["fingerprint"])
 
 
 def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:

@@ -46,9 +46,9 @@ class Preprocessing:
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """Return the network's input for a batch of 8-bit (or float, in [0, 1]) images, on their device."""
-        values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        values = images.float().div_(255) if images.dtype == torch.uint8 else images.float()
         mean, std = (torch.tensor(part, device=images.device)[:, None, None] for part in (self.mean, self.std))
-        return (values - mean) / std
+        return (values - mean).div_(std)
 
     def shown(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return images in [0, 1] as people see them, from the network's input."""

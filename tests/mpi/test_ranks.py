@@ -1,5 +1,7 @@
 """What the ranks add up, hand round and agree on."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -148,3 +150,15 @@ def test_on_root_fails_on_all(ranks):
     with pytest.raises(ZeroDivisionError):
         ranks.on_root(lambda: 1 / 0)
     assert ranks.on_root(lambda: "goes on") == "goes on"
+
+
+def test_waiting_in_the_background_leaves_the_core_to_others(ranks):
+    other = ranks.apart()
+    began, used = time.perf_counter(), time.thread_time()
+    if ranks.rank == ranks.size - 1:
+        time.sleep(0.3)  # the others wait for this one
+    other.wait()
+    other.free()
+    if ranks.size > 1:
+        assert time.perf_counter() - began >= 0.2
+    assert time.thread_time() - used < 0.1

@@ -185,13 +185,27 @@ def test_the_shared_file_is_aligned_on_request(ranks, shared_path, alignment):
         assert np.array_equal(reader.read("maps"), values)
 
 
+@pytest.mark.skipif("parallel" not in KINDS, reason="needs MPI-IO")
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_ranks_of_several_nodes_write_collectively(ranks, shared_path, nodes):
+    ranks.local_size = ranks.size - nodes + 1
+    path, rows = shared_path / "codes.h5", 5 * ranks.size + 1  # a rank has a batch more than the others
+    attributes = {"filetype": "vinfo-codes", "format_version": 2}
+    with RowWriter(path, COLUMNS, rows, 2, ranks, attributes, kind="parallel") as writer:
+        collective = writer._sink._transfer.get_dxpl_mpio() == h5py.h5fd.MPIO_COLLECTIVE
+        assert collective == (nodes > 1)
+        for part in writer.todo:
+            writer.write(part.start, {name: column[part.start : part.stop] for name, column in content(rows).items()})
+    assert_holds(path, rows)
+
+
 # --- going on after an end ---
 
 
-def begin(ranks, path, rows, batch, kind, last, fingerprint="abc", **options):
+def begin(ranks, path, rows, batch, kind, last, fingerprint="abc", pilot=16, **options):
     """Write until the last rank is asked to stop, after its first batch; return how many rows were there already."""
     values = content(rows)
-    attributes = {"filetype": "vinfo-codes", "format_version": 2, "fingerprint": fingerprint}
+    attributes = {"filetype": "vinfo-codes", "format_version": 2, "fingerprint": fingerprint, "pilot": pilot}
     wished = []
     writer = RowWriter(
         path, COLUMNS, rows, batch, ranks, attributes, TABLES, SCALES, kind,
@@ -256,10 +270,11 @@ def test_rows_that_are_not_what_was_written_are_written_again(ranks, shared_path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_begun_otherwise_is_not_gone_on_with(ranks, shared_path, kind):
+@pytest.mark.parametrize("other", [{"fingerprint": "other"}, {"pilot": 64}], ids=str)
+def test_what_was_begun_otherwise_is_not_gone_on_with(ranks, shared_path, kind, other):
     path, rows = shared_path / "codes.h5", 40 * ranks.size
     with pytest.raises(Stopped):
-        begin(ranks, path, rows, 2, kind, last=False, fingerprint="other")
+        begin(ranks, path, rows, 2, kind, last=False, **other)
     assert begin(ranks, path, rows, 2, kind, last=True) == 0
     parts = list(shared_path.glob("codes.parts.*"))
     assert set(shared_path.iterdir()) == {path, *parts}

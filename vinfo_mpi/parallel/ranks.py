@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from mpi4py import MPI
 from vinfo_mpi.parallel.division import block, sizes
 
 T = TypeVar("T")
+LEISURE = 1e-3  # seconds between looks at whether a call in the background is done
 LARGEST_COUNT = 2**30  # elements in one MPI call: Open MPI 4 fails above 2**31 - 1
 
 
@@ -149,6 +151,12 @@ class Ranks:
     def barrier(self) -> None:
         """Wait for all ranks."""
         self.comm.Barrier()
+
+    def wait(self) -> None:
+        """Wait for all ranks in the background: MPI would keep the core busy that another thread computes on."""
+        request = self.comm.Ibarrier()
+        while not request.Test():
+            time.sleep(LEISURE)
 
     def hosts(self) -> list[str]:
         """Return the host of every rank."""

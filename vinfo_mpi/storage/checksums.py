@@ -9,15 +9,14 @@ import numpy as np
 
 def of(values: np.ndarray) -> np.uint32:
     """Return the CRC-32 of an array's bytes, in C order."""
-    return np.uint32(zlib.crc32(_bytes(values)))
+    return np.uint32(zlib.crc32(_bytes(values).data))
 
 
 def of_rows(values: np.ndarray) -> np.ndarray:
     """Return the CRC-32 of the bytes of each row: (n, ...) to (n,) uint32."""
-    width = values[:1].nbytes
-    data = _bytes(values)
-    return np.array([zlib.crc32(data[row * width : (row + 1) * width]) for row in range(len(values))], np.uint32)
+    rows = _bytes(values).reshape(len(values), values[:1].nbytes)
+    return np.fromiter(map(zlib.crc32, rows), np.uint32, len(rows))  # type: ignore[arg-type]
 
 
-def _bytes(values: np.ndarray) -> memoryview:
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)

@@ -178,6 +178,7 @@ class RowWriter:
 
     def _guarded(self, start: int, values: Mapping[str, np.ndarray]) -> None:
         try:
+            self._apart.wait()
             with writing(self.path):
                 self._write(start, values)
             self._calls_left -= 1

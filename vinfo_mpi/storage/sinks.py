@@ -98,12 +98,16 @@ class SharedFile:
         if not reuse:
             self.ranks.on_root(self._create, attributes)
         self._file = h5py.File(partial(self.path), "r+", comm=self.ranks.comm, **self._how)
+        self._transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
+        # MPI-IO's way to put together what many nodes write costs several copies: the ranks of one node do without.
+        one_node = self.ranks.local_size == self.ranks.size
+        self._transfer.set_dxpl_mpio(h5py.h5fd.MPIO_INDEPENDENT if one_node else h5py.h5fd.MPIO_COLLECTIVE)
         return found
 
     def write(self, name: str, start: int, values: np.ndarray | None) -> int:
         """Write rows of a column from row `start` on, all ranks together; None: nothing from this one. Return bytes."""
-        dataset, column = self._file[name], self.content.columns[name]
-        space = dataset.id.get_space()
+        dataset, column = h5py.h5d.open(self._file.id, name.encode()), self.content.columns[name]
+        space = dataset.get_space()
         if values is None or not len(values):
             values = np.empty((1, *column.shape), column.dtype)
             memory = h5py.h5s.create_simple(values.shape)
@@ -114,13 +118,11 @@ class SharedFile:
             memory = h5py.h5s.create_simple(values.shape)
             space.select_hyperslab((start, *([0] * len(column.shape))), values.shape)
             written = values.nbytes
-        transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
-        transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
-        dataset.id.write(memory, space, values, dxpl=transfer)
+        dataset.write(memory, space, values, dxpl=self._transfer)
         return written
 
     def flush(self) -> None:
-        """Nothing to do: collective writes go straight to the file."""
+        """Nothing to do: through MPI-IO, all writes go straight to the file."""
 
     def read(self, name: str) -> np.ndarray:
         """Return this rank's rows of a column, all ranks together."""
@@ -277,7 +279,7 @@ def _mark(file: h5py.File, attributes: Mapping[str, Any]) -> None:
 
 def _belongs(file: h5py.File, attributes: Mapping[str, Any], content: Content, rows: int) -> bool:
     """Whether an unfinished file is one of what is to be written now."""
-    same = ("filetype", "format_version", "fingerprint")
+    same = ("filetype", "format_version", "fingerprint", "pilot")  # what is subtracted from activations follows from the last
     return all(file.attrs.get(name) == attributes.get(name) for name in same) and all(
         name in file
         and not file[name].is_virtual

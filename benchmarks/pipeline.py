@@ -1,0 +1,121 @@
+"""The stages of a whole run on one rank and on two, a thread each: time, share, parallel efficiency, what the ranks send.
+
+Both runs begin with the same checkpoints; times and bytes are those of their timings.json. What belongs to no stage is
+shown beside them: starting Python, imports, looking at data and network for the plan.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import limits, side_by_side
+
+PLACE = Path("runs/benchmarks")
+RANKS = (1, 2)
+START = "start, plan"
+SMALL = ("data.per_class=60", "train.epochs=3", "extract.maps=final", "dictionary.concepts_per_class=10", "pages=[]")
+Formula = Callable[[Path, int], dict[str, float]]  # of a run's folder and ranks: bytes communicated by each stage
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage took.
+
+    Attributes
+    ----------
+    name : str
+    seconds : dict of int to float
+        By number of ranks: of the rank that took longest.
+    communicated, formula : dict of int to float
+        By number of ranks: bytes that all ranks together put into sums and broadcasts, and what the formula says.
+    """
+
+    name: str
+    seconds: dict[int, float]
+    communicated: dict[int, float]
+    formula: dict[int, float]
+
+    def efficiency(self, ranks: int) -> float:
+        """Return the time on one rank over that of all ranks together."""
+        return self.seconds[1] / self.seconds[ranks] / ranks
+
+
+def measure(settings: Sequence[str], folder: Path, formula: Formula | None = None) -> list[Stage]:
+    """Run the pipeline on one rank and on two, from the same checkpoints; return what no stage counts, and all but the training."""
+    arguments = [argument for setting in settings for argument in ("--set", setting)]
+    _run(RANKS[-1], "vinfo_mpi.train", *arguments, "--run-dir", folder / "trained")
+    timings, formulas, starts = {}, {}, {}
+    for ranks in RANKS:
+        here = folder / f"ranks_{ranks}"
+        shutil.copytree(folder / "trained" / "checkpoints", here / "checkpoints")
+        seconds, _ = limits.timed(partial(_run, ranks, "vinfo_mpi", *arguments, "--run-dir", here))
+        timings[ranks] = json.loads((here / "timings.json").read_text())
+        starts[ranks] = seconds - sum(stage["seconds"]["total"]["max"] for stage in timings[ranks].values())
+        formulas[ranks] = formula(here, ranks) if formula else {}
+    return [Stage(START, starts, dict.fromkeys(RANKS, 0), {})] + [
+        Stage(
+            name,
+            {ranks: timings[ranks][name]["seconds"]["total"]["max"] for ranks in RANKS},
+            {ranks: timings[ranks][name]["bytes"]["communicated"] for ranks in RANKS},
+            {ranks: formulas[ranks][name] for ranks in RANKS if name in formulas[ranks]},
+        )
+        for name in timings[RANKS[0]]
+    ]
+
+
+def _run(ranks: int, module: str, *arguments: Any) -> None:
+    command = ["mpirun", "-n", str(ranks), sys.executable, "-m", module, *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+
+
+def table(stages: Sequence[Stage]) -> Table:
+    """Return the stages as a table for people, with their sums."""
+    result = Table(title=(__doc__ or "").split("\n")[0], title_justify="left")
+    for head in ("stage", "1 rank", "share", "2 ranks", "share", "efficiency", "sent by 2 ranks", "formula"):
+        result.add_column(head, justify="left" if head == "stage" else "right")
+    whole = {ranks: sum(stage.seconds[ranks] for stage in stages) for ranks in RANKS}
+    sent = sum(stage.communicated[2] for stage in stages)
+    for stage in [*stages, Stage("all", whole, {2: sent}, {})]:
+        times = [f"{stage.seconds[ranks]:.2f} s" for ranks in RANKS]
+        shares = [f"{stage.seconds[ranks] / whole[ranks]:.0%}" for ranks in RANKS]
+        formula = f"{stage.formula[2]:,.0f} B" if 2 in stage.formula else ""
+        cells = [times[0], shares[0], times[1], shares[1], f"{stage.efficiency(2):.2f}", f"{stage.communicated[2]:,.0f} B", formula]
+        result.add_row(stage.name, *cells)
+    return result
+
+
+def main() -> None:
+    """Measure the small run, or the quickstart; print the table, write the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="the quickstart as it is, pictures and report included")
+    parser.add_argument("--json", type=Path, default=PLACE / "pipeline.json", metavar="FILE")
+    arguments = parser.parse_args()
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=PLACE) as folder:
+        stages = measure(() if arguments.full else SMALL, Path(folder))
+    Console(width=None if Console().is_terminal else 150).print(table(stages))
+    content = {"machine": side_by_side.machine(), "stages": [asdict(stage) for stage in stages]}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    print(f"{arguments.json}: the same as JSON")
+
+
+if __name__ == "__main__":
+    main()

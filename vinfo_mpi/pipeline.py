@@ -155,11 +155,11 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
         if not started:
             check_plan(run)
             started = True
+        program = importlib.import_module(module(stage))  # before its time is taken: that may be shorter
         run.safe_point()
         logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
         log.info("%s: running on %d ranks", stage, run.ranks.size)
-        program = importlib.import_module(module(stage))
-        run.begin()  # now: what is imported may take longer than the stage
+        run.begin()
         try:
             program.run(run, force and target)
         except NotApplicable as error:

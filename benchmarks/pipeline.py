@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import limits, side_by_side
+from vinfo_mpi import config
+from vinfo_mpi.needs import communication
+from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.storage.files import read_table
 
 PLACE = Path("runs/benchmarks")
 RANKS = (1, 2)
 START = "start, plan"
 SMALL = ("data.per_class=60", "train.epochs=3", "extract.maps=final", "dictionary.concepts_per_class=10", "pages=[]")
-Formula = Callable[[Path, int], dict[str, float]]  # of a run's folder and ranks: bytes communicated by each stage
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Stage:
         return self.seconds[1] / self.seconds[ranks] / ranks
 
 
-def measure(settings: Sequence[str], folder: Path, formula: Formula | None = None) -> list[Stage]:
+def measure(settings: Sequence[str], folder: Path) -> list[Stage]:
     """Run the pipeline on one rank and on two, from the same checkpoints; return what no stage counts, and all but the training."""
     arguments = [argument for setting in settings for argument in ("--set", setting)]
     _run(RANKS[-1], "vinfo_mpi.train", *arguments, "--run-dir", folder / "trained")
@@ -65,16 +68,23 @@ def measure(settings: Sequence[str], folder: Path, formula: Formula | None = Non
         seconds, _ = limits.timed(partial(_run, ranks, "vinfo_mpi", *arguments, "--run-dir", here))
         timings[ranks] = json.loads((here / "timings.json").read_text())
         starts[ranks] = seconds - sum(stage["seconds"]["total"]["max"] for stage in timings[ranks].values())
-        formulas[ranks] = formula(here, ranks) if formula else {}
+        formulas[ranks] = formula(here, ranks)
     return [Stage(START, starts, dict.fromkeys(RANKS, 0), {})] + [
         Stage(
             name,
             {ranks: timings[ranks][name]["seconds"]["total"]["max"] for ranks in RANKS},
             {ranks: timings[ranks][name]["bytes"]["communicated"] for ranks in RANKS},
-            {ranks: formulas[ranks][name] for ranks in RANKS if name in formulas[ranks]},
+            {ranks: formulas[ranks][name] for ranks in RANKS},
         )
         for name in timings[RANKS[0]]
     ]
+
+
+def formula(folder: Path, ranks: int) -> dict[str, float]:
+    """Return the bytes that each stage of a finished run communicates, by the formulas of the plan."""
+    sizes = Sizes(**json.loads((folder / "plan.json").read_text())["sizes"])
+    iterations = len(read_table(folder / "dictionary.h5", "vinfo-dictionary", "objective"))
+    return communication.of(sizes, config.load(folder / "config.yaml"), ranks, {"dictionary": iterations})
 
 
 def _run(ranks: int, module: str, *arguments: Any) -> None:

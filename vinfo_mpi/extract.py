@@ -28,7 +28,7 @@ from vinfo_mpi.vision.branches import Block
 from vinfo_mpi.vision.checkpoints import Checkpoint
 from vinfo_mpi.vision.taps import Reading
 
-PILOT = 16  # images whose mean activations are subtracted before anything is stored
+PILOT = 64  # images whose mean activations are subtracted before anything is stored
 
 
 @dataclass
@@ -73,8 +73,7 @@ def extract(run: Run, network: torch.nn.Module, checkpoint: Checkpoint, bar: tqd
     layout = _layout(run, pilot, run.keeps_map(checkpoint))
     columns = layout.columns()
     size = batch_rows(columns, run.config.machine.batch)
-    attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint)
-    attributes |= {"epoch": checkpoint.epoch, "pilot": PILOT}
+    attributes = pipeline.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
     writer = run.writer(run.activations(checkpoint), columns, len(ids), size, attributes, layout.tables(), resume=True)
 
     with writer:

@@ -202,10 +202,10 @@ def test_ranks_of_several_nodes_write_collectively(ranks, shared_path, nodes):
 # --- going on after an end ---
 
 
-def begin(ranks, path, rows, batch, kind, last, fingerprint="abc", pilot=16, **options):
+def begin(ranks, path, rows, batch, kind, last, fingerprint="abc", **options):
     """Write until the last rank is asked to stop, after its first batch; return how many rows were there already."""
     values = content(rows)
-    attributes = {"filetype": "vinfo-codes", "format_version": 2, "fingerprint": fingerprint, "pilot": pilot}
+    attributes = {"filetype": "vinfo-codes", "format_version": 2, "fingerprint": fingerprint}
     wished = []
     writer = RowWriter(
         path, COLUMNS, rows, batch, ranks, attributes, TABLES, SCALES, kind,
@@ -270,11 +270,10 @@ def test_rows_that_are_not_what_was_written_are_written_again(ranks, shared_path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("other", [{"fingerprint": "other"}, {"pilot": 64}], ids=str)
-def test_what_was_begun_otherwise_is_not_gone_on_with(ranks, shared_path, kind, other):
+def test_what_was_begun_otherwise_is_not_gone_on_with(ranks, shared_path, kind):
     path, rows = shared_path / "codes.h5", 40 * ranks.size
     with pytest.raises(Stopped):
-        begin(ranks, path, rows, 2, kind, last=False, **other)
+        begin(ranks, path, rows, 2, kind, last=False, fingerprint="other")
     assert begin(ranks, path, rows, 2, kind, last=True) == 0
     parts = list(shared_path.glob("codes.parts.*"))
     assert set(shared_path.iterdir()) == {path, *parts}

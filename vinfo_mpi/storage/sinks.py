@@ -279,7 +279,7 @@ def _mark(file: h5py.File, attributes: Mapping[str, Any]) -> None:
 
 def _belongs(file: h5py.File, attributes: Mapping[str, Any], content: Content, rows: int) -> bool:
     """Whether an unfinished file is one of what is to be written now."""
-    same = ("filetype", "format_version", "fingerprint", "pilot")  # what is subtracted from activations follows from the last
+    same = ("filetype", "format_version", "fingerprint")
     return all(file.attrs.get(name) == attributes.get(name) for name in same) and all(
         name in file
         and not file[name].is_virtual

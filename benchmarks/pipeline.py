@@ -1,7 +1,8 @@
 """The stages of a whole run on one rank and on two, a thread each: time, share, parallel efficiency, what the ranks send.
 
 Both runs begin with the same checkpoints; times and bytes are those of their timings.json. What belongs to no stage is
-shown beside them: starting Python, imports, looking at data and network for the plan.
+shown beside them: starting Python, imports, looking at data and network for the plan. The limit is the rate of matrix products
+on one thread, in float32 for the network.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import limits, side_by_side
 from vinfo_mpi import config
-from vinfo_mpi.needs import communication
+from vinfo_mpi.config import Config
+from vinfo_mpi.needs import communication, operations
 from vinfo_mpi.needs.sizes import Sizes
 from vinfo_mpi.storage.files import read_table
 
@@ -45,12 +48,15 @@ class Stage:
         By number of ranks: of the rank that took longest.
     communicated, formula : dict of int to float
         By number of ranks: bytes that all ranks together put into sums and broadcasts, and what the formula says.
+    operations : float
+        That the plan counts, in products of matrices or in the network.
     """
 
     name: str
     seconds: dict[int, float]
     communicated: dict[int, float]
     formula: dict[int, float]
+    operations: float = 0.0
 
     def efficiency(self, ranks: int) -> float:
         """Return the time on one rank over that of all ranks together."""
@@ -61,20 +67,21 @@ def measure(settings: Sequence[str], folder: Path) -> list[Stage]:
     """Run the pipeline on one rank and on two, from the same checkpoints; return what no stage counts, and all but the training."""
     arguments = [argument for setting in settings for argument in ("--set", setting)]
     _run(RANKS[-1], "vinfo_mpi.train", *arguments, "--run-dir", folder / "trained")
-    timings, formulas, starts = {}, {}, {}
+    timings, formulas, starts, counts = {}, {}, {}, {}
     for ranks in RANKS:
         here = folder / f"ranks_{ranks}"
         shutil.copytree(folder / "trained" / "checkpoints", here / "checkpoints")
         seconds, _ = limits.timed(partial(_run, ranks, "vinfo_mpi", *arguments, "--run-dir", here))
         timings[ranks] = json.loads((here / "timings.json").read_text())
         starts[ranks] = seconds - sum(stage["seconds"]["total"]["max"] for stage in timings[ranks].values())
-        formulas[ranks] = formula(here, ranks)
+        formulas[ranks], counts = formula(here, ranks), operations_of(here)
     return [Stage(START, starts, dict.fromkeys(RANKS, 0), {})] + [
         Stage(
             name,
             {ranks: timings[ranks][name]["seconds"]["total"]["max"] for ranks in RANKS},
             {ranks: timings[ranks][name]["bytes"]["communicated"] for ranks in RANKS},
             {ranks: formulas[ranks][name] for ranks in RANKS},
+            counts.get(name, 0.0),
         )
         for name in timings[RANKS[0]]
     ]
@@ -82,9 +89,20 @@ def measure(settings: Sequence[str], folder: Path) -> list[Stage]:
 
 def formula(folder: Path, ranks: int) -> dict[str, float]:
     """Return the bytes that each stage of a finished run communicates, by the formulas of the plan."""
+    sizes, settings, iterations = _known(folder)
+    return communication.of(sizes, settings, ranks, iterations)
+
+
+def operations_of(folder: Path) -> dict[str, float]:
+    """Return the floating-point operations of each stage of a finished run, by the formulas of the plan."""
+    return operations.of(*_known(folder))
+
+
+def _known(folder: Path) -> tuple[Sizes, Config, dict[str, float]]:
+    """Return sizes, settings and iterations of a finished run; those of the codes are not kept: the plan's guess."""
     sizes = Sizes(**json.loads((folder / "plan.json").read_text())["sizes"])
-    iterations = len(read_table(folder / "dictionary.h5", "vinfo-dictionary", "objective"))
-    return communication.of(sizes, config.load(folder / "config.yaml"), ranks, {"dictionary": iterations})
+    fit = len(read_table(folder / "dictionary.h5", "vinfo-dictionary", "objective"))
+    return sizes, config.load(folder / "config.yaml"), operations.TYPICAL | {"dictionary": float(fit)}
 
 
 def _run(ranks: int, module: str, *arguments: Any) -> None:
@@ -98,7 +116,7 @@ def _run(ranks: int, module: str, *arguments: Any) -> None:
 def table(stages: Sequence[Stage]) -> Table:
     """Return the stages as a table for people, with their sums."""
     result = Table(title=(__doc__ or "").split("\n")[0], title_justify="left")
-    for head in ("stage", "1 rank", "share", "2 ranks", "share", "efficiency", "sent by 2 ranks", "formula"):
+    for head in ("stage", "1 rank", "share", "of the limit", "2 ranks", "share", "efficiency", "sent by 2 ranks", "formula"):
         result.add_column(head, justify="left" if head == "stage" else "right")
     whole = {ranks: sum(stage.seconds[ranks] for stage in stages) for ranks in RANKS}
     sent = sum(stage.communicated[2] for stage in stages)
@@ -106,7 +124,18 @@ def table(stages: Sequence[Stage]) -> Table:
         times = [f"{stage.seconds[ranks]:.2f} s" for ranks in RANKS]
         shares = [f"{stage.seconds[ranks] / whole[ranks]:.0%}" for ranks in RANKS]
         formula = f"{stage.formula[2]:,.0f} B" if 2 in stage.formula else ""
-        cells = [times[0], shares[0], times[1], shares[1], f"{stage.efficiency(2):.2f}", f"{stage.communicated[2]:,.0f} B", formula]
+        rate = limits.matrix_rate(torch.float32 if stage.name == "extract" else torch.float64)
+        of_limit = f"{stage.operations / stage.seconds[1] / rate:.0%}" if stage.operations else ""
+        cells = [
+            times[0],
+            shares[0],
+            of_limit,
+            times[1],
+            shares[1],
+            f"{stage.efficiency(2):.2f}",
+            f"{stage.communicated[2]:,.0f} B",
+            formula,
+        ]
         result.add_row(stage.name, *cells)
     return result
 
@@ -118,6 +147,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=PLACE / "pipeline.json", metavar="FILE")
     arguments = parser.parse_args()
     PLACE.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # the limit is that of one rank
     with tempfile.TemporaryDirectory(dir=PLACE) as folder:
         stages = measure(() if arguments.full else SMALL, Path(folder))
     Console(width=None if Console().is_terminal else 150).print(table(stages))

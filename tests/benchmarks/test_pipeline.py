@@ -19,6 +19,7 @@ def test_stages_are_measured_on_one_rank_and_on_two(tmp_path):
             assert stages[name].seconds[ranks] == one["seconds"]["total"]["max"]
             assert stages[name].communicated[ranks] == one["bytes"]["communicated"]
     assert stages["score"].communicated[1] == 0 < stages["score"].communicated[2]
+    assert all(stages[name].operations > 0 for name in ("extract", "dictionary", "encode", "score"))
     assert all(stage.communicated == stage.formula for stage in stages.values() if stage.name != pipeline.START)
 
 

@@ -128,7 +128,7 @@ def vinformation(sizes: Sizes, config: Config, ranks: int, widths: Sequence[int]
         reduced = sum(Moments.bytes(folds, width, mine) for width in taps)
         factor = 8 * (2 * d * d + d)
         factorise = reduced + -(-len(taps) * folds // ranks) * factor + 8 * held(8 * d * d)
-        block = min(mine, max(1, ridge.BLOCK // d))
+        block = min(mine, max(1, ridge.BLOCK["cpu"] // d))
         errors = reduced + (-(-len(taps) * folds // ranks) + 1) * factor + 10 * held(8 * block * d)
         peak = max(peak, add, reduce, factorise, errors)
     return 2 * 8 * n + peak  # ids and folds of all images

@@ -29,7 +29,8 @@ PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 CONSTANT = 1e-13  # a variance below this share of the mean square is rounding: the variable is constant
 TINY = torch.finfo(torch.float64).tiny
 ROWS = 1024  # samples that are worked on at once
-BLOCK = 2**19  # elements of the weights that are formed at once: they stay in the processor's cache
+# Elements of the weights that are formed at once. Few stay in a processor's cache, many keep a GPU busy.
+BLOCK = {"cpu": 2**19, "cuda": 2**24}
 
 
 @dataclass
@@ -92,7 +93,7 @@ def errors(factor: Factor, moments: Moments, held_out: int | None, penalties: tu
     inverse = 1 / (factor.values + relative * factor.values.mean().clamp(min=TINY))  # (penalties, d)
 
     result = torch.empty(len(penalties), len(z_mean), dtype=torch.float64, device=z_mean.device)
-    size = max(1, min(len(z_mean), BLOCK // len(x_mean)))
+    size = max(1, min(len(z_mean), BLOCK[x_mean.device.type] // len(x_mean)))
     weights, image = torch.empty(2, size, len(x_mean), dtype=torch.float64, device=z_mean.device)
     for start in range(0, len(z_mean), size):
         block = slice(start, min(start + size, len(z_mean)))

@@ -10,6 +10,7 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("score", __doc__)  # before the imports below: --help and mistakes answer without torch
 
+from collections.abc import Iterator
 from dataclasses import fields
 from functools import partial
 from typing import Literal
@@ -66,19 +67,19 @@ def run(run: Run, force: bool = False) -> None:
     pieces.remove()
 
 
-def _at_taps(run: Run, taps: list[Source], codes: RowReader, fold: torch.Tensor) -> list[dict[str, np.ndarray]]:
-    """Return the scores at some taps with all predictors; the moments of a family serve every estimator."""
-    options = run.config.score
+def _at_taps(run: Run, taps: list[Source], codes: RowReader, fold: torch.Tensor) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the scores at each of some taps with all predictors; the moments of a family serve every estimator."""
     moments = {"linear": vinformation.moments_of(run, taps, codes, fold)}
-    found: list[dict[str, np.ndarray]] = [{} for _ in taps]
-    for name in [MAIN, *options.also]:
-        family, estimator = _predictors(options, name)
+    scores = {}
+    for name in [MAIN, *run.config.score.also]:
+        family, estimator = _predictors(run.config.score, name)
         if family not in moments:
             features = [_random_features(run, tap, linear) for tap, linear in zip(taps, moments["linear"], strict=True)]
             moments[family] = vinformation.moments_of(run, taps, codes, fold, features)
-        for at_tap, scores in zip(found, vinformation.scores(run, moments[family], estimator), strict=True):
-            at_tap |= {f"{name} {field}": getattr(scores, field) for field in FIELDS}
-    return found
+        scores[name] = vinformation.scores(run, moments[family], estimator)
+    for _ in taps:
+        at_tap = {name: next(of_family) for name, of_family in scores.items()}
+        yield {f"{name} {field}": getattr(one, field) for name, one in at_tap.items() for field in FIELDS}
 
 
 def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in-sample"]]:

@@ -6,8 +6,9 @@ any tap, are read once for as many taps as have room for their sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -74,7 +75,7 @@ def of_each(
     pieces: Pieces,
     sources: Mapping[str, Source],
     codes: RowReader,
-    make: Callable[[list[Source]], list[dict[str, np.ndarray]]],
+    make: Callable[[list[Source]], Iterable[dict[str, np.ndarray]]],
 ) -> list[Mapping[str, np.ndarray]]:
     """Return what belongs to each source, in order: what an ended job has left of it, or what is made anew, group by group.
 
@@ -83,25 +84,25 @@ def of_each(
     sources : dict of str to Source
         By the name of its piece.
     make : function of some of the sources
-        Returns what belongs to each of them.
+        Gives what belongs to each of them, one after the other.
     """
     found = {name: piece for name in sources if (piece := pieces.read(name)) is not None}
     if found:
         log.info("%s: %d taps reused, %d new", pieces.stage, len(found), len(sources) - len(found))
     missing = [name for name in sources if name not in found]
+    widths, concepts = [sources[name].width for name in missing], codes.shape("codes")[1]
     with run.bar(f"{pieces.stage}: taps", len(missing)) as bar:
-        widths, concepts = [sources[name].width for name in missing], codes.shape("codes")[1]
         for group in together(widths, run.config.score.folds, concepts, run.device.type):
             names = missing[group.start : group.stop]
             for name, values in zip(names, make([sources[name] for name in names]), strict=True):
                 found[name] = pieces.keep(name, values)
                 bar.update()
-            run.safe_point()
+                run.safe_point()
     return [found[name] for name in sources]
 
 
-def scores(run: Run, moments: Sequence[Moments], estimator: Estimator | None = None) -> list[Scores]:
-    """Return the scores of all concepts with each of several moments, on every rank.
+def scores(run: Run, moments: Sequence[Moments], estimator: Estimator | None = None) -> Iterator[Scores]:
+    """Yield the scores of all concepts with each of several moments, on every rank; all are factorised at first.
 
     Parameters
     ----------
@@ -110,31 +111,29 @@ def scores(run: Run, moments: Sequence[Moments], estimator: Estimator | None = N
     estimator : str
         Default: score.estimator.
     """
-    ranks, options = run.ranks, run.config.score
+    ranks, options, join = run.ranks, run.config.score, run.ranks.concatenate
     penalties, held_out = tuple(options.penalties), ridge.splits(options.folds, estimator or options.estimator)
     every = [(one, split) for one in moments for split in held_out]
     with run.clock.phase("factorise"):
         factors = {number: ridge.factorise(*every[number]) for number in range(ranks.rank, len(every), ranks.size)}
-    squared = []
-    for number, (one, split) in enumerate(every):
-        with run.clock.phase("communicate"):
-            factor = factors.pop(number, None) or Factor.empty(one.x.shape[1], run.device)
-            ranks.broadcast(factor.buffer, number % ranks.size)
-        with run.clock.phase("solve"):
-            squared.append(ridge.errors(factor, one, split, penalties))
-    found, join = [], ranks.concatenate
-    for number, one in enumerate(moments):
-        of_one = torch.stack(squared[number * len(held_out) : (number + 1) * len(held_out)])
-        mine = ridge.finish(of_one, one, penalties)
-        found.append(Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive)))
-    return found
+    numbers = count()
+    for one in moments:
+        squared = []
+        for split, number in zip(held_out, numbers, strict=False):
+            with run.clock.phase("communicate"):
+                factor = factors.pop(number, None) or Factor.empty(one.x.shape[1], run.device)
+                ranks.broadcast(factor.buffer, number % ranks.size)
+            with run.clock.phase("solve"):
+                squared.append(ridge.errors(factor, one, split, penalties))
+        mine = ridge.finish(torch.stack(squared), one, penalties)
+        yield Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive))
 
 
 def scores_of_each(run: Run, pieces: Pieces, sources: Mapping[str, Source], codes: RowReader, fold: torch.Tensor) -> list[Scores]:
     """Return the scores of all concepts at every source; parameters as `of_each`."""
 
-    def make(group: list[Source]) -> list[dict[str, np.ndarray]]:
-        return [asdict(one) for one in scores(run, moments_of(run, group, codes, fold))]
+    def make(group: list[Source]) -> Iterator[dict[str, np.ndarray]]:
+        return map(asdict, scores(run, moments_of(run, group, codes, fold)))
 
     return [Scores(**values) for values in of_each(run, pieces, sources, codes, make)]
 

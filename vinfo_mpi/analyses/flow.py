@@ -10,6 +10,7 @@ from vinfo_mpi import command
 if __name__ == "__main__":
     command.main("flow", __doc__)  # before the imports below: --help and mistakes answer without torch
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -60,12 +61,11 @@ def run(run: Run, force: bool = False) -> None:
     pieces.remove()
 
 
-def _along(run: Run, branches: list[Source], codes: RowReader, fold: torch.Tensor) -> list[dict[str, np.ndarray]]:
-    """Return CKA and V-information of every concept with some branches."""
+def _along(run: Run, branches: list[Source], codes: RowReader, fold: torch.Tensor) -> Iterator[dict[str, np.ndarray]]:
+    """Yield CKA and V-information of every concept with each of some branches."""
     moments = vinformation.moments_of(run, branches, codes, fold)
-    similarity = [run.ranks.concatenate(cka.of_moments(one).cpu().numpy()) for one in moments]
-    scores = vinformation.scores(run, moments)
-    return [{"cka": alike, "vinformation": one.r2} for alike, one in zip(similarity, scores, strict=True)]
+    for one, scores in zip(moments, vinformation.scores(run, moments), strict=True):
+        yield {"cka": run.ranks.concatenate(cka.of_moments(one).cpu().numpy()), "vinformation": scores.r2}
 
 
 def _branches(activations: ActivationReader) -> list[str]:

@@ -79,7 +79,8 @@ def estimate(
     `networks_at_once` is how many checkpoints look at an image once it is read: one, as it is done.
     """
     products, sent = operations.of(sizes, config, iterations), communication.of(sizes, config, ranks, iterations)
-    held, stored = memory.of(sizes, config, ranks), disk.of(sizes, config, ranks, True)
+    grid = memory.vinformation(sizes, config, ranks, [*sizes.widths.values()] * sizes.checkpoints)
+    held, stored = memory.of(sizes, config, ranks) | {GRID: grid}, disk.of(sizes, config, ranks, True)
     written = {"extract": stored["activations"], "encode": stored["codes"]}
     found = []
     for stage, (work, read) in _works(sizes, config, ranks, iterations, networks_at_once, machine).items():
@@ -93,7 +94,7 @@ def estimate(
         work = {"opens": opens, matrix: product / ranks, "network": passed, "files": read + written.get(stage, 0.0)} | work
         work["rows"] = (written.get(stage, 0.0) + (read if stage != "extract" else 0.0)) / ranks  # no checksums of images
         parts = {name: machine.seconds(name, amount, ranks) for name, amount in work.items() if amount}
-        needs = held["score" if stage == GRID else stage]
+        needs = held[stage]
         found.append(
             Estimate(stage, parts, machine.at_once and stage == "extract", needs, read, written.get(stage, 0.0), bytes_sent)
         )
@@ -144,7 +145,7 @@ def _dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float, mac
     # A column that is improved needs those of its block; a block needs all of them once. That over the atoms, every rank does.
     sweep = nmf.SWEEPS * k * (min(k, nmf.ROWS) + k / nmf.ROWS + 3)
     codes, atoms = 8 * rows * (sweep + 6 * k), 8 * g * d * (sweep + 8 * k)
-    passes = 3 if nndsvd.products_first(d, k) else nndsvd.ITERATIONS + 3
+    passes = 3 if nndsvd.products_first(g, d, k) else nndsvd.ITERATIONS + 3
     block = grouped_rows.BLOCK[machine.device]
     groups = min(g, g // ranks + 1)  # images in the order of their classes, as in a folder: a rank has few of them
     parts, batches = groups * max(1, np.ceil(rows / groups / block)), np.ceil(rows / block)

@@ -190,6 +190,11 @@ class Score(Section):
     )
     products: Literal["float64", "float32"] = Field("float64", description="matrix products; sums are always float64")
 
+    @property
+    def beside(self) -> int:
+        """Random features beside the channels of a tap; 0 where no predictor looks at them."""
+        return self.random_features if "random-features" in (self.family, *self.also) else 0
+
 
 class Importance(Section):
     """How much the decision rests on a concept."""

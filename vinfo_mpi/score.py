@@ -45,7 +45,7 @@ def run(run: Run, force: bool = False) -> None:
         taps = activations.taps
         fold = vinformation.fold_of_rows(run, codes, activations)
         sources = {tap: Source(activations, tap) for tap in taps}
-        every = vinformation.of_each(run, pieces, sources, codes, partial(_at_taps, run, codes=codes, fold=fold))
+        every = vinformation.of_each(run, pieces, sources, codes, partial(_at_taps, run, codes=codes, fold=fold), options.beside)
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
     found = {name: [Scores(*(one[f"{name} {field}"] for field in FIELDS)) for one in every] for name in [MAIN, *options.also]}
     alive, complexity = found[MAIN][0].alive, ridge.complexity(np.stack([one.r2 for one in found[MAIN]]))

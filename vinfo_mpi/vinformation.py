@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Estimator = Literal["held-out", "in-sample"]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
-TOGETHER = {"cpu": 2**30, "cuda": 2**33}  # bytes that the sums of taps that are read together may take; one tap always may
+TOGETHER = {"cpu": 2**30, "cuda": 2**32}  # bytes that the sums of taps that are read together may take; one tap always may
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def of_each(
     sources: Mapping[str, Source],
     codes: RowReader,
     make: Callable[[list[Source]], Iterable[dict[str, np.ndarray]]],
+    beside: int = 0,
 ) -> list[Mapping[str, np.ndarray]]:
     """Return what belongs to each source, in order: what an ended job has left of it, or what is made anew, group by group.
 
@@ -85,6 +86,8 @@ def of_each(
         By the name of its piece.
     make : function of some of the sources
         Gives what belongs to each of them, one after the other.
+    beside : int
+        Random features that are summed as well.
     """
     found = {name: piece for name in sources if (piece := pieces.read(name)) is not None}
     if found:
@@ -92,7 +95,7 @@ def of_each(
     missing = [name for name in sources if name not in found]
     widths, concepts = [sources[name].width for name in missing], codes.shape("codes")[1]
     with run.bar(f"{pieces.stage}: taps", len(missing)) as bar:
-        for group in together(widths, run.config.score.folds, concepts, run.device.type):
+        for group in together(widths, run.config.score.folds, concepts, run.device.type, beside):
             names = missing[group.start : group.stop]
             for name, values in zip(names, make([sources[name] for name in names]), strict=True):
                 found[name] = pieces.keep(name, values)
@@ -168,24 +171,41 @@ def moments_of(
     widths = [one.width + (len(features[number].phases) if features else 0) for number, one in enumerate(sources)]
     moments = [Moments(count, width, concepts, run.device) for width in widths]
 
-    def read(block: range) -> list[torch.Tensor]:
-        values = [codes.read("codes", block), *(one.file.read(one.name, block) for one in sources)]
-        return [fold[block.start - rows.start : block.stop - rows.start], *(torch.from_numpy(one).to(run.device) for one in values)]
-
-    folded = FoldedCodes(count, products)
-    for division, z, *taps in run.clock.each(
-        "read", ahead(map(read, batches(rows, run.config.machine.rows)), BLOCKS_AHEAD, run.device)
-    ):
-        with run.clock.phase("moments"):
-            folded.of(z, division)
-            for number, (one, x) in enumerate(zip(moments, taps, strict=True)):
-                one.add_with(features[number](x) if features else x, folded)
+    _add_rows(run, moments, sources, codes, fold, FoldedCodes(count, products), features)
     with run.clock.phase("communicate"):
         # One after the other, so that of one tap at a time two states are held.
         own = run.ranks.block(concepts)
         return [moments.pop(0).reduced(run.ranks.sum, run.ranks.sum_scatter, own) for _ in sources]
 
 
-def together(widths: Sequence[int], folds: int, concepts: int, device: str) -> list[range]:
-    """Return which of several taps next to each other are read together: as many as have room for their sums."""
-    return fitting([Moments.bytes(folds, width, concepts) for width in widths], TOGETHER[device])
+def _add_rows(
+    run: Run,
+    moments: list[Moments],
+    sources: Sequence[Source],
+    codes: RowReader,
+    fold: torch.Tensor,
+    folded: FoldedCodes,
+    features: Sequence[RandomFeatures] | None,
+) -> None:
+    """Add this rank's rows to the moments of every source, block by block, read ahead."""
+    rows = run.ranks.block(codes.shape("codes")[0])
+
+    def read(block: range) -> list[torch.Tensor]:
+        values = [codes.read("codes", block), *(one.file.read(one.name, block) for one in sources)]
+        return [fold[block.start - rows.start : block.stop - rows.start], *(torch.from_numpy(one).to(run.device) for one in values)]
+
+    blocks = ahead(map(read, batches(rows, run.config.machine.rows)), BLOCKS_AHEAD, run.device)
+    for division, z, *taps in run.clock.each("read", blocks):
+        with run.clock.phase("moments"):
+            folded.of(z, division)
+            for number, (one, x) in enumerate(zip(moments, taps, strict=True)):
+                one.add_with(features[number](x) if features else x, folded)
+
+
+def together(widths: Sequence[int], folds: int, concepts: int, device: str, beside: int = 0) -> list[range]:
+    """Return which of several taps next to each other are read together: as many as have room for their sums.
+
+    With random features `beside` them there are sums of both families.
+    """
+    families = (0, beside) if beside else (0,)
+    return fitting([sum(Moments.bytes(folds, width + more, concepts) for more in families) for width in widths], TOGETHER[device])

@@ -68,3 +68,13 @@ def test_float32_products_are_summed_in_float64():
         rows = slice(start, start + 100)
         moments.add(x[rows].float(), z[rows].float(), fold[rows], torch.float32)
     torch.testing.assert_close(moments.xx, of(x, z, fold).xx, rtol=1e-5, atol=1e-4)
+
+
+def test_float32_products_leave_the_sums_of_codes_exact():
+    """A constant concept must stay one: its squares may not be rounded."""
+    x, _, fold = sample(1000)
+    z = torch.full((1000, K), 0.1, dtype=torch.float64)
+    moments = Moments(F, D, K)
+    moments.add(x, z, fold, torch.float32)
+    n, total, squares = moments.n.sum(), moments.z.sum(0), moments.zz.sum(0)
+    assert ((squares - total.square() / n).abs() < 1e-13 * squares).all()

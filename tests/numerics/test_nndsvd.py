@@ -17,7 +17,7 @@ def low_rank(n, d, rank, seed=0):
 def test_atoms_are_those_of_scikit_learn(d):
     """Narrow data go by the products of their channels, wide ones by passes over the rows."""
     x = low_rank(300, d, 6)
-    assert nndsvd.products_first(d, 4) is (d == 20)
+    assert nndsvd.products_first(1, d, 4) is (d == 20)
     expected = _initialize_nmf(x, 4, init="nndsvda", random_state=0)[1]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     found, count = nndsvd.atoms(GroupedRows(torch.from_numpy(x)), 4, 0, False, itself)

@@ -43,7 +43,7 @@ def of(sizes: Sizes, config: Config, ranks: int, iterations: Mapping[str, float]
     grid = sum(vinformation(sizes, config, ranks, width) for width in widths)
     analyses = {
         "flow": sum(vinformation(sizes, config, ranks, width) for width in sizes.branches.values()),
-        "redundancy": moments(ranks, 1, sizes.d, k),
+        "redundancy": moments(ranks, 1, widths[-1], k),
         "support": sent(ranks, 3 * draws * (kept + 1)),
         "hoyer": 0.0,
         "metafeatures": sent(ranks, len(sizes.classes) * (k + 1)),
@@ -68,7 +68,7 @@ def dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float) -> f
         start = 0.0
         if config.dictionary.init == "nndsvda" and k <= d:
             subspaces = (nndsvd.ITERATIONS + 1) * g * d * min(k + nndsvd.OVERSAMPLING, d)
-            start = sent(ranks, (g * d**2 if nndsvd.products_first(d, k) else subspaces) + 2 * g * (k + 1))
+            start = sent(ranks, (g * d**2 if nndsvd.products_first(g, d, k) else subspaces) + 2 * g * (k + 1))
         return start + factorisation(sizes, config, ranks, iterations) + sent(ranks, g * k)
     if source in ("pca", "eigenfunctions"):
         return sent(ranks, (1 + d) ** 2)

@@ -30,19 +30,20 @@ BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at 
 
 def of(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
     """Return the peak memory of each stage, per rank: what the program itself holds, and what the stage adds."""
+    widths = [*sizes.widths.values()]
     stages = {
         "train": train(sizes, config, ranks) if sizes.steps_of else 0.0,
         "extract": extract(sizes, config, ranks),
         "dictionary": dictionary(sizes, config, ranks),
         "encode": encode(sizes, config, ranks),
-        "score": vinformation(sizes, config, ranks, [*sizes.widths.values()]),
+        "score": vinformation(sizes, config, ranks, widths, config.score.beside),
         "importance": importance(sizes, config, ranks),
     }
     if sizes.checkpoints > 1:
-        stages["dynamics"] = vinformation(sizes, config, ranks, [sizes.d] * sizes.checkpoints)
+        stages["dynamics"] = vinformation(sizes, config, ranks, widths[-1:] * sizes.checkpoints)
     analyses = {
         "flow": lambda: vinformation(sizes, config, ranks, [*sizes.branches.values()]),
-        "redundancy": lambda: vinformation(sizes, config, ranks, [sizes.d]),
+        "redundancy": lambda: vinformation(sizes, config, ranks, widths[-1:]),
         "support": lambda: importance(sizes, config, ranks),
         "metafeatures": lambda: metafeatures(sizes),
         "hoyer": lambda: 3.0 * 8 * sizes.concepts * sizes.d,  # the atoms, their absolute values, their squares
@@ -50,7 +51,10 @@ def of(sizes: Sizes, config: Config, ranks: int) -> dict[str, float]:
         "spectrum": lambda: spectrum(sizes, config, ranks),
         "robustness": lambda: robustness(sizes, config, ranks),
         "stability": lambda: dictionary(sizes, config, ranks),
-        "sedimentation": lambda: max(stages[name] for name in ("dictionary", "encode", "score", "importance")),
+        "sedimentation": lambda: max(
+            vinformation(sizes, config, ranks, widths * sizes.checkpoints),
+            *(stages[name] for name in ("dictionary", "encode", "score", "importance")),
+        ),
     }
     stages |= {name: analyses[name]() for name in config.chosen_analyses if name in analyses}
     if "visualise" in config.chosen_pages:
@@ -91,7 +95,7 @@ def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
     data = 1.25 * x + 5 * 8 * rows  # as read, and which values are negative; group, order and what sorts them
     sums = 3 * 8 * groups * k * (d + k)  # being added, of one batch, and being sent
     start = 8 * 8 * groups * d * width  # subspaces, singular vectors, their positive and negative parts
-    if nndsvd.products_first(d, k):
+    if nndsvd.products_first(groups, d, k):
         start += 3 * 8 * groups * d**2
     iteration = held(8 * block * d) + 4 * held(8 * block * k)  # X in float64; products, offsets and what improves the codes
     return data + max(start, z + sums + max(iteration, 2 * z))  # 2: in order again, and laid out for the file
@@ -113,23 +117,25 @@ def encode(sizes: Sizes, config: Config, ranks: int) -> float:
     return atoms + solver + vectors + queue + _head(sizes, config, images)
 
 
-def vinformation(sizes: Sizes, config: Config, ranks: int, widths: Sequence[int]) -> float:
-    """Return what the V-information at taps of so many channels adds: the stages score and dynamics."""
+def vinformation(sizes: Sizes, config: Config, ranks: int, widths: Sequence[int], beside: int = 0) -> float:
+    """Return what the V-information at taps, or branches, of so many channels adds, `beside` being random features."""
     n, k, folds, rows = sizes.n, sizes.concepts, config.score.folds, min(config.machine.rows, _mine(sizes, ranks))
     stored, mine, peak = np.dtype(config.extract.dtype).itemsize, -(-k // ranks), 8.0 * 8 * n  # sorting the ids of all images
-    for group in together(widths, folds, k, "cpu"):
+    predictors = 1 + len(config.score.also)
+    for group in together(widths, folds, k, "cpu", beside):
         taps = widths[group.start : group.stop]
-        d = max(taps)
-        sums = sum(Moments.bytes(folds, width, k) for width in taps)
+        d = max(taps) + beside
+        every = [*taps, *(width + beside for width in taps if beside)]  # the sums of all families
+        sums = sum(Moments.bytes(folds, width, k) for width in every)
         crossed = 8 * k * folds * d
         batch = 8 * k + stored * sum(taps)  # of one row
-        add = sums + (BLOCKS_AHEAD + 2) * held(rows * batch) + held(8 * rows * k) + 2 * held(8 * rows * d)
+        add = sums + (BLOCKS_AHEAD + 2) * held(rows * batch) + 2 * held(8 * rows * k) + 2 * held(8 * rows * d)
         reduce = sums + Moments.bytes(folds, d, 0) + (3 * crossed / ranks if ranks > 1 else 0)
-        reduced = sum(Moments.bytes(folds, width, mine) for width in taps)
+        reduced = sum(Moments.bytes(folds, width, mine) for width in every)
         factor = 8 * (2 * d * d + d)
-        factorise = reduced + -(-len(taps) * folds // ranks) * factor + 8 * held(8 * d * d)
+        factorise = reduced + predictors * -(-len(taps) * folds // ranks) * factor + 8 * held(8 * d * d)
         block = min(mine, max(1, ridge.BLOCK["cpu"] // d))
-        errors = reduced + (-(-len(taps) * folds // ranks) + 1) * factor + 10 * held(8 * block * d)
+        errors = reduced + (predictors * -(-len(taps) * folds // ranks) + 1) * factor + 10 * held(8 * block * d)
         peak = max(peak, add, reduce, factorise, errors)
     return 2 * 8 * n + peak  # ids and folds of all images
 

@@ -133,7 +133,7 @@ class FoldedCodes:
 
     def __init__(self, folds: int, products: torch.dtype = torch.float64) -> None:
         self.folds, self.products = folds, products
-        self._buffers: dict[tuple[str, int], torch.Tensor] = {}
+        self._buffers: dict[str, torch.Tensor] = {}
 
     def of(self, z: torch.Tensor, fold: torch.Tensor) -> FoldedCodes:
         """Take the next batch, codes (B, K) and folds (B,); return this."""
@@ -142,11 +142,11 @@ class FoldedCodes:
         self.lengths = self.sizes.int().tolist()
         self.rows = self._sorted("codes", z)
         self.sums, self.squares = torch.zeros(2, self.folds, z.shape[1], dtype=torch.float64, device=z.device)
-        some = self._buffer("squares", min(SQUARED, len(z)), z)
+        some = torch.empty(min(SQUARED, len(z)), z.shape[1], dtype=torch.float64, device=z.device)
         for index, part in enumerate(self.rows.split(self.lengths)):
             self.sums[index] = part.sum(0, dtype=torch.float64)
             for piece in part.split(SQUARED):
-                self.squares[index] += torch.mul(piece, piece, out=some[: len(piece)]).sum(0, dtype=torch.float64)
+                self.squares[index] += some[: len(piece)].copy_(piece).square_().sum(0)
         return self
 
     def in_order(self, x: torch.Tensor) -> torch.Tensor:
@@ -154,13 +154,9 @@ class FoldedCodes:
         return self._sorted("activations", x)
 
     def _sorted(self, name: str, values: torch.Tensor) -> torch.Tensor:
-        rows = self._buffer(name, len(values), values)
+        if name not in self._buffers or self._buffers[name].numel() < values.numel():
+            self._buffers[name] = torch.empty(values.numel(), dtype=self.products, device=values.device)
+        rows = self._buffers[name][: values.numel()].view(values.shape)
         if values.dtype == rows.dtype:
             return torch.index_select(values, 0, self._order, out=rows)
         return rows.copy_(values[self._order])
-
-    def _buffer(self, name: str, rows: int, like: torch.Tensor) -> torch.Tensor:
-        key = (name, like.shape[1])
-        if key not in self._buffers or len(self._buffers[key]) < rows:
-            self._buffers[key] = torch.empty(rows, like.shape[1], dtype=self.products, device=like.device)
-        return self._buffers[key][:rows]

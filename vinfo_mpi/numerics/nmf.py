@@ -176,6 +176,7 @@ def fit(
     for block in rows.batches():
         own += block.square_().sum()
     size = reduce(own).item()
+    packed_codes = torch.empty(concepts, 0, dtype=torch.float64, device=x.device)  # they lie batch by batch until the end
     if start is None:
         atoms = random_atoms(groups, concepts, d, seed).to(x.device)
         if init == "nndsvda" and concepts <= d:
@@ -183,10 +184,10 @@ def fit(
             atoms = torch.where((count >= concepts)[:, None, None], informed, atoms)
         # Small and positive, so that the multiplicative solver can move the codes.
         packed = rows.pack(torch.full((concepts, 1), EPSILON, dtype=torch.float64, device=x.device).expand(-1, len(x)))
-        state = State(atoms, torch.empty(concepts, 0, dtype=torch.float64, device=x.device), size=size)
+        state = State(atoms, packed_codes, size=size)
     else:
         packed = rows.pack(start.codes)
-        state = State(start.atoms.clone(), start.codes[:, :0], list(start.objective), size)
+        state = State(start.atoms.clone(), packed_codes, list(start.objective), size)
         start.codes = start.codes[:0].clone()  # they are as large as ours
 
     sums = torch.zeros(groups * concepts * (d + concepts) + 2, dtype=torch.float64, device=x.device)

@@ -12,6 +12,7 @@ from vinfo_mpi.numerics.sums import Sum
 
 ITERATIONS, OVERSAMPLING = 6, 8  # of the subspace behind the truncated SVD
 ROUNDING = 1e-9  # share of an atom's largest entry that counts as zero
+LARGEST = 2**24  # elements of the products of channels with channels, of all groups
 TINY = torch.finfo(torch.float64).tiny
 
 
@@ -68,9 +69,9 @@ def atoms(rows: GroupedRows, concepts: int, seed: int, signed: bool, reduce: Sum
     return torch.nn.functional.normalize(found, dim=-1), count
 
 
-def products_first(d: int, concepts: int) -> bool:
-    """Whether XᵀX, formed once, costs less than a pass over X in every iteration of the subspace."""
-    return d <= 2 * (ITERATIONS + 1) * min(concepts + OVERSAMPLING, d)
+def products_first(groups: int, d: int, concepts: int) -> bool:
+    """Whether XᵀX of every group is formed once: where that costs less than a pass over X in every iteration, and has room."""
+    return d <= (ITERATIONS + 1) * min(concepts + OVERSAMPLING, d) and groups * d * d <= LARGEST
 
 
 def _right_singular(rows: GroupedRows, concepts: int, seed: int, reduce: Sum) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,7 +81,7 @@ def _right_singular(rows: GroupedRows, concepts: int, seed: int, reduce: Sum) ->
     generator = torch.Generator().manual_seed(seed)
     basis = torch.randn(groups, d, width, generator=generator, dtype=torch.float64).to(device)
     products = None
-    if products_first(d, concepts):
+    if products_first(groups, d, concepts):
         products = torch.zeros(groups, d, d, dtype=torch.float64, device=device)
         for index, block in zip(rows.groups, rows.batches(), strict=True):
             products.index_add_(0, index, block.transpose(1, 2) @ block)

@@ -183,7 +183,7 @@ def r2(
     xs, zs = torch.as_tensor(x), torch.as_tensor(z)
     if isinstance(fold, int):
         fold = fold_division.assign(np.arange(len(xs)), np.zeros(len(xs)), fold)
-    division = torch.as_tensor(fold)
+    division = torch.as_tensor(fold, device=xs.device)
     moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1], xs.device)
     shift_x, shift_z = (part[:256].mean(0, dtype=torch.float64).to(part.dtype) for part in (xs, zs))
     codes = FoldedCodes(moments.folds, products)

@@ -146,7 +146,7 @@ class RowWriter:
         """Wait until all batches are written; no `write` may follow. Call before using the ranks inside the block."""
         self._queue.put(None)
         self._thread.join()
-        self._raise()  # not together: the other ranks may wait in a collective write for this one
+        self._raise()  # not together: the other ranks may wait in a write for this one
 
     def read(self, name: str) -> np.ndarray:
         """Return this rank's rows of a column, those that were there already included; all ranks together, after `drain`."""
@@ -170,7 +170,7 @@ class RowWriter:
             if self._going:
                 self._guarded(*item)
         while self._calls_left and self._going:
-            self._guarded(self._mine.stop, {})  # take part in the collective writes of ranks with more rows
+            self._guarded(self._mine.stop, {})  # take part in the writes of ranks with more rows
 
     @property
     def _going(self) -> bool:

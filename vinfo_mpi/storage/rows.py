@@ -1,6 +1,6 @@
 """Files of rows, one per sample: their columns, and reading them, whichever way they were written.
 
-Where h5py has MPI, all ranks write one shared file through MPI-IO, collectively. Where it has not, each rank writes a
+Where h5py has MPI, all ranks write one shared file through MPI-IO. Where it has not, each rank writes a
 part and rank 0 joins the parts by virtual datasets under the same names, so that no reader can tell.
 """
 

@@ -70,7 +70,7 @@ class Content:
 
 
 class SharedFile:
-    """One file that all ranks write through MPI-IO, collectively.
+    """One file that all ranks write through MPI-IO: those of several nodes collectively, those of one node each for itself.
 
     One rank makes it and one finishes it; together they write nothing but rows. A rank that fails while HDF5 writes what
     belongs to all would leave the others, and itself, waiting inside HDF5 for ever.

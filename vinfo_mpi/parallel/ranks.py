@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
-import time
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -156,7 +156,7 @@ class Ranks:
         """Wait for all ranks in the background: MPI would keep the core busy that another thread computes on."""
         request = self.comm.Ibarrier()
         while not request.Test():
-            time.sleep(LEISURE)
+            select.select([], [], [], LEISURE)  # for so long, whatever the time is: time.sleep waits until a moment
 
     def hosts(self) -> list[str]:
         """Return the host of every rank."""

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks import limits
 
-PATIENCE = 10.0  # seconds after which one call is not repeated
+PATIENCE = 30.0  # seconds after which one call is not repeated
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="large sizes, which take long")
-    parser.add_argument("--repeats", type=int, default=3, help="of every call that takes less than 10 seconds")
+    parser.add_argument("--repeats", type=int, default=3, help="of every call that takes less than 30 seconds")
     parser.add_argument("--device", default="cpu", help="cpu or cuda: where ours computes")
     parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
     arguments = parser.parse_args()

@@ -26,6 +26,8 @@ from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.moments import FoldedCodes, Moments
 
 FOLDS = 5
+# Of R². Who leaves out one sample at a time trains on a quarter more samples than who leaves out a fifth.
+AGREEMENT = {"himalaya RidgeCV": 2e-3, "scikit-learn RidgeCV": 5e-2}
 PENALTIES = tuple(10.0**power for power in range(-5, 5))
 
 
@@ -88,10 +90,10 @@ def leave_one_out(x: np.ndarray, z: np.ndarray, alphas: np.ndarray) -> np.ndarra
 
 def same(answers: dict[str, Any]) -> str:
     """Say how far the R² of the peers are from ours at most."""
-    ours, *others = (np.asarray(one) for one in answers.values())
-    differences = [float(np.abs(ours - one.clip(min=0)).max()) for one in others]
-    assert all(one < 0.02 for one in differences), differences
-    return ", ".join(f"R² within {one:.1g} of {name}" for one, name in zip(differences, [*answers][1:], strict=True))
+    (_, ours), *others = answers.items()
+    differences = {name: float(np.abs(ours - one.clip(min=0)).max()) for name, one in others}
+    assert all(one < AGREEMENT[name] for name, one in differences.items()), differences
+    return ", ".join(f"R² within {one:.1g} of {name}" for name, one in differences.items())
 
 
 def parts(name: str, x: np.ndarray, z: np.ndarray, fold: np.ndarray, options: Options) -> list[Row]:

@@ -20,7 +20,7 @@ def test_another_penalty_would_be_noticed():
     x, z, fold = v_information.sample(v_information.Size(300, 20, 5))
     ours, himalaya, _ = v_information.contestants(x, z, fold, "cpu", peers=True)
     with pytest.raises(AssertionError):
-        v_information.same({"ours": ours.call(), "wrong": 0.9 * himalaya.call()})
+        v_information.same({"ours": ours.call(), himalaya.name: 0.9 * himalaya.call()})
 
 
 @pytest.mark.parametrize("size", [nmf.Size(400, 40, 6), nmf.Size(60, 40, 3, classes=3)])

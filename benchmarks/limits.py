@@ -11,7 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import torch
+
+from vinfo_mpi.parallel.clock import peak_memory
 
 T = TypeVar("T")
 
@@ -75,18 +78,12 @@ class Peak:
     def __enter__(self) -> Peak:
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-            self._before = resident("VmRSS")
+            self._before = psutil.Process().memory_info().rss
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
-            self.bytes = max(0, resident("VmHWM") - self._before)
-
-
-def resident(field: str) -> int:
-    """Return a field of /proc/self/status in bytes."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split(f"{field}:")[1].split()[0]) * 1024
+            self.bytes = max(0, peak_memory() - self._before)
 
 
 def threads() -> int:

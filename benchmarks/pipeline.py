@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import limits, side_by_side
@@ -74,7 +73,9 @@ def measure(settings: Sequence[str], folder: Path) -> list[Stage]:
         seconds, _ = limits.timed(partial(_run, ranks, "vinfo_mpi", *arguments, "--run-dir", here))
         timings[ranks] = json.loads((here / "timings.json").read_text())
         starts[ranks] = seconds - sum(stage["seconds"]["total"]["max"] for stage in timings[ranks].values())
-        formulas[ranks], counts = formula(here, ranks), operations_of(here)
+        sizes, settings_of_it, iterations = _known(here)
+        formulas[ranks] = communication.of(sizes, settings_of_it, ranks, iterations)
+        counts = operations.of(sizes, settings_of_it, iterations)
     return [Stage(START, starts, dict.fromkeys(RANKS, 0), {})] + [
         Stage(
             name,
@@ -85,17 +86,6 @@ def measure(settings: Sequence[str], folder: Path) -> list[Stage]:
         )
         for name in timings[RANKS[0]]
     ]
-
-
-def formula(folder: Path, ranks: int) -> dict[str, float]:
-    """Return the bytes that each stage of a finished run communicates, by the formulas of the plan."""
-    sizes, settings, iterations = _known(folder)
-    return communication.of(sizes, settings, ranks, iterations)
-
-
-def operations_of(folder: Path) -> dict[str, float]:
-    """Return the floating-point operations of each stage of a finished run, by the formulas of the plan."""
-    return operations.of(*_known(folder))
 
 
 def _known(folder: Path) -> tuple[Sizes, Config, dict[str, float]]:
@@ -150,11 +140,8 @@ def main() -> None:
     torch.set_num_threads(1)  # the limit is that of one rank
     with tempfile.TemporaryDirectory(dir=PLACE) as folder:
         stages = measure(() if arguments.full else SMALL, Path(folder))
-    Console(width=None if Console().is_terminal else 150).print(table(stages))
-    content = {"machine": side_by_side.machine(), "stages": [asdict(stage) for stage in stages]}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(content, indent=2) + "\n")
-    print(f"{arguments.json}: the same as JSON")
+    side_by_side.show(table(stages))
+    side_by_side.save(arguments.json, {"stages": [asdict(stage) for stage in stages]})
 
 
 if __name__ == "__main__":

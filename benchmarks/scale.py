@@ -9,14 +9,12 @@ on this machine it predicts real stages, which are then run.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import check, machine, model, side_by_side
@@ -173,13 +171,13 @@ def main() -> None:
         if name not in target.rates:
             parser.error(f"--set {name}: rates are {', '.join(target.rates)}")
         rates[name] = float(value)
-    target, console = target.reaching(rates), Console(width=None if Console().is_terminal else 150)
-    console.print(rates_table(target))
-    found: dict[str, Any] = {"machine": side_by_side.machine(), "target": asdict(target), "study": [], "otherwise": [], "check": []}
+    target = target.reaching(rates)
+    side_by_side.show(rates_table(target))
+    found: dict[str, Any] = {"target": asdict(target), "study": [], "otherwise": [], "check": []}
     for name, images in IMAGES.items():
         for ranks in arguments.gpus:
             estimates = study(target, images, ranks)
-            console.print(study_table(target, name, ranks, estimates))
+            side_by_side.show(study_table(target, name, ranks, estimates))
             found["study"] += [{"images": images, "gpus": ranks, "seconds": one.seconds} | asdict(one) for one in estimates]
     otherwise = Table(
         "",
@@ -191,14 +189,12 @@ def main() -> None:
         times = [total(study(target, next(iter(IMAGES.values())), ranks, **options)) for ranks in arguments.gpus]
         otherwise.add_row(name, *map(units.duration, times))
         found["otherwise"].append({"what": name, "seconds": dict(zip(arguments.gpus, times, strict=True))})
-    console.print(otherwise)
+    side_by_side.show(otherwise)
     if not arguments.no_check:
         rows = list(check.rows(check.CASES | (check.MORE if arguments.full else {})))
-        console.print(check.table(rows))
+        side_by_side.show(check.table(rows))
         found["check"] = [asdict(row) for row in rows]
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"{arguments.json}: the same as JSON")
+    side_by_side.save(arguments.json, found)
 
 
 if __name__ == "__main__":

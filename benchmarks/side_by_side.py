@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,10 +150,20 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
     arguments = parser.parse_args()
     rows = [row for case in cases(Options(arguments.full, arguments.repeats, arguments.device)) for row in case]
-    Console(width=None if Console().is_terminal else 150).print(table(doc.split("\n")[0], rows))
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
-    print(f"{arguments.json}: the same as JSON")
+    show(table(doc.split("\n")[0], rows))
+    save(arguments.json, {"rows": [asdict(row) for row in rows]})
+
+
+def show(result: Table) -> None:
+    """Print a table, wide where nobody looks on."""
+    Console(width=None if Console().is_terminal else 150).print(result)
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what was measured, and on what machine, as JSON; say where."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine()} | dict(content), indent=2) + "\n")
+    print(f"{path}: the same as JSON")
 
 
 def table(title: str, rows: list[Row]) -> Table:

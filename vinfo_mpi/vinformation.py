@@ -51,19 +51,19 @@ class Source:
         return self.file.shape(self.name)[1]
 
 
-def same_images(activations: RowReader, codes: RowReader) -> None:
-    """Raise `InputError` unless row i of both files is the same image."""
-    if not np.array_equal(activations.read("samples/id"), codes.read("samples/id")):
-        raise InputError(
-            f"{activations.path} and {codes.path} speak of different images (has the data set changed?); "
-            "run vinfo_mpi.extract --force"
-        )
+def same_images(codes: RowReader, *activations: RowReader) -> None:
+    """Raise `InputError` unless row i of all files is the same image."""
+    ids = codes.read("samples/id")
+    for one in activations:
+        if not np.array_equal(one.read("samples/id"), ids):
+            raise InputError(
+                f"{one.path} and {codes.path} speak of different images (has the data set changed?); run vinfo_mpi.extract --force"
+            )
 
 
 def fold_of_rows(run: Run, codes: RowReader, *activations: RowReader) -> torch.Tensor:
     """Return the fold of each of this rank's rows; raise `InputError` unless all files speak of the same images."""
-    for one in activations:
-        same_images(one, codes)
+    same_images(codes, *activations)
     ids, labels = (activations[-1].read(f"samples/{name}") for name in ("id", "label"))
     fold = folds.assign(ids, labels, run.config.score.folds, run.config.seed)
     rows = run.ranks.block(len(ids))

@@ -24,7 +24,7 @@ def test_batches_hold_every_row_once_and_zeros_beside(group):
         assert batch.shape[0] * batch.shape[1] <= 7
         found += [(g, *row) for g, part in zip(index.tolist(), batch.tolist(), strict=True) for row in part if row != [0, 0]]
     assert sorted(found) == sorted((g, *row) for g, row in zip(group.tolist(), x.tolist(), strict=True))
-    assert rows.sizes().tolist() == torch.bincount(group, minlength=4).tolist()
+    assert rows.sizes.tolist() == torch.bincount(group, minlength=4).tolist()
 
 
 @settings(deadline=None)
@@ -43,4 +43,4 @@ def test_one_group_needs_no_numbers():
     x = torch.rand(20, 3)
     rows = GroupedRows(x)
     assert torch.equal(torch.cat([batch.clone() for batch in rows.batches()], 1)[0], x.double())
-    assert rows.sizes().tolist() == [20]
+    assert rows.sizes.tolist() == [20]

@@ -26,7 +26,7 @@ def run(run: Run, force: bool = False) -> None:
     provenance = pipeline.provenance(run, "redundancy", "vinfo-results")
     options = run.config.redundancy
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
-        vinformation.same_images(activations, codes)
+        vinformation.same_images(codes, activations)
         (moments,) = vinformation.moments_of(run, [Source(activations, activations.taps[-1])], codes)
         run.clock.bytes_read += activations.bytes_read + codes.bytes_read
     with run.clock.phase("mask"):

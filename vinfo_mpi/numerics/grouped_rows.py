@@ -28,6 +28,8 @@ class GroupedRows:
 
     Attributes
     ----------
+    sizes : (G,) int64 tensor
+        Number of rows of every group.
     groups : list of (b,) int64 tensor
         Group of every part of each batch; a group of more than `BLOCK` rows has several parts.
     """
@@ -36,7 +38,8 @@ class GroupedRows:
         self.x, self.count = x, groups
         in_order = group is None or bool((group[1:] >= group[:-1]).all())
         self._order = None if in_order else torch.argsort(group, stable=True)  # type: ignore[arg-type]
-        ends = [len(x)] if group is None else torch.bincount(group, minlength=groups).cumsum(0).tolist()
+        self.sizes = torch.tensor([len(x)], device=x.device) if group is None else torch.bincount(group, minlength=groups)
+        ends = self.sizes.cumsum(0).tolist()
         size = BLOCK[x.device.type]
         parts = [
             (index, slice(first, min(first + size, end)))
@@ -60,16 +63,9 @@ class GroupedRows:
             m, d = _length(batch[0]), self.x.shape[1]
             block = self._buffer[: len(batch) * m * d].view(len(batch), m, d)
             for part, rows in zip(block, batch, strict=True):
-                part[: _length(rows)] = self.x[rows if self._order is None else self._order[rows]]
+                part[: _length(rows)] = self.x[self._places(rows)]
                 part[_length(rows) :] = 0
             yield block
-
-    def sizes(self) -> torch.Tensor:
-        """Return the number of rows of every group: (G,) float64 tensor."""
-        sizes = torch.zeros(self.count, dtype=torch.float64, device=self.x.device)
-        for index, batch in zip(self.groups, self._batches, strict=True):
-            sizes.index_add_(0, index, torch.tensor([_length(rows) for rows in batch], dtype=torch.float64, device=sizes.device))
-        return sizes
 
     def pack(self, values: torch.Tensor) -> list[torch.Tensor]:
         """Return values of all rows, (k, n), batch by batch, (b, k, m), zeros beyond the end of a part."""
@@ -77,7 +73,7 @@ class GroupedRows:
         for batch in self._batches:
             block = values.new_zeros(len(batch), len(values), _length(batch[0]))
             for part, rows in zip(block, batch, strict=True):
-                part[:, : _length(rows)] = values[:, rows if self._order is None else self._order[rows]]
+                part[:, : _length(rows)] = values[:, self._places(rows)]
             packed.append(block)
         return packed
 
@@ -86,8 +82,12 @@ class GroupedRows:
         values = torch.empty(k, len(self.x), dtype=torch.float64, device=self.x.device)
         for batch, block in zip(self._batches, packed, strict=True):
             for part, rows in zip(block, batch, strict=True):
-                values[:, rows if self._order is None else self._order[rows]] = part[:, : _length(rows)]
+                values[:, self._places(rows)] = part[:, : _length(rows)]
         return values
+
+    def _places(self, rows: slice) -> slice | torch.Tensor:
+        """Return where rows of the sorted order lie in x."""
+        return rows if self._order is None else self._order[rows]
 
 
 def _length(rows: slice) -> int:

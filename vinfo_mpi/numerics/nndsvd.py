@@ -47,7 +47,7 @@ def atoms(rows: GroupedRows, concepts: int, seed: int, signed: bool, reduce: Sum
         signs[:, :-1, 0].index_add_(0, index, left.clamp(min=0).square().sum(1))
         signs[:, :-1, 1].index_add_(0, index, left.clamp(max=0).square().sum(1))
         signs[:, -1, 0].index_add_(0, index, block.sum((1, 2)))
-    signs[:, -1, 1] = rows.sizes()
+    signs[:, -1, 1] = rows.sizes
     reduce(signs)
     total, count = signs[:, -1, 0], signs[:, -1, 1]
     left_norms = signs[:, :-1].sqrt()  # (G, k, 2)

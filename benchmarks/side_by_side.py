@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import limits
+from vinfo_mpi.parallel import allocator
 
 PATIENCE = 30.0  # seconds after which one call is not repeated
 
@@ -149,6 +150,7 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     parser.add_argument("--device", default="cpu", help="cpu or cuda: where ours computes")
     parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
     arguments = parser.parse_args()
+    allocator.keep_freed()  # as our commands do: for peers too
     rows = [row for case in cases(Options(arguments.full, arguments.repeats, arguments.device)) for row in case]
     show(table(doc.split("\n")[0], rows))
     save(arguments.json, {"rows": [asdict(row) for row in rows]})

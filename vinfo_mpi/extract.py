@@ -94,23 +94,28 @@ def extract(run: Run, network: torch.nn.Module, checkpoint: Checkpoint, bar: tqd
 def look_ahead(run: Run, network: torch.nn.Module, with_branches: bool) -> Pilot:
     """Find taps, branches, mean activations, shapes and the head on images spread evenly over those analysed."""
     chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
-    images, _, _ = next(run.subject.loader.batches([chosen]))
-    names = taps.find(network, run.config.extract, images[:1])
-    # One image has thousands of positions to test the claim on, and all outputs of all blocks are held at once.
-    blocks = branches.find(network, names, images[:1]) if with_branches else {}
-    reading = taps.read(network, names, images, run.config.extract, blocks)
-    head = heads.linear(network, reading.map.mean(1), reading.outputs)
+    size = run.config.machine.batch
+    readings: list[Reading] = []
+    for images, _, _ in run.subject.loader.batches([chosen[start : start + size] for start in range(0, len(chosen), size)]):
+        if not readings:
+            names = taps.find(network, run.config.extract, images[:1])
+            # One image has thousands of positions to test the claim on, and all outputs of all blocks are held at once.
+            blocks = branches.find(network, names, images[:1]) if with_branches else {}
+        readings.append(taps.read(network, names, images, run.config.extract, blocks))
+    means, outputs = (torch.cat(parts) for parts in zip(*((one.map.mean(1), one.outputs) for one in readings), strict=True))
+    head = heads.linear(network, means, outputs)
+    vectors = [one.pooled | one.branches for one in readings]
     # NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
     shifts = {
-        name: values.double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy()
-        for name, values in (reading.pooled | reading.branches).items()
+        name: torch.cat([values[name] for values in vectors]).double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy()
+        for name in vectors[0]
     }
     return Pilot(
         names,
         blocks,
         shifts,
-        (reading.map.shape[1], reading.map.shape[2]),
-        reading.outputs.shape[1],
+        (readings[0].map.shape[1], readings[0].map.shape[2]),
+        outputs.shape[1],
         None if head is None else (head[0].cpu().numpy(), head[1].cpu().numpy()),
     )
 

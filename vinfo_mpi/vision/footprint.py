@@ -11,8 +11,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from vinfo_mpi.parallel.allocator import LARGEST_ON_HEAP
+
 CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
-LARGEST_ON_HEAP = 2**25  # bytes; glibc's malloc maps larger blocks one by one, and gives them back at once
 # Smaller blocks leave holes in the heap that no later block fits into. Measured, relative to the blocks (none are left
 # with MALLOC_MMAP_THRESHOLD_=1048576): as much again where sizes change all the time, half where they are the same at
 # every step.

@@ -1,0 +1,27 @@
+"""How freely the C library gives memory back to the kernel, which hands it out again page by page.
+
+A network on a CPU frees and takes the same few arrays layer after layer. By default each of these goes back to the
+kernel at once, and clearing new pages costs as much as the layers themselves.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+LARGEST_ON_HEAP = 2**25  # bytes; larger arrays are mapped one by one, and still go back at once
+KEPT = 2**27  # bytes kept at the end of the heap; the default ends at half of it
+# The variables by which a user sets the same, and the parameters of mallopt(3) as malloc.h numbers them.
+SETTINGS = {"MALLOC_TRIM_THRESHOLD_": (-1, KEPT), "MALLOC_MMAP_THRESHOLD_": (-3, LARGEST_ON_HEAP)}
+
+
+def keep_freed() -> bool:
+    """Keep memory that this process has freed for its next arrays, within these bounds; return whether that is so.
+
+    Nothing changes where the user has set one of these variables, or where the C library is not GNU's.
+    """
+    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in SETTINGS):
+        return False
+    library = ctypes.CDLL(None)
+    return all(library.mallopt(number, size) for number, size in SETTINGS.values())

@@ -142,6 +142,7 @@ def main() -> None:
         stages = measure(() if arguments.full else SMALL, Path(folder))
     side_by_side.show(table(stages))
     side_by_side.save(arguments.json, {"stages": [asdict(stage) for stage in stages]})
+    print(f"{arguments.json}: the same as JSON")
 
 
 if __name__ == "__main__":

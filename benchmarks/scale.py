@@ -195,6 +195,7 @@ def main() -> None:
         side_by_side.show(check.table(rows))
         found["check"] = [asdict(row) for row in rows]
     side_by_side.save(arguments.json, found)
+    print(f"{arguments.json}: the same as JSON")
 
 
 if __name__ == "__main__":

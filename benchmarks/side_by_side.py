@@ -151,9 +151,13 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
     arguments = parser.parse_args()
     allocator.keep_freed()  # as our commands do: for peers too
-    rows = [row for case in cases(Options(arguments.full, arguments.repeats, arguments.device)) for row in case]
-    show(table(doc.split("\n")[0], rows))
-    save(arguments.json, {"rows": [asdict(row) for row in rows]})
+    rows: list[Row] = []
+    print(doc.split("\n")[0], flush=True)
+    for case in cases(Options(arguments.full, arguments.repeats, arguments.device)):
+        show(table(case))
+        rows += case
+        save(arguments.json, {"rows": [asdict(row) for row in rows]})
+    print(f"{arguments.json}: the same as JSON")
 
 
 def show(result: Table) -> None:
@@ -162,21 +166,18 @@ def show(result: Table) -> None:
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
-    """Write what was measured, and on what machine, as JSON; say where."""
+    """Write what was measured, and on what machine, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": machine()} | dict(content), indent=2) + "\n")
-    print(f"{path}: the same as JSON")
 
 
-def table(title: str, rows: list[Row]) -> Table:
-    """Return the rows as a table for people."""
-    result = Table(title=title, title_justify="left")
-    for head in ("case", "method", "median", "spread", "times ours", "of the limit", "memory", "same answer"):
-        result.add_column(head, justify="left" if head in ("case", "method", "same answer") else "right")
-    previous = None
+def table(rows: list[Row]) -> Table:
+    """Return the rows of a case as a table for people."""
+    result = Table(title=rows[0].case, title_justify="left")
+    for head in ("method", "median", "spread", "times ours", "of the limit", "memory", "same answer"):
+        result.add_column(head, justify="left" if head in ("method", "same answer") else "right")
     for row in rows:
         result.add_row(
-            "" if row.case == previous else row.case,
             row.method,
             f"{row.median:.3g} s",
             f"{row.spread:.0%}" if len(row.seconds) > 1 else "one call",
@@ -185,7 +186,6 @@ def table(title: str, rows: list[Row]) -> Table:
             "" if row.peak is None else f"{row.peak / 1e6:.0f} MB",
             row.note,
         )
-        previous = row.case
     return result
 
 

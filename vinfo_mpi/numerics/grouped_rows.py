@@ -8,7 +8,7 @@ import torch
 
 # Rows that are worked on at once: what bounds the memory beside the rows themselves. Few stay in a processor's cache,
 # many keep a GPU busy.
-BLOCK = {"cpu": 2**12, "cuda": 2**16}
+BLOCK = {"cpu": 2**13, "cuda": 2**16}
 
 
 class GroupedRows:

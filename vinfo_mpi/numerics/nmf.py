@@ -23,7 +23,7 @@ from vinfo_mpi.numerics.sums import Sum, itself
 
 SWEEPS = 4  # passes over the atoms per matrix product
 ROWS = 16  # of a factor that are improved before the others learn of it, by one matrix product
-CACHE = 2**19  # elements of a factor that are worked on at once on a CPU: they stay in the processor's cache
+CACHE = 2**20  # elements of a factor that are worked on at once on a CPU: they stay in the processor's cache
 EPSILON = 1e-7
 
 
@@ -99,7 +99,10 @@ def _sweeps(
             for j in range(own.shape[1]):
                 row = slice(j, j + 1)
                 torch.baddbmm(rest[:, row], together[:, row], own, alpha=-1, out=improved)
-                own[:, row] = improved if signed else improved.clamp_(min=0)
+                if signed:
+                    own[:, row] = improved
+                else:
+                    torch.clamp(improved, min=0, out=own[:, row])
 
 
 def _in_cache(factor: torch.Tensor) -> Iterator[tuple[slice, slice]]:
@@ -199,7 +202,7 @@ def fit(
         sums[-2:] = torch.tensor([float(_converged(state, tolerance)), 1.0])
         for index, block, codes in zip(rows.groups, rows.batches(), packed, strict=True):
             atoms = state.atoms[index]  # (b, k, d)
-            improve(atoms @ block.transpose(1, 2), atoms @ atoms.transpose(1, 2), codes)
+            improve((block @ atoms.transpose(1, 2)).transpose(1, 2), atoms @ atoms.transpose(1, 2), codes)
             products.index_add_(0, index, codes @ block)
             grams.index_add_(0, index, codes @ codes.transpose(1, 2))
         reduce(sums)

@@ -92,7 +92,7 @@ def _right_singular(rows: GroupedRows, concepts: int, seed: int, reduce: Sum) ->
         else:
             image = torch.zeros(basis.shape, dtype=torch.float64, device=device)  # XᵀX times the basis
             for index, block in zip(rows.groups, rows.batches(), strict=True):
-                image.index_add_(0, index, block.transpose(1, 2) @ (block @ basis[index]))
+                image.index_add_(0, index, ((block @ basis[index]).transpose(1, 2) @ block).transpose(1, 2))
             reduce(image)
         if step < ITERATIONS:
             basis = torch.linalg.qr(image).Q

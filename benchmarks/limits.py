@@ -14,6 +14,7 @@ from typing import TypeVar
 import psutil
 import torch
 
+from vinfo_mpi.parallel import allocator
 from vinfo_mpi.parallel.clock import peak_memory
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class Peak:
     _before: int | None = None
 
     def __enter__(self) -> Peak:
+        allocator.give_back()  # else what is free would be used, and not be seen
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
             self._before = psutil.Process().memory_info().rss

@@ -24,6 +24,7 @@ from vinfo_mpi import config, units
 from vinfo_mpi.config import Config
 from vinfo_mpi.needs.operations import TYPICAL
 from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.parallel import allocator
 
 NIGHT = 12 * 3600.0  # seconds
 OWN = ("dictionary", "encode", "score", "importance")  # of every checkpoint that has concepts of its own
@@ -191,6 +192,7 @@ def main() -> None:
         found["otherwise"].append({"what": name, "seconds": dict(zip(arguments.gpus, times, strict=True))})
     side_by_side.show(otherwise)
     if not arguments.no_check:
+        allocator.keep_freed()  # as our commands do
         rows = list(check.rows(check.CASES | (check.MORE if arguments.full else {})))
         side_by_side.show(check.table(rows))
         found["check"] = [asdict(row) for row in rows]

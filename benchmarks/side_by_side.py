@@ -147,10 +147,11 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="large sizes, which take long")
     parser.add_argument("--repeats", type=int, default=3, help="of every call that takes less than 30 seconds")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda: where ours computes")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where ours computes")
     parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
     arguments = parser.parse_args()
-    allocator.keep_freed()  # as our commands do: for peers too
+    if arguments.device == "cpu":
+        allocator.keep_freed()  # as our commands do: for peers too
     rows: list[Row] = []
     print(doc.split("\n")[0], flush=True)
     for case in cases(Options(arguments.full, arguments.repeats, arguments.device)):

@@ -95,16 +95,18 @@ def look_ahead(run: Run, network: torch.nn.Module, with_branches: bool) -> Pilot
     """Find taps, branches, mean activations, shapes and the head on images spread evenly over those analysed."""
     chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
     size = run.config.machine.batch
-    readings: list[Reading] = []
+    vectors: list[dict[str, torch.Tensor]] = []
+    means, outputs = [], []
     for images, _, _ in run.subject.loader.batches([chosen[start : start + size] for start in range(0, len(chosen), size)]):
-        if not readings:
+        if not vectors:
             names = taps.find(network, run.config.extract, images[:1])
             # One image has thousands of positions to test the claim on, and all outputs of all blocks are held at once.
             blocks = branches.find(network, names, images[:1]) if with_branches else {}
-        readings.append(taps.read(network, names, images, run.config.extract, blocks))
-    means, outputs = (torch.cat(parts) for parts in zip(*((one.map.mean(1), one.outputs) for one in readings), strict=True))
-    head = heads.linear(network, means, outputs)
-    vectors = [one.pooled | one.branches for one in readings]
+        reading = taps.read(network, names, images, run.config.extract, blocks)
+        vectors.append(reading.pooled | reading.branches)
+        means.append(reading.map.mean(1))  # maps of all images would take more than a batch does
+        outputs.append(reading.outputs)
+    head = heads.linear(network, torch.cat(means), torch.cat(outputs))
     # NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
     shifts = {
         name: torch.cat([values[name] for values in vectors]).double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy()
@@ -114,8 +116,8 @@ def look_ahead(run: Run, network: torch.nn.Module, with_branches: bool) -> Pilot
         names,
         blocks,
         shifts,
-        (readings[0].map.shape[1], readings[0].map.shape[2]),
-        outputs.shape[1],
+        (reading.map.shape[1], reading.map.shape[2]),
+        reading.outputs.shape[1],
         None if head is None else (head[0].cpu().numpy(), head[1].cpu().numpy()),
     )
 

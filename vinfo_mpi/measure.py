@@ -10,6 +10,7 @@ from vinfo_mpi import sources
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.extract import PILOT
 from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.parallel import allocator
 from vinfo_mpi.run import Run
 from vinfo_mpi.vision import branches, footprint, heads, loading, taps
 
@@ -41,7 +42,7 @@ def sizes(run: Run) -> Sizes:
     by_class = config.dictionary.source == "nmf" and config.dictionary.kind == "class-wise"
     tested = -(-int(images.test.sum()) // ranks) if epochs else 0
     known = min(len(images.labels), -(-n // ranks) + tested)
-    batch = max(min(config.machine.batch, max(-(-n // ranks), tested)), min(PILOT, n))
+    batch = min(config.machine.batch, max(-(-n // ranks), tested, min(PILOT, n)))
     learned = heads.learned(network, config.train.parameters if epochs else "all")
     weights = sum(value.nbytes for value in network.state_dict().values())
     return Sizes(
@@ -70,5 +71,11 @@ def sizes(run: Run) -> Sizes:
         backward=footprint.training(network, pixels, config.machine.batch),
         operations=counter.get_total_flops(),
         # By now everything has been loaded that the stages load. The weights are counted by the stages that hold them.
-        base=float(psutil.Process().memory_info().rss) - weights,
+        base=_resident() - weights,
     )
+
+
+def _resident() -> float:
+    """Return the bytes that this process holds."""
+    allocator.give_back()
+    return float(psutil.Process().memory_info().rss)

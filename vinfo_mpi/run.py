@@ -24,7 +24,7 @@ from tqdm import tqdm
 import vinfo_mpi
 from vinfo_mpi.config import Config, dump
 from vinfo_mpi.errors import Stopped
-from vinfo_mpi.parallel import stop
+from vinfo_mpi.parallel import allocator, limits, stop
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import Ranks, library
@@ -131,6 +131,7 @@ class Run:
     @contextmanager
     def open_every_activations(self) -> Iterator[dict[str, ActivationReader]]:
         """Open the activations of all checkpoints, by the checkpoint's name."""
+        limits.allow_open_files()
         with ExitStack() as files:
             yield {one.name: files.enter_context(self.open_activations(one)) for one in self.checkpoints}
 
@@ -218,7 +219,8 @@ class Run:
         return self.ranks.on_root(collect)
 
     def begin(self) -> None:
-        """Start the clocks of a stage."""
+        """Start the clocks of a stage, and its memory."""
+        allocator.give_back()
         self.clock = Clock(self.ranks)
         self._saved = time.monotonic()
 

@@ -115,7 +115,7 @@ def test_the_check_runs_what_it_predicts():
     rows = list(check.rows({"tiny": settings}))
     assert {row.stage for row in rows} == set(check.STAGES)
     for row in rows:
-        assert 0 < row.predicted < math.inf and 0 < row.measured < 60
+        assert 0 < row.predicted < math.inf and 0 < row.measured < math.inf
         assert row.ratio == row.predicted / row.measured
         # Ids and small tables are read as well.
         assert row.bytes_predicted <= row.bytes_read <= row.bytes_predicted * 1.1 + 4096 * 4

@@ -24,6 +24,8 @@ CHILD = """
 import sys
 sys.path[:0] = ["tests", "tests/needs"]
 import test_memory
+from vinfo_mpi.parallel import allocator
+assert allocator.keep_freed()
 print(test_memory.measured(*sys.argv[1:]))
 """
 

@@ -4,12 +4,17 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from vinfo_mpi.parallel import allocator
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+pytestmark = [
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's"),
+    pytest.mark.skipif(HUGE.exists() and "[always]" in HUGE.read_text(), reason="all pages are huge: there are few faults"),
+]
 LAYERS = """
 import resource
 from vinfo_mpi.parallel import allocator

@@ -1,6 +1,8 @@
-"""Memory and cores that a rank may use, on made-up /proc and /sys trees."""
+"""Memory, cores and open files that a rank may use, on made-up /proc and /sys trees."""
 
+import contextlib
 import re
+import resource
 
 import psutil
 import pytest
@@ -195,3 +197,17 @@ def test_no_more_threads_than_cores_unless_a_rank_would_have_none(masks):
     threads = [limits.threads(masks, index) for index in range(len(masks))]
     assert all(1 <= count <= len(mask) for count, mask in zip(threads, masks, strict=True))
     assert sum(count for count in threads if count > 1) <= len(frozenset().union(*masks))
+
+
+def test_more_files_than_the_soft_limit_can_be_open(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    paths = [tmp_path / str(number) for number in range(50)]
+    with contextlib.ExitStack() as files:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds() + 10, before[1]))
+        with pytest.raises(OSError, match="Too many open files"), contextlib.ExitStack() as some:
+            for path in paths:
+                some.enter_context(path.open("w"))
+        limits.allow_open_files()
+        for path in paths:
+            files.enter_context(path.open("w"))

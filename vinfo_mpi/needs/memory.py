@@ -94,7 +94,8 @@ def dictionary(sizes: Sizes, config: Config, ranks: int) -> float:
     block, width = min(grouped_rows.BLOCK["cpu"], rows), min(k + nndsvd.OVERSAMPLING, d)
     data = 1.25 * x + 5 * 8 * rows  # as read, and which values are negative; group, order and what sorts them
     sums = 3 * 8 * groups * k * (d + k)  # being added, of one batch, and being sent
-    start = 8 * 8 * groups * d * width  # subspaces, singular vectors, their positive and negative parts
+    start = 8 * block * (d + width)  # X in float64, and its products with the subspace
+    start += 8 * 8 * groups * d * width  # subspaces, singular vectors, their positive and negative parts
     if nndsvd.products_first(groups, d, k):
         start += 3 * 8 * groups * d**2
     iteration = held(8 * block * d) + 4 * held(8 * block * k)  # X in float64; products, offsets and what improves the codes

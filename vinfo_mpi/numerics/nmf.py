@@ -23,7 +23,7 @@ from vinfo_mpi.numerics.sums import Sum, itself
 
 SWEEPS = 4  # passes over the atoms per matrix product
 ROWS = 16  # of a factor that are improved before the others learn of it, by one matrix product
-CACHE = 2**20  # elements of a factor that are worked on at once on a CPU: they stay in the processor's cache
+CACHE = 2**20  # elements of a factor that are worked on at once on a CPU: few for its cache, many for the cost of a call
 EPSILON = 1e-7
 
 
@@ -83,7 +83,8 @@ def hals(product: torch.Tensor, gram: torch.Tensor, factor: torch.Tensor, signed
         apart[:, block, block] = 0
     for groups, columns in _in_cache(factor):
         piece = factor[groups, :, columns].contiguous()
-        _sweeps(product[groups, :, columns] * inverse[groups], piece, weights[groups], apart[groups], blocks, signed)
+        offset = torch.mul(product[groups, :, columns], inverse[groups], out=torch.empty_like(piece))  # rows lie together in it
+        _sweeps(offset, piece, weights[groups], apart[groups], blocks, signed)
         factor[groups, :, columns] = piece
 
 

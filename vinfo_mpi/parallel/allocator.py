@@ -1,7 +1,7 @@
 """How freely the C library gives memory back to the kernel, which hands it out again page by page.
 
-A network on a CPU frees and takes the same few arrays layer after layer. By default each of these goes back to the
-kernel at once, and clearing new pages costs as much as the layers themselves.
+A network on a CPU frees and takes the same few arrays layer after layer. By default what is free at the end of the heap
+goes back to the kernel beyond 64 MiB, and clearing new pages costs as much as the layers themselves.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import ctypes
 import os
 import platform
 
-LARGEST_ON_HEAP = 2**25  # bytes; larger arrays are mapped one by one, and still go back at once
-KEPT = 2**27  # bytes kept at the end of the heap; the default ends at half of it
+LARGEST_ON_HEAP = 2**25  # bytes; larger arrays are mapped one by one, and go back at once, as by default
+KEPT = 2**27  # bytes at the end of the heap
 # The variables by which a user sets the same, and the parameters of mallopt(3) as malloc.h numbers them.
 SETTINGS = {"MALLOC_TRIM_THRESHOLD_": (-1, KEPT), "MALLOC_MMAP_THRESHOLD_": (-3, LARGEST_ON_HEAP)}
 
@@ -25,3 +25,9 @@ def keep_freed() -> bool:
         return False
     library = ctypes.CDLL(None)
     return all(library.mallopt(number, size) for number, size in SETTINGS.values())
+
+
+def give_back() -> None:
+    """Give everything back that is kept, before the memory of this process is looked at, or is needed for something else."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""How much memory and how many cores a rank may use: what the node has, what its cgroup and Slurm allow.
+"""How much memory, how many cores and open files a rank may use: what the node has, what its cgroup and Slurm allow.
 
 Everything is read below `root`, which is / but in tests.
 """
@@ -6,6 +6,7 @@ Everything is read below `root`, which is / but in tests.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,12 @@ def threads(masks: Sequence[frozenset[int]], index: int, quota: float = float("i
     own = sum(1 / sum(core in mask for mask in masks) for core in masks[index])
     share = min(own, quota / len(masks), _count(per_task) or float("inf"))
     return max(1, int(share + 1e-9))
+
+
+def allow_open_files() -> None:
+    """Let this process open as many files as the hard limit allows; the soft limit is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _cgroups(controller: str, root: Path) -> list[Path]:

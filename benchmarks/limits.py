@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 import torch
 
 from vinfo_mpi.parallel import allocator
@@ -77,10 +76,10 @@ class Peak:
     _before: int | None = None
 
     def __enter__(self) -> Peak:
-        allocator.give_back()  # else what is free would be used, and not be seen
+        before = allocator.resident()  # what the process had kept would be used again, and not be seen
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-            self._before = psutil.Process().memory_info().rss
+            self._before = before
         return self
 
     def __exit__(self, *_: object) -> None:

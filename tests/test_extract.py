@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_run import on
 
-from vinfo_mpi import extract
+from vinfo_mpi import extract, measure
 from vinfo_mpi.vision import taps
 
 
@@ -25,3 +25,8 @@ def test_the_pilot_runs_in_batches_of_the_machine(tmp_path, monkeypatch):
     for name, shift in together.shifts.items():
         assert apart.shifts[name] == pytest.approx(shift, abs=1e-5), name
         assert np.abs(shift).max() > 1e-3
+
+
+def test_smaller_batches_need_less_memory_than_the_pilots_images_together(tmp_path):
+    few, pilot = (measure.sizes(on(tmp_path, f"machine.batch={size}")).forward for size in (8, extract.PILOT))
+    assert few == pytest.approx(pilot * 8 / extract.PILOT)

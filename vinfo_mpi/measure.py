@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -71,11 +70,5 @@ def sizes(run: Run) -> Sizes:
         backward=footprint.training(network, pixels, config.machine.batch),
         operations=counter.get_total_flops(),
         # By now everything has been loaded that the stages load. The weights are counted by the stages that hold them.
-        base=_resident() - weights,
+        base=float(allocator.resident()) - weights,
     )
-
-
-def _resident() -> float:
-    """Return the bytes that this process holds."""
-    allocator.give_back()
-    return float(psutil.Process().memory_info().rss)

@@ -219,7 +219,7 @@ class Run:
         return self.ranks.on_root(collect)
 
     def begin(self) -> None:
-        """Start the clocks of a stage, and its memory."""
+        """Start the clocks of a stage, in memory that the stage before has given back."""
         allocator.give_back()
         self.clock = Clock(self.ranks)
         self._saved = time.monotonic()

@@ -10,6 +10,8 @@ import ctypes
 import os
 import platform
 
+import psutil
+
 LARGEST_ON_HEAP = 2**25  # bytes; larger arrays are mapped one by one, and go back at once, as by default
 KEPT = 2**27  # bytes at the end of the heap
 # The variables by which a user sets the same, and the parameters of mallopt(3) as malloc.h numbers them.
@@ -28,6 +30,12 @@ def keep_freed() -> bool:
 
 
 def give_back() -> None:
-    """Give everything back that is kept, before the memory of this process is looked at, or is needed for something else."""
+    """Give everything back that is kept."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident() -> int:
+    """Return the bytes that this process holds, when it has given back what it had kept."""
+    give_back()
+    return psutil.Process().memory_info().rss

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from vinfo_mpi import config, stages
 from vinfo_mpi.config import Config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel import launcher, stop
+from vinfo_mpi.parallel import allocator, launcher, stop
 
 if TYPE_CHECKING:
     from vinfo_mpi.run import Run
@@ -31,6 +31,7 @@ def main(stage: str | None, description: str | None) -> NoReturn:
         settings = config.load(Path(options.config), options.set)
     except InputError as error:
         _end(error)
+    allocator.keep_freed()  # before MPI starts threads: mallopt(3) is not safe beside them
     from vinfo_mpi.parallel.guard import guard
 
     # Processes that read images (machine.workers) would import the program again and start MPI in themselves: hide it.

@@ -21,7 +21,8 @@ SETTINGS = {"MALLOC_TRIM_THRESHOLD_": (-1, KEPT), "MALLOC_MMAP_THRESHOLD_": (-3,
 def keep_freed() -> bool:
     """Keep memory that this process has freed for its next arrays, within these bounds; return whether that is so.
 
-    Nothing changes where the user has set one of these variables, or where the C library is not GNU's.
+    Call this before threads start. Nothing changes where the user has set one of these variables, or where the C library
+    is not GNU's.
     """
     if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in SETTINGS):
         return False

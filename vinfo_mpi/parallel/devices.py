@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vinfo_mpi.parallel import allocator, limits
+from vinfo_mpi.parallel import limits
 from vinfo_mpi.parallel.ranks import Ranks
 
 
@@ -59,7 +59,6 @@ def bind(ranks: Ranks, wanted: str = "auto") -> tuple[torch.device, list[Binding
     count = _threads([mask for other, _, mask in every if other == host], ranks.local_rank)
     torch.set_num_threads(count)
     if index is None:
-        allocator.keep_freed()
         device, mine = torch.device("cpu"), Binding(host, "cpu", "", "", count)
     else:
         device = torch.device("cuda", index)

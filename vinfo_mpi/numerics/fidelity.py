@@ -32,7 +32,7 @@ def of_images(x: torch.Tensor, rebuilt: torch.Tensor, kept: torch.Tensor) -> dic
 
 def finish(parts: dict[str, torch.Tensor], total: Sum = itself) -> dict[str, float]:
     """Return relative errors and the share of predictions kept; `total` sums over the ranks, in place."""
-    sums = torch.stack([*(parts[name].sum() for name in NAMES), torch.tensor(float(len(parts["kept"])), dtype=torch.float64)])
+    sums = torch.stack([*(parts[name].sum() for name in NAMES), parts["kept"].new_tensor(float(len(parts["kept"])))])
     error, size, error_positions, size_positions, kept, images = total(sums).tolist()
     return {
         "relative_error": (error / size) ** 0.5 if size else 0.0,

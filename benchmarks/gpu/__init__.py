@@ -1,0 +1,1 @@
+"""A first hour on a GPU: `python -m benchmarks.gpu`."""

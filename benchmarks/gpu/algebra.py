@@ -1,0 +1,165 @@
+"""Speed of what stages spend their time on, at the sizes of ImageNet: codes, dictionary, score."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.gpu.ceilings import left_singular
+from benchmarks.gpu.session import Session
+from vinfo_mpi.numerics import nmf, nndsvd, nnls, ridge
+from vinfo_mpi.numerics.grouped_rows import GroupedRows
+from vinfo_mpi.numerics.moments import FoldedCodes, Moments
+from vinfo_mpi.numerics.sums import itself
+
+DOUBLE = torch.float64
+PARTS = 20  # atoms that a row is a sum of
+RESIDUAL = 1e-4
+VECTORS = 2_450_000  # 49 positions of 50,000 images: what the stage encodes
+CUT = 1e-10  # of squared singular values, relative to the largest
+FOLDS = 5
+
+
+class Prepared(nnls.Dictionary):
+    """A dictionary that is prepared quickly; `ceilings.decompositions` looks at the usual way."""
+
+    def __init__(self, atoms: torch.Tensor) -> None:
+        self.atoms = atoms
+        self.basis, self.values = left_singular(atoms)
+        significant = self.values[self.values > CUT * self.values[:1]]
+        self.penalty = (significant.median() * significant.min()).sqrt()
+
+
+def problem(
+    rows: int, concepts: int, channels: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rows that are sparse sums of atoms but for some noise, and the atoms.
+
+    Atoms have unit length. All is made on the device.
+    """
+    random = torch.Generator(device).manual_seed(0)
+    atoms = torch.rand(concepts, channels, generator=random, device=device, dtype=DOUBLE).pow(4)
+    atoms /= atoms.norm(dim=1, keepdim=True)
+    vectors = torch.zeros(rows, channels, dtype=DOUBLE, device=device)
+    for _ in range(PARTS):
+        weight = torch.empty(rows, 1, device=device, dtype=DOUBLE).exponential_(generator=random)
+        vectors += weight * atoms[torch.randint(concepts, (rows,), generator=random, device=device)]
+    noise = torch.randn(rows, channels, generator=random, device=device, dtype=DOUBLE)
+    return vectors * (1 + 0.1 * noise).clamp(min=0), atoms
+
+
+def codes(session: Session) -> None:
+    """Measure non-negative codes, few and many rows at once, beside the rate of products."""
+    concepts, channels = session.choose((10000, 2048), (300, 64))
+    counts = session.choose((980, 4096, 16384), (64, 256))
+    vectors, atoms = problem(counts[-1], concepts, channels, session.device)
+    dictionary = Prepared(atoms)
+    for count in counts:
+        rows = vectors[:count]
+        session.forget_peak()
+        with FlopCounterMode(display=False) as counter:
+            dictionary.encode(rows, RESIDUAL)
+        seconds, result = session.time(partial(dictionary.encode, rows, RESIDUAL), 1, warm=0)
+        session.speed(
+            f"codes of {count} rows, {concepts} atoms of {channels} channels",
+            seconds,
+            counter.get_total_flops() / session.ceilings["float64"],
+            rows_per_second=count / seconds,
+            whole_stage_hours=VECTORS / (count / seconds) / 3600,
+            nonzero=float((result.codes > 0).double().sum(1).mean()),
+            memory=session.peak,
+        )
+        worst = float(result.residual.max())
+        session.check(
+            f"codes of {count} rows reach the residual", worst <= RESIDUAL, residual=worst
+        )
+
+
+def dictionary(session: Session) -> None:
+    """Measure a dictionary of every class: reading all rows once, initial atoms, an iteration."""
+    groups, images, channels, atoms = session.choose((1000, 2450, 2048, 10), (8, 50, 64, 4))
+    dtype = torch.float16 if session.on_gpu else torch.float32
+    vectors = torch.rand(groups * images, channels, device=session.device, dtype=dtype)
+    vectors *= torch.rand(1, channels, device=session.device, dtype=dtype)
+    group = torch.arange(groups, device=session.device).repeat_interleave(images)
+    _start(session, GroupedRows(vectors, group, groups), atoms)
+    session.forget_peak()
+    ends: list[float] = []
+
+    def after(_: object) -> None:
+        session.synchronise()
+        ends.append(time.perf_counter())
+
+    nmf.fit(
+        vectors, atoms, group, groups, init="random", max_iterations=8, tolerance=1e-12, after=after
+    )
+    reading = 2 * vectors.nbytes / session.ceilings["memory"]
+    floor = max(reading, 4 * vectors.numel() * atoms / session.ceilings["float64"])
+    seconds = float(np.median(np.diff(ends)))
+    session.speed(f"an iteration, {groups} x {atoms} atoms", seconds, floor, memory=session.peak)
+
+
+def _start(session: Session, rows: GroupedRows, atoms: int) -> None:
+    """Measure what is done before the first iteration, and how long it takes to read all rows."""
+
+    def read() -> None:
+        for _ in rows.batches():
+            pass
+
+    x, memory = rows.x, session.ceilings["memory"]
+    seconds, _ = session.time(read, 1)
+    converted = x.numel() * (x.element_size() + 8)
+    name = f"all rows once: {len(x)} x {x.shape[1]}, {x.dtype} to float64"
+    session.speed(name, seconds, converted / memory)
+    seconds, _ = session.time(lambda: nndsvd.atoms(rows, atoms, 0, False, itself), 1, warm=0)
+    session.speed("initial atoms", seconds, 2 * 8 * 8 * x.numel() / memory)
+
+
+def score(session: Session) -> None:
+    """Measure V-information of a tap: moments, with few and many rows at once, and the solution."""
+    images, concepts = session.choose((50000, 10000), (2000, 100))
+    values = torch.rand(images, concepts, device=session.device, dtype=DOUBLE)
+    values[values < 0.7] = 0
+    fold = torch.arange(images, device=session.device) % FOLDS
+    for channels in session.choose((256, 2048), (32,)):
+        activations = torch.randn(images, channels, device=session.device)
+        for rows in (1024, 8192):
+            seconds, moments = session.time(
+                partial(_moments, activations, values, fold, rows), 1, warm=0
+            )
+            floor = 2 * images * channels * (channels + concepts) / session.ceilings["float64"]
+            session.speed(
+                f"moments, {images} x {channels} x {concepts}, {rows} rows at once", seconds, floor
+            )
+        _solve(session, moments, channels, concepts)
+        del moments, activations
+
+
+def _moments(
+    activations: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, rows: int
+) -> Moments:
+    moments = Moments(FOLDS, activations.shape[1], values.shape[1], activations.device)
+    folded = FoldedCodes(FOLDS)
+    for start in range(0, len(values), rows):
+        block = slice(start, start + rows)
+        moments.add_with(activations[block], folded.of(values[block], fold[block]))
+    return moments
+
+
+def _solve(session: Session, moments: Moments, channels: int, concepts: int) -> None:
+    products = session.ceilings["float64"]
+    seconds, factor = session.time(lambda: ridge.factorise(moments, 0), 1)
+    session.speed(
+        f"  factorisation, {channels} channels, one fold", seconds, 4 * channels**3 / products
+    )
+    seconds, _ = session.time(lambda: ridge.errors(factor, moments, 0, ridge.PENALTIES), 1)
+    work = (4 + 2 * len(ridge.PENALTIES)) * concepts * channels**2
+    session.speed(
+        f"  errors, {channels} channels, one fold, {len(ridge.PENALTIES)} penalties",
+        seconds,
+        work / products,
+    )

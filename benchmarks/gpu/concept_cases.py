@@ -1,0 +1,168 @@
+"""Cases of factorisations, codes, and what is made of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+
+from benchmarks.gpu.case import (
+    ATOMS,
+    CHANNELS,
+    CLASSES,
+    CODES,
+    CONCEPTS,
+    LABEL,
+    ROWS,
+    Case,
+    Cases,
+    Function,
+    Place,
+    X,
+    random,
+)
+from vinfo_mpi.numerics import examples, nmf, nnls, noise, profiles, similarity, support
+
+CASES = Cases()
+
+
+def _factorise(place: Place, solver: str, grouped: bool, signed: bool) -> Sequence[torch.Tensor]:
+    """Return a factorisation, how its atoms are used, and another that goes on from it."""
+    rows = place(X if signed else X.abs().float())
+    groups = CLASSES if grouped else 1
+    group = place(LABEL if grouped else torch.zeros_like(LABEL))
+    copies: list[nmf.State] = []
+
+    def fit(iterations: int, start: nmf.State | None = None) -> nmf.State:
+        return nmf.fit(
+            rows,
+            3,
+            group,
+            groups,
+            solver=solver,
+            signed=signed,
+            max_iterations=iterations,
+            start=start,
+            after=lambda copy: copies.append(copy()),
+        )
+
+    state = fit(6)
+    further = fit(8, copies[-1])
+    return [
+        state.atoms,
+        state.codes,
+        torch.tensor(state.objective),
+        nmf.usage(state, group),
+        further.atoms,
+    ]
+
+
+def _factorisations() -> Iterator[tuple[str, Function]]:
+    for solver, grouped, signed in product(nmf.SOLVERS, (True, False), (True, False)):
+        if signed and solver == "mu":
+            continue  # multiplicative steps keep signs
+
+        def function(
+            place: Place, solver: str = solver, grouped: bool = grouped, signed: bool = signed
+        ) -> Sequence[torch.Tensor]:
+            return _factorise(place, solver, grouped, signed)
+
+        of = "classes" if grouped else "joint"
+        sign = "signed" if signed else "non_negative"
+        yield f"nmf_{solver}_{of}_{sign}", function
+
+
+CASES.update({name: Case(function) for name, function in _factorisations()})
+
+
+@CASES.add
+def nmf_more_atoms_than_channels(place: Place) -> Sequence[torch.Tensor]:
+    """A factorisation that starts from random atoms."""
+    return [nmf.fit(place(X.abs()), CHANNELS + 3, max_iterations=4).atoms]
+
+
+@CASES.add
+def nmf_without_rows(place: Place) -> Sequence[torch.Tensor]:
+    """A factorisation on a rank that has no rows."""
+    return [nmf.fit(place(X[:0].abs()), 3, place(LABEL[:0]), CLASSES, max_iterations=4).atoms]
+
+
+@CASES.add
+def nnls_codes(place: Place) -> Sequence[torch.Tensor]:
+    """Non-negative codes; they are the same to the tolerance that they are found with."""
+    codes = nnls.Dictionary(place(ATOMS)).encode(place(X.abs().float()))
+    return [codes.codes, codes.residual]
+
+
+@CASES.add
+def nnls_atoms_of_zeros(place: Place) -> Sequence[torch.Tensor]:
+    """Codes for atoms that are nothing."""
+    codes = nnls.encode(place(X.abs()), place(torch.zeros_like(ATOMS)))
+    return [codes.codes, codes.residual]
+
+
+@CASES.add
+def nnls_without_rows(place: Place) -> Sequence[torch.Tensor]:
+    """Codes of no rows."""
+    codes = nnls.encode(place(X[:0].abs()), place(ATOMS))
+    return [codes.codes, codes.residual]
+
+
+@CASES.add
+def noise_spread(place: Place) -> Sequence[torch.Tensor]:
+    """Variance of codes about those of clean images."""
+    spread = noise.Spread(place(CODES[:CLASSES]))
+    spread.add(place(CODES.float()), place(LABEL))
+    return [spread.variance(ROWS // CLASSES)]
+
+
+@CASES.add
+def profiles_of_classes(place: Place) -> Sequence[torch.Tensor]:
+    """Mean codes of classes, and of classes taken together."""
+    sums = profiles.Profiles(CLASSES, CONCEPTS, place(X).device)
+    sums.add(place(CODES.float()), place(LABEL))
+    merged = sums.reduced().merged(np.array([0, 0, 1, 1]))
+    return [torch.from_numpy(sums.means()), torch.from_numpy(merged.means())]
+
+
+@CASES.add
+def nearest_atoms(place: Place) -> Sequence[torch.Tensor]:
+    """Nearest other atoms."""
+    return similarity.nearest(place(ATOMS), range(3, 9), 5)
+
+
+@CASES.add
+def examples_of_concepts(place: Place) -> Sequence[torch.Tensor]:
+    """Images that activate concepts most, and some at other levels."""
+    codes = place(CODES)
+    blocks = range(0, ROWS, 50)
+    chosen = examples.choose(
+        lambda: ((start, codes[start : start + 50]) for start in blocks),
+        CONCEPTS,
+        4,
+        (0.0, 0.5, 0.9),
+        device=codes.device,
+    )
+    return [chosen.codes, chosen.rows]
+
+
+@CASES.add
+def support_curves(place: Place) -> Sequence[torch.Tensor]:
+    """How accuracy falls when concepts are removed."""
+    orders = support.orders(
+        np.arange(CONCEPTS, dtype=float), np.arange(CONCEPTS)[::-1].astype(float), 3
+    )
+    curves = support.Curves(orders, np.array([0, 2, 4, 7, CONCEPTS]), ROWS, place(X).device)
+    atoms = place(ATOMS[:CONCEPTS])
+    weights = place(random(5, CHANNELS, CLASSES))
+    curves.add(
+        place(CODES),
+        atoms,
+        torch.zeros_like(atoms[0]),
+        lambda vectors: vectors @ weights,
+        place(LABEL),
+    )
+    averages = [*curves.accuracy(), *curves.relative()]
+    return [curves.sums, *(torch.from_numpy(np.ascontiguousarray(values)) for values in averages)]

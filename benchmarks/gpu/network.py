@@ -1,0 +1,169 @@
+"""Speed of what runs the network: forward passes, taps, pictures, the stage that extracts."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torchvision.transforms import v2
+
+from benchmarks.gpu.ceilings import tf32
+from benchmarks.gpu.runs import Runs
+from benchmarks.gpu.session import Session
+from vinfo_mpi.config import Extract
+from vinfo_mpi.vision import branches, taps
+from vinfo_mpi.vision.loading import AUGMENTATIONS, Preprocessing
+from vinfo_mpi.vision.transformations import transformed
+
+FORWARD = 8.2e9  # operations of ResNet-50 on an image of 224 pixels
+SIDE = 224
+READERS = 14
+CLASSES = 8  # of the planted images
+JPEG = (375, 500)  # height and width of an image of ImageNet
+# How a forward pass may be done: TF32, channels last, bfloat16.
+WAYS = {
+    "float32": (False, False, False),
+    "TF32": (True, False, False),
+    "TF32, channels last": (True, True, False),
+    "bfloat16, channels last": (False, True, True),
+}
+
+
+def network(session: Session) -> None:
+    """Measure ResNet-50: forward in several precisions, with taps, its last map, pictures."""
+    size, batch = session.choose((SIDE, 256), (64, 4))
+    model = torchvision.models.resnet50().eval().requires_grad_(False).to(session.device)
+    images = torch.randn(batch, 3, size, size, device=session.device)
+    for name in WAYS if session.on_gpu else ("float32",):
+        with torch.inference_mode():
+            _forward(session, name, model, images)
+    with torch.inference_mode():
+        _taps(session, model.to(memory_format=torch.contiguous_format), images)
+    _pictures(session, model, size)
+
+
+def _forward(session: Session, name: str, model: torch.nn.Module, images: torch.Tensor) -> None:
+    fast, last, half = WAYS[name]
+    layout = torch.channels_last if last else torch.contiguous_format
+    model.to(memory_format=layout)
+    inputs = images.to(memory_format=layout)
+    floor = FORWARD * len(images) * (images.shape[-1] / SIDE) ** 2 / session.ceilings["float32"]
+    with tf32(fast), _half(half):
+        seconds, _ = session.time(lambda: model(inputs))
+    session.speed(
+        f"forward, {len(images)} images, {name}",
+        seconds,
+        floor,
+        images_per_second=len(images) / seconds,
+    )
+
+
+def _half(enabled: bool) -> contextlib.AbstractContextManager:
+    return torch.autocast("cuda", torch.bfloat16) if enabled else contextlib.nullcontext()
+
+
+def _taps(session: Session, model: torch.nn.Module, images: torch.Tensor) -> None:
+    options = Extract()
+    names = taps.find(model, options, images[:1])
+    blocks = branches.find(model, names, images[:1])
+    seconds, reading = session.time(lambda: taps.read(model, names, images, options, blocks))
+    session.speed(
+        f"forward, {len(images)} images, with taps and branches",
+        seconds,
+        images_per_second=len(images) / seconds,
+    )
+    values = reading.map.half()
+    seconds, here = session.time(lambda: values.cpu().numpy())
+    session.speed("last map from the device, float16", seconds, bytes=values.nbytes)
+    seconds, _ = session.time(lambda: np.isfinite(here).all(), 1)
+    session.speed("  whether it is finite, by numpy", seconds)
+    seconds, _ = session.time(lambda: bool(torch.isfinite(values).all()))
+    session.speed("  whether it is finite, on the device", seconds)
+
+
+def _pictures(session: Session, model: torch.nn.Module, size: int) -> None:
+    pictures = torch.rand(
+        session.choose(16, 2), 3, size, size, device=session.device, requires_grad=True
+    )
+
+    def step() -> None:
+        model(pictures).sum().backward()
+        pictures.grad = None
+
+    seconds, _ = session.time(step)
+    session.speed(f"forward and backward, {len(pictures)} pictures", seconds)
+    keys = np.arange(2 * len(pictures)).reshape(-1, 2)
+    seconds, _ = session.time(lambda: transformed(pictures.detach(), keys, 0, size))
+    session.speed("  their crops and noise", seconds)
+
+
+def extraction(session: Session, runs: Runs) -> None:
+    """Measure the stage that extracts, on planted images, and the reading of one JPEG."""
+    images, size, batch, readers = session.choose((2048, SIDE, 256, READERS), (8, 64, 4, 0))
+    torch.manual_seed(0)
+    weights = session.work / "resnet50.pt"
+    torch.save(torchvision.models.resnet50(num_classes=CLASSES).state_dict(), weights)
+    config: dict[str, Any] = {
+        "name": "extraction",
+        "data": {
+            "source": "planted",
+            "image_size": size,
+            "planted": {"images": images, "size": size},
+        },
+        "network": {"name": "resnet50", "checkpoints": [str(weights)]},
+        "extract": {"dtype": "float16"},
+        "train": {"epochs": 0},
+        "machine": {"batch": batch, "workers": readers},
+    }
+    runs.clear("extraction")
+    start = time.perf_counter()
+    code = runs.complete("extraction", stage="extract", config=config)
+    whole = time.perf_counter() - start
+    session.check("extraction of ResNet-50", code == 0, code=code)
+    if code == 0:
+        timings = json.loads((runs.folder("extraction") / "timings.json").read_text())["extract"][
+            "seconds"
+        ]
+        seconds = timings["total"]["max"]
+        phases = {name: values["max"] for name, values in timings.items()}
+        name = f"the stage: {images} images, {readers} readers"
+        session.speed(
+            name, seconds, images_per_second=images / seconds, phases=phases, with_start=whole
+        )
+    _jpeg(session)
+
+
+def _jpeg(session: Session) -> None:
+    """Measure what one reader does: decode, resize, crop; on one core."""
+    random = np.random.default_rng(0)
+    small = Image.fromarray(random.integers(0, 255, (JPEG[0] // 8, JPEG[1] // 8, 3), np.uint8))
+    smooth = np.asarray(small.resize(JPEG[::-1])).astype(float)
+    noisy = (smooth + random.normal(0, 12, smooth.shape)).clip(0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noisy).save(file, "JPEG", quality=92)
+    steps = AUGMENTATIONS["none"](Preprocessing(SIDE, [0.5] * 3, [0.5] * 3, 256))
+    prepare = v2.Compose([v2.ToImage(), v2.RGB(), *steps])
+    with _one_thread():
+        seconds, _ = session.time(
+            lambda: prepare(Image.open(io.BytesIO(file.getvalue())).convert("RGB")), 20
+        )
+    size = len(file.getvalue()) // 1000
+    session.speed(
+        f"a JPEG of {size} kB: decoded, resized, cropped", seconds, images_per_second=1 / seconds
+    )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -1,0 +1,35 @@
+"""Evaluate expressions on the pretended device: each argument is one; `x` is a (3, 4) tensor there.
+
+Prints as JSON what each has come to: its value as text, or its error, and the counts.
+"""
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import pretended
+import torch
+
+from vinfo_mpi.parallel.ahead import ahead
+
+
+def outcome(expression: str) -> dict[str, Any]:
+    """Return the value of an expression or the error that it ended with, and what was counted."""
+    with pretended.device() as cuda:
+        x = pretended.placed(torch.arange(12, dtype=torch.float64).view(3, 4))
+        names = {"x": x, "cuda": cuda, "torch": torch, "np": np, "ahead": ahead}
+        pretended.COUNTS.clear()
+        try:
+            value = eval(expression, names)
+        except (RuntimeError, TypeError) as problem:
+            value = None
+            error = str(problem)
+        else:
+            error = None
+        counts = pretended.COUNTS.summary()
+    return {"value": str(value), "error": error, **counts}
+
+
+if __name__ == "__main__":
+    print(json.dumps({expression: outcome(expression) for expression in sys.argv[1:]}))

@@ -1,0 +1,30 @@
+"""Every function of numerics that takes tensors: on a device it is what it is on the CPU."""
+
+import pytest
+import torch
+
+from benchmarks.gpu.case import difference
+from benchmarks.gpu.cases import CASES
+
+EQUAL = 1e-9  # relative to the largest value
+
+
+@pytest.fixture(scope="module")
+def cases(outcomes):
+    """What the cases have come to on the pretended device, by name."""
+    return outcomes("numerics.py")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_the_cpu(name, cases):
+    assert "error" not in cases[name], cases[name]["error"]
+    assert cases[name]["difference"] < EQUAL
+    assert cases[name]["operations"] > 0
+
+
+def test_differences_are_seen():
+    values = torch.tensor([1.0, 2.0, torch.nan])
+    assert difference([values], [values]) == 0
+    assert difference([values], [values * 1.5]) == pytest.approx(0.5)
+    assert difference([values], [values.nan_to_num()]) == float("inf")
+    assert difference([values], [values[:2]]) == float("inf")

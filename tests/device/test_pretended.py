@@ -1,0 +1,69 @@
+"""The pretended device refuses what CUDA refuses, and counts what a real one would be asked for."""
+
+import pytest
+
+REFUSED = {
+    "x + torch.ones(4)": "same device",
+    "torch.ones(3, 3) @ x": "same device",
+    "torch.stack([x.sum(), torch.tensor(1.0)])": "same device",
+    "torch.rand(3, device=cuda, generator=torch.Generator())": "generator",
+    "torch.ones(3)[x[0, :2].long()]": "index on cuda:0",
+    "x.index_put_((x[0, :2].long(),), torch.ones(2, 4))": "values on the CPU",
+    "x.numpy()": "numpy",
+    "np.asarray(x)": "numpy",
+}
+# Synchronisations, and bytes copied: x has 12 values of 8 bytes.
+COUNTED = {
+    "x * 2": (0, 0),
+    "x + torch.tensor(1.0)": (0, 0),
+    "torch.zeros(3, device=cuda)": (0, 0),
+    "x.to(cuda)": (0, 0),
+    "x[1:, ::2]": (0, 0),
+    "x[x[0, :2].long()]": (0, 0),
+    "x.sum().item()": (1, 0),
+    "bool((x > 1).all())": (1, 0),
+    "x[x > 3]": (1, 0),
+    "torch.linalg.eigh(x.T @ x)": (1, 0),
+    "x.tolist()": (1, 96),
+    "x.cpu()": (1, 96),
+    "torch.zeros(3, 4).copy_(x)": (1, 96),
+    "x[torch.tensor([0, 1])]": (1, 16),
+    "torch.tensor([1.0, 2.0], device=cuda)": (1, 8),
+    "torch.ones(3, 4).to(cuda)": (1, 48),
+    "torch.ones(3, 4).to(cuda, torch.float64)": (1, 96),
+    "torch.ones(3, 4).to(cuda, non_blocking=True)": (0, 48),
+}
+TRUE = {
+    "computes": "x.sum().item() == 66",
+    "changes views in place": "[x[1].zero_(), x.sum().item() == 44][1]",
+    "sets": "[x.__setitem__((x > 3, ), 0.0), x.sum().item() == 6][1]",
+    "conjugates": "bool(((x + 1j).conj() * (x + 1j) == x ** 2 + 1).all())",
+    "differentiates": "torch.equal(torch.func.grad(lambda v: (v**2).sum())(x), 2 * x)",
+    "reads in other threads": "len(list(ahead(iter([x.sum(), x]), device=cuda))) == 2",
+}
+
+
+@pytest.fixture(scope="module")
+def evaluated(outcomes):
+    """What the expressions have come to, by expression."""
+    return outcomes("expressions.py", *REFUSED, *COUNTED, *TRUE.values())
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_refuses(expression, evaluated):
+    assert REFUSED[expression] in evaluated[expression]["error"]
+
+
+@pytest.mark.parametrize("expression", COUNTED)
+def test_counts(expression, evaluated):
+    counted = evaluated[expression]
+    assert counted["error"] is None
+    assert (sum(counted["synchronisations"].values()), sum(counted["copied"].values())) == COUNTED[
+        expression
+    ]
+
+
+@pytest.mark.parametrize("what", TRUE)
+def test_behaves_as_a_device(what, evaluated):
+    assert evaluated[TRUE[what]]["error"] is None
+    assert evaluated[TRUE[what]]["value"] == "True"

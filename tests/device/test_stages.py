@@ -1,0 +1,247 @@
+"""Every stage on the pretended CUDA device: its files, and how often it waits for the device.
+
+One small run is made on the CPU, one on the device, and one of the main stages on two ranks that
+share the device. Training and visualisation are among them, with their backward passes; what is
+pretended for these is in guard.cpp, and DistributedDataParallel is replaced by the network alone
+(pipeline.py), so that training is on one rank. Figures of the report are not drawn: they are made
+from files. Not seen here is what a real device alone can show: its rounding, its speed, its memory,
+NCCL.
+"""
+
+import functools
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from contents import ROOT, datasets
+
+PIPELINE = ROOT / "tests/device/pipeline.py"
+ON_CPU = """
+from matplotlib.figure import Figure
+from vinfo_mpi import command
+Figure.savefig = lambda *_, **__: None
+command.main(None, None)
+"""
+EQUAL = 1e-9  # relative to the largest value of a dataset
+BATCHES = 2  # of 40 images, 10 classes of 8
+CHECKPOINTS = 2
+TAPS = 3
+SETTINGS = [
+    "data.per_class=8",
+    "data.image_size=16",
+    "network.width=0.0625",
+    "train={epochs: 1, batch: 400}",
+    "extract={taps: [layer1.0, layer3.0, layer4.1], maps: all}",
+    "dictionary={concepts_per_class: 2, max_iterations: 20}",
+    "encode.max_iterations=100",
+    "score={also: [random-features, in-sample], random_features: 16}",
+    "machine={batch: 40, rows: 200}",
+    "redundancy.masks=5",
+    "support={steps: 5, draws: 2}",
+    "metafeatures.map=none",
+    "robustness={images: 8, draws: 3, sigmas: [0.05, 0.5]}",
+    "stability.seeds=1",
+    "visualise={steps: 5, extremes: 1, per_decile: 0, images: 20}",
+    "report={levels: [0.0], examples: 2}",
+]
+CONFIG = ("--config", ROOT / "config/quickstart.yaml")
+OPTIONS = [*CONFIG, *(word for setting in SETTINGS for word in ("--set", setting))]
+WHOLE = ["--set", "analyses=all"]
+MAIN = ["--set", "analyses=[flow, redundancy, support, sparsity]", "--set", "pages=[]"]
+
+
+class Stage(NamedTuple):
+    """What a stage writes, and how often it may wait for the device.
+
+    Attributes
+    ----------
+    file : str
+    datasets : tuple of str
+        How their names begin.
+    most : int
+        Synchronisations of each step, half as many again as were counted when this was written.
+    steps : int
+        Batches, iterations, or whatever is done so often.
+    once : int
+        Synchronisations beside those of the steps: weights that go to the device one by one.
+    """
+
+    file: str
+    datasets: tuple[str, ...]
+    most: int
+    steps: int = 1
+    once: int = 0
+
+    @property
+    def bound(self):
+        """Synchronisations of the whole stage, at most."""
+        return self.most * self.steps + self.once
+
+
+def result(*names: str, most: int, steps: int = 1) -> Stage:
+    """Return a stage that writes these parts of results.h5."""
+    return Stage("results.h5", names, most, steps)
+
+
+# Steps: batches of all checkpoints; iterations; looks at the residual, every tenth iteration of a
+# batch; taps, with each family of predictors; branches; rates; folds and the whole; draws of noise.
+STAGES = {
+    "extract": Stage(
+        "activations/epoch_001.h5",
+        ("taps", "penultimate", "outputs", "head", "samples"),
+        most=40,
+        steps=CHECKPOINTS * BATCHES,
+        once=550,
+    ),
+    "dictionary": Stage("dictionary.h5", ("atoms", "class", "objective"), most=5, steps=20),
+    "encode": Stage("codes.h5", ("codes", "fidelity", "samples"), most=16, steps=BATCHES * 10),
+    "score": result(
+        "concepts/complexity",
+        "concepts/alive",
+        "vinformation",
+        "penalty",
+        "predictors",
+        most=24,
+        steps=TAPS * 3,
+    ),
+    "importance": result("concepts/importance", most=8),
+    "dynamics": result("dynamics", "concepts/temporal", most=9, steps=CHECKPOINTS * TAPS),
+    "flow": result("flow", most=28, steps=TAPS * 2),
+    "redundancy": result("redundancy", "concepts/redundancy", most=7, steps=3),
+    "support": result("support", most=22),
+    "hoyer": result("concepts/hoyer", most=0),
+    "metafeatures": result("metafeatures", "concepts/cluster", most=6),
+    "sparsity": result("sparsity", most=3, steps=CHECKPOINTS),
+    "spectrum": result("spectrum", most=33, steps=CHECKPOINTS * 6),
+    "robustness": result("robustness", "concepts/noise_variance", most=80, steps=2 * 3),
+    "stability": result("stability", "concepts/stability", most=5, steps=20),
+    "sedimentation": result("sedimentation", most=800),
+    "visualise": Stage(
+        "visualisation.h5",
+        ("images", "transparency", "activations", "reference", "concepts"),
+        most=70,
+        steps=5,
+    ),
+}
+MOST_TRAIN = 1100  # with the measurements for the plan, before it
+MOST_REPORT = 290
+# The main stages, and how much more often a rank may wait that shares the device: for sums by MPI,
+# which go through the processor's memory, and at first for what the plan measures.
+SHARED = {
+    "extract": 2,
+    "dictionary": 2,
+    "encode": 1,
+    "score": 2,
+    "importance": 2,
+    "dynamics": 2,
+    "flow": 2,
+    "redundancy": 2,
+    "support": 2,
+    "sparsity": 4,
+}
+
+
+class Runs(NamedTuple):
+    """Folders of the finished runs, and what each rank has asked of the device, by stage."""
+
+    cpu: object
+    device: object
+    shared: object
+    counts: dict
+    counts_shared: list
+    said: str
+
+
+@pytest.fixture(scope="module")
+def runs(python, mpirun, environment, tmp_path_factory):
+    """Runs on the CPU and on the device; then main stages on two ranks, from the CPU's weights."""
+    base = tmp_path_factory.mktemp("device")
+
+    def start(launch, *program):
+        done = launch(*program, limit=400, **environment)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    whole = [*OPTIONS, *WHOLE, "--run-dir"]
+    with ThreadPoolExecutor() as pool:
+        device = pool.submit(start, python, PIPELINE, base / "alone", *whole, base / "device")
+        start(python, "-c", ON_CPU, *whole, base / "cpu")
+        shutil.copytree(base / "cpu/checkpoints", base / "shared/checkpoints")
+        main = [*OPTIONS, *MAIN, "--run-dir", base / "shared"]
+        shared = start(functools.partial(mpirun, 2), PIPELINE, base / "two", *main)
+        device.result()
+    counts = [json.loads((base / name).read_text()) for name in ("alone.0", "two.0", "two.1")]
+    return Runs(
+        base / "cpu", base / "device", base / "shared", counts[0], counts[1:], shared.stderr
+    )
+
+
+def assert_equal(stage, expected, actual):
+    """Assert that two runs have the same datasets of a stage."""
+    everything = datasets(expected / stage.file).items()
+    written = {name: values for name, values in everything if name.startswith(stage.datasets)}
+    on_device = datasets(actual / stage.file)
+    assert written
+    for name, values in written.items():
+        if values.dtype.kind == "f":
+            scale = np.nanmax(np.abs(values), initial=0)
+            np.testing.assert_allclose(
+                on_device[name], values, rtol=0, atol=EQUAL * scale, err_msg=name
+            )
+        else:
+            np.testing.assert_array_equal(on_device[name], values, err_msg=name)
+
+
+def assert_few(counts, most):
+    """Assert that the processor has not waited for the device more often than that."""
+    waits = counts["synchronisations"]
+    assert sum(waits.values()) <= most, f"{sum(waits.values())} synchronisations: {waits}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_on_the_device(name, runs):
+    stage = STAGES[name]
+    assert_equal(stage, runs.cpu, runs.device)
+    assert_few(runs.counts[name], stage.bound)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_stage_on_two_ranks_that_share_the_device(name, runs):
+    stage = STAGES[name]
+    assert_equal(stage, runs.cpu, runs.shared)
+    for counts in runs.counts_shared:
+        assert_few(counts[name], SHARED[name] * stage.bound)
+
+
+def test_two_ranks_are_told_that_they_share_it(runs):
+    assert "2 ranks share 1 GPUs" in runs.said
+
+
+def test_training_on_the_device(runs):
+    before = torch.load(runs.cpu / "checkpoints/epoch_000.pt")["state"]
+    expected = torch.load(runs.cpu / "checkpoints/epoch_001.pt")["state"]
+    actual = torch.load(runs.device / "checkpoints/epoch_001.pt")["state"]
+    assert not torch.equal(before["fc.weight"], expected["fc.weight"])
+    torch.testing.assert_close(actual, expected, rtol=EQUAL, atol=0)
+    assert_few(runs.counts["train"], MOST_TRAIN)
+
+
+def test_report_on_the_device(runs):
+    on_cpu, on_device = runs.cpu / "report", runs.device / "report"
+    for pattern in ("data/sheet_*.js", "images/*.webp"):
+        paths = sorted(on_cpu.glob(pattern))
+        assert paths
+        for path in paths:
+            name = path.relative_to(on_cpu)
+            assert (on_device / name).read_bytes() == path.read_bytes(), name
+    assert_few(runs.counts["report"], MOST_REPORT)
+
+
+def test_stages_with_arithmetic_ask_something_of_the_device(runs):
+    idle = [name for name, counts in runs.counts.items() if counts["operations"] == 0]
+    assert idle == ["hoyer"]
+    assert {*runs.counts} == {"train", *STAGES, "report"}

@@ -16,17 +16,18 @@ from rich.table import Table
 
 from benchmarks import limits, machine, model
 from benchmarks.machine import Machine
-from vinfo_mpi import config, measure
-from vinfo_mpi.config import Config
-from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.config.load import load_config
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.data.loading import Loader
+from vinfo_mpi.networks import architectures, taps
 from vinfo_mpi.numerics.nnls import Dictionary
 from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
-from vinfo_mpi.stages import module
+from vinfo_mpi.pipeline import measure
+from vinfo_mpi.registry import module
+from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP
-from vinfo_mpi.storage.files import read_table
-from vinfo_mpi.vision import networks, taps
-from vinfo_mpi.vision.loading import Loader
+from vinfo_mpi.storage.hdf5 import read_table
 
 SMALL = {
     "data": {"source": "planted"},
@@ -91,7 +92,8 @@ def _check(case: str, settings: Config, folder: Path) -> Iterator[Checked]:
     for number in range(CHECKPOINTS):
         torch.manual_seed(number)
         torch.save(
-            networks.build(settings.network.model_copy(), len(run.subject.images.classes)).state_dict(), folder / f"{number}.pt"
+            architectures.build(settings.network.model_copy(), len(run.subject.images.classes)).state_dict(),
+            folder / f"{number}.pt",
         )
     sizes, seconds, read = measure.sizes(run), {}, {}
     here = _rates(run, sizes)
@@ -108,7 +110,7 @@ def _settings(changes: dict[str, Any], folder: str) -> Config:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         json.dump(SMALL, file)  # which is YAML as well
         file.flush()
-        return config.load(
+        return load_config(
             Path(file.name), [f"network.checkpoints=['{folder}/*.pt']", *(f"{key}={value}" for key, value in changes.items())]
         )
 

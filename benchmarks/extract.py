@@ -30,16 +30,17 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from benchmarks import limits, side_by_side
 from benchmarks.side_by_side import Contestant, Options, Row
-from vinfo_mpi import config, extract
-from vinfo_mpi.command import DEFAULT_CONFIG
+from vinfo_mpi.cli.command import DEFAULT_CONFIG
+from vinfo_mpi.config.load import load_config
+from vinfo_mpi.networks import checkpoints, taps
+from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.run import Run
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.stages import extract
 from vinfo_mpi.storage.activations import MAP, ActivationReader
-from vinfo_mpi.storage.files import FORMAT_VERSIONS, Table
+from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, RowReader
-from vinfo_mpi.vision import checkpoints, taps
-from vinfo_mpi.vision.checkpoints import Checkpoint
 
 PLACE = Path("runs/benchmarks")
 ROUNDING = 1e-5  # largest difference, relative to the largest value: convolutions add in another order
@@ -84,7 +85,7 @@ def cases(options: Options) -> Iterator[list[Row]]:
 def extracted(case: Case, folder: Path, options: Options) -> list[Row]:
     """Return what extraction takes, the bare forward pass in two orders of memory, and an extractor by hand."""
     run = Run(
-        config.load(DEFAULT_CONFIG, ["extract.maps=final", f"machine.batch={case.batch[options.device]}", *case.settings]),
+        load_config(DEFAULT_CONFIG, ["extract.maps=final", f"machine.batch={case.batch[options.device]}", *case.settings]),
         folder,
         Ranks(),
         torch.device(options.device),

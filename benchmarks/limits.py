@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 
-from vinfo_mpi.parallel import allocator
+from vinfo_mpi.parallel import malloc
 from vinfo_mpi.parallel.clock import peak_memory
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Peak:
     _before: int | None = None
 
     def __enter__(self) -> Peak:
-        before = allocator.resident()  # what the process had kept would be used again, and not be seen
+        before = malloc.resident()  # what the process had kept would be used again, and not be seen
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
             self._before = before

@@ -13,8 +13,8 @@ import torch
 import yaml
 
 from benchmarks import limits
-from vinfo_mpi.storage import checksums, files
-from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage import checksums, hdf5
+from vinfo_mpi.storage.hdf5 import Table
 
 PUBLISHED = Path(__file__).with_name("machine.yaml")
 # What takes time, as a key of the rates, and how a table names it where it limits a stage.
@@ -126,7 +126,7 @@ def measured(forward: float, decode: float) -> Machine:
     calls = 1000 / limits.best(lambda: [torch.baddbmm(small, small, small) for _ in range(1000)])
     with tempfile.TemporaryDirectory() as folder:
         path, tables = Path(folder) / "small.h5", {"numbers": Table(np.zeros(100), "numbers")}
-        opens = 1 / limits.best(lambda: files.write_tables(path, tables, {}))
+        opens = 1 / limits.best(lambda: hdf5.write_tables(path, tables, {}))
     values = np.zeros((2**14, 512))
     found = {
         "matrix": (limits.matrix_rate(), "float64 operations"),

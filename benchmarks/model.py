@@ -1,4 +1,4 @@
-"""What each stage moves and multiplies, and how long that takes on a machine: the formulas of `vinfo_mpi.needs`, and what they
+"""What each stage moves and multiplies, and how long that takes on a machine: the formulas of `vinfo_mpi.costs`, and what they
 leave out, the traffic between processor and memory, files that are read, small operations.
 
 A stage does one thing after the other, so that its times add; extraction reads, computes and writes at the same time, so that
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.machine import RESOURCES, Machine
-from vinfo_mpi.config import Config
-from vinfo_mpi.needs import communication, disk, memory, operations
-from vinfo_mpi.needs.operations import TYPICAL
-from vinfo_mpi.needs.sizes import Sizes
+from vinfo_mpi.concepts.vinformation import together
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs import communication, disk, memory, operations
+from vinfo_mpi.costs.operations import TYPICAL
+from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.numerics import grouped_rows, nmf, nndsvd, nnls
-from vinfo_mpi.vinformation import together
 
 Work = dict[str, float]  # of one rank, by resource; files and network: of all ranks together
 

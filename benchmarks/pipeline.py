@@ -24,11 +24,11 @@ import torch
 from rich.table import Table
 
 from benchmarks import limits, side_by_side
-from vinfo_mpi import config
-from vinfo_mpi.config import Config
-from vinfo_mpi.needs import communication, operations
-from vinfo_mpi.needs.sizes import Sizes
-from vinfo_mpi.storage.files import read_table
+from vinfo_mpi.config.load import load_config
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs import communication, operations
+from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.storage.hdf5 import read_table
 
 PLACE = Path("runs/benchmarks")
 RANKS = (1, 2)
@@ -92,7 +92,7 @@ def _known(folder: Path) -> tuple[Sizes, Config, dict[str, float]]:
     """Return sizes, settings and iterations of a finished run; those of the codes are not kept: the plan's guess."""
     sizes = Sizes(**json.loads((folder / "plan.json").read_text())["sizes"])
     fit = len(read_table(folder / "dictionary.h5", "vinfo-dictionary", "objective"))
-    return sizes, config.load(folder / "config.yaml"), operations.TYPICAL | {"dictionary": float(fit)}
+    return sizes, load_config(folder / "config.yaml"), operations.TYPICAL | {"dictionary": float(fit)}
 
 
 def _run(ranks: int, module: str, *arguments: Any) -> None:

@@ -20,11 +20,12 @@ from rich.table import Table
 from benchmarks import check, machine, model, side_by_side
 from benchmarks.machine import Machine
 from benchmarks.model import GRID, Estimate
-from vinfo_mpi import config, units
-from vinfo_mpi.config import Config
-from vinfo_mpi.needs.operations import TYPICAL
-from vinfo_mpi.needs.sizes import Sizes
-from vinfo_mpi.parallel import allocator
+from vinfo_mpi import units
+from vinfo_mpi.config.load import check_config
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs.operations import TYPICAL
+from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.parallel import malloc
 
 NIGHT = 12 * 3600.0  # seconds
 OWN = ("dictionary", "encode", "score", "importance")  # of every checkpoint that has concepts of its own
@@ -72,7 +73,7 @@ def paper(images: int) -> tuple[Sizes, Config]:
         backward=0.0,
         operations=8_178_000_000,
         base=1e9,
-    ), config.check(PAPER)
+    ), check_config(PAPER)
 
 
 def study(
@@ -97,7 +98,7 @@ def study(
         Sections of the configuration that are otherwise.
     """
     sizes, _ = paper(images)
-    chosen = config.check(PAPER | settings)
+    chosen = check_config(PAPER | settings)
     if chosen.extract.positions != "all":
         sizes.positions = chosen.extract.positions
     return model.estimate(target.reaching(rates), sizes, chosen, ranks, TYPICAL | {"encode": iterations}, networks_at_once)
@@ -192,7 +193,7 @@ def main() -> None:
         found["otherwise"].append({"what": name, "seconds": dict(zip(arguments.gpus, times, strict=True))})
     side_by_side.show(otherwise)
     if not arguments.no_check:
-        allocator.keep_freed()  # as our commands do
+        malloc.keep_freed()  # as our commands do
         rows = list(check.rows(check.CASES | (check.MORE if arguments.full else {})))
         side_by_side.show(check.table(rows))
         found["check"] = [asdict(row) for row in rows]

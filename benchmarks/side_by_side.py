@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import limits
-from vinfo_mpi.parallel import allocator
+from vinfo_mpi.parallel import malloc
 
 PATIENCE = 30.0  # seconds after which one call is not repeated
 
@@ -151,7 +151,7 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
     arguments = parser.parse_args()
     if arguments.device == "cpu":
-        allocator.keep_freed()  # as our commands do: for peers too
+        malloc.keep_freed()  # as our commands do: for peers too
     rows: list[Row] = []
     print(doc.split("\n")[0], flush=True)
     for case in cases(Options(arguments.full, arguments.repeats, arguments.device)):

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from vinfo_mpi import Results
-from vinfo_mpi.pages import figures
+from vinfo_mpi.figures import catalogue
 
 results = Results(os.environ.get("VINFO_RUN", "runs/quickstart"))
 print(results.path, results.attributes["created"], "stages:", ", ".join(results.inputs))
@@ -31,9 +31,9 @@ print(results.correlation("complexity", "importance"))
 print(results.signs[["sign", "expected", "value", "verdict"]].to_string(index=False))
 
 # %% Figures: what there is and what to see in it; what is lacking and how to get it
-for figure in figures.available(results):
+for figure in catalogue.available(results):
     print(f"{figure.name:<28} {figure.sentence(results)}")
-for figure in figures.missing(results):
+for figure in catalogue.missing(results):
     print(f"{figure.name:<28} not computed: {figure.command(results)}")
 
 # %% Draw them on axes of your own. `results.plot.complexity()` without axes gives the one for a paper, as ax.figure
@@ -45,7 +45,7 @@ results.plot.complexity_temporal(axes[1, 1]).axhline(living["temporal"].mean(), 
 
 # %% Take it along: figures for a paper, the table for other programs, any dataset as an array
 output = Path("explored")
-figures.write(results, output, ["complexity", "complexity_importance"])  # .pdf and .png
+catalogue.write(results, output, ["complexity", "complexity_importance"])  # .pdf and .png
 drawn.savefig(output / "overview.png")
 results.to_csv(output / "concepts.csv")
 results.to_parquet(output / "concepts.parquet")

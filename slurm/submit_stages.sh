@@ -45,14 +45,15 @@ plan=$(python - "${arguments[@]}" <<'END'
 import sys
 from pathlib import Path
 
-from vinfo_mpi import command, config
+from vinfo_mpi.cli import command
+from vinfo_mpi.config.load import load_config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.stages import PAGES, SPINE
+from vinfo_mpi.registry import PAGES, SPINE
 
 try:
     options = command.parse("train", None)
-    settings = config.load(Path(options.config), options.set)
-    from vinfo_mpi.vision import checkpoints
+    settings = load_config(Path(options.config), options.set)
+    from vinfo_mpi.networks import checkpoints
 
     count = len(checkpoints.expected(Path(options.run_dir or "."), settings.network, settings.train))
 except InputError as error:

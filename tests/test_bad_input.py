@@ -12,8 +12,8 @@ import torch
 import yaml
 from PIL import Image
 
-from vinfo_mpi.config import Network
-from vinfo_mpi.vision import networks
+from vinfo_mpi.config.schema import Network
+from vinfo_mpi.networks import architectures
 
 TINY = {
     "data": {"source": "digits", "per_class": 30, "image_size": 16},
@@ -25,7 +25,7 @@ TINY = {
 
 # One rank is a process forked from a server that has imported what takes seconds; all else begins anew in each.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["vinfo_mpi.vision.networks", "sklearn.datasets"])
+SERVER.set_forkserver_preload(["vinfo_mpi.networks.architectures", "sklearn.datasets"])
 ONE_RANK = """
 import os, runpy, sys
 os.environ.clear()
@@ -201,7 +201,7 @@ def test_negative_activations(folder):
 
 
 def test_weights_that_are_not_finite(untrained):
-    network = networks.build(Network.model_validate(TINY["network"]), 10)
+    network = architectures.build(Network.model_validate(TINY["network"]), 10)
     torch.nn.init.constant_(network.layer3[0].conv1.weight, torch.nan)
     torch.save(network.state_dict(), untrained / "nan.pt")
     sentence = refusal(vinfo(untrained, "vinfo_mpi.extract", f"network.weights={untrained}/nan.pt"))

@@ -10,8 +10,8 @@ import pytest
 from contents import ROOT, SMALL, datasets
 
 from vinfo_mpi import Results
-from vinfo_mpi.stages import STAGES
-from vinfo_mpi.vision import checkpoints
+from vinfo_mpi.networks import checkpoints
+from vinfo_mpi.registry import STAGES
 
 MADE = [stage for stage in STAGES if stage != "report"]  # which tests/pages/test_report.py makes
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from contents import ENVIRONMENT, SMALL, datasets, flip
 
-from vinfo_mpi.stages import SPINE
-from vinfo_mpi.vision import checkpoints
+from vinfo_mpi.networks import checkpoints
+from vinfo_mpi.registry import SPINE
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="mounts a file system: needs root")
 PARALLEL = pytest.mark.skipif(not h5py.get_config().mpi, reason="this h5py is serial")

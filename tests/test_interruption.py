@@ -16,9 +16,9 @@ import psutil
 import pytest
 from contents import ENVIRONMENT, ROOT, datasets
 
-from vinfo_mpi.storage.files import open_checked
+from vinfo_mpi.networks import checkpoints
+from vinfo_mpi.storage.hdf5 import open_checked
 from vinfo_mpi.storage.rows import RowReader
-from vinfo_mpi.vision import checkpoints
 
 # Enough to do for every stage to be hit in the middle; unfinished work is saved ten times a second.
 SETTINGS = [

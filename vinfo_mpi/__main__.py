@@ -6,7 +6,7 @@ Single stages: python -m vinfo_mpi.train, .extract, .dictionary, .encode, .score
 Any of our files, for people: python -m vinfo_mpi.inspect FILE.
 """
 
-from vinfo_mpi import command
+from vinfo_mpi.cli import command
 
 if __name__ == "__main__":
     command.main(None, __doc__)

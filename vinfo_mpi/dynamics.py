@@ -3,51 +3,7 @@
 mpirun -n 8 python -m vinfo_mpi.dynamics
 """
 
-from __future__ import annotations
-
-from vinfo_mpi import command
+from vinfo_mpi.cli import command
 
 if __name__ == "__main__":
-    command.main("dynamics", __doc__)  # before the imports below: --help and mistakes answer without torch
-
-import numpy as np
-
-from vinfo_mpi import pipeline, vinformation
-from vinfo_mpi.errors import NotApplicable
-from vinfo_mpi.numerics import ridge
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table
-from vinfo_mpi.vinformation import Source
-
-
-def run(run: Run, force: bool = False) -> None:
-    """Write V-information per checkpoint, and the temporal score."""
-    provenance = pipeline.provenance(run, "dynamics", "vinfo-results")
-    if len(run.checkpoints) < 2:
-        raise NotApplicable("dynamics needs several checkpoints, found one; train here, or name yours in network.checkpoints")
-    pieces = run.pieces("dynamics", provenance["fingerprint"], force)
-    with run.open_codes() as codes, run.open_every_activations() as every:
-        fold = vinformation.fold_of_rows(run, codes, *every.values())
-        sources = {name: Source(activations, activations.taps[-1]) for name, activations in every.items()}
-        scores = vinformation.scores_of_each(run, pieces, sources, codes, fold)
-        run.clock.bytes_read += codes.bytes_read + sum(activations.bytes_read for activations in every.values())
-    epochs = np.array([one.epoch for one in run.checkpoints])
-    values = np.stack([one.r2 for one in scores])  # (E, K)
-    trained = epochs > 0  # the untrained network is shown, but is no epoch of the training
-    without = np.stack([one.without for one in scores])[trained]
-    concept, both = ("concept",), ("checkpoint", "concept")
-    tables = {
-        "dynamics/checkpoints": Table(epochs, "epoch; 0 = untrained", "epoch", ("checkpoint",)),
-        "dynamics/vinformation": Table(
-            values, "V-information from the last tap at this epoch to the final network's concept", "1", both
-        ),
-        "concepts/temporal": Table(
-            ridge.complexity(values[trained]), "temporal score: 1 - mean V-information over epochs from 1 on", "1", concept
-        ),
-        "concepts/temporal_se": Table(
-            vinformation.standard_error(without), "standard error of the temporal score (jackknife over folds)", "1", concept
-        ),
-    }
-    run.ranks.on_root(results_file.update, run.results, "dynamics", tables, provenance)
-    pieces.remove()
+    command.main("dynamics", __doc__)

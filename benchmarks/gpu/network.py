@@ -19,10 +19,10 @@ from torchvision.transforms import v2
 from benchmarks.gpu.ceilings import tf32
 from benchmarks.gpu.runs import Runs
 from benchmarks.gpu.session import Session
-from vinfo_mpi.config import Extract
-from vinfo_mpi.vision import branches, taps
-from vinfo_mpi.vision.loading import AUGMENTATIONS, Preprocessing
-from vinfo_mpi.vision.transformations import transformed
+from vinfo_mpi.config.schema import Extract
+from vinfo_mpi.data.loading import AUGMENTATIONS, Preprocessing
+from vinfo_mpi.networks import branches, taps
+from vinfo_mpi.visualisation.transformations import transformed
 
 FORWARD = 8.2e9  # operations of ResNet-50 on an image of 224 pixels
 SIDE = 224
@@ -91,9 +91,7 @@ def _taps(session: Session, model: torch.nn.Module, images: torch.Tensor) -> Non
 
 
 def _pictures(session: Session, model: torch.nn.Module, size: int) -> None:
-    pictures = torch.rand(
-        session.choose(16, 2), 3, size, size, device=session.device, requires_grad=True
-    )
+    pictures = torch.rand(session.choose(16, 2), 3, size, size, device=session.device, requires_grad=True)
 
     def step() -> None:
         model(pictures).sum().backward()
@@ -130,15 +128,11 @@ def extraction(session: Session, runs: Runs) -> None:
     whole = time.perf_counter() - start
     session.check("extraction of ResNet-50", code == 0, code=code)
     if code == 0:
-        timings = json.loads((runs.folder("extraction") / "timings.json").read_text())["extract"][
-            "seconds"
-        ]
+        timings = json.loads((runs.folder("extraction") / "timings.json").read_text())["extract"]["seconds"]
         seconds = timings["total"]["max"]
         phases = {name: values["max"] for name, values in timings.items()}
         name = f"the stage: {images} images, {readers} readers"
-        session.speed(
-            name, seconds, images_per_second=images / seconds, phases=phases, with_start=whole
-        )
+        session.speed(name, seconds, images_per_second=images / seconds, phases=phases, with_start=whole)
     _jpeg(session)
 
 
@@ -153,13 +147,9 @@ def _jpeg(session: Session) -> None:
     steps = AUGMENTATIONS["none"](Preprocessing(SIDE, [0.5] * 3, [0.5] * 3, 256))
     prepare = v2.Compose([v2.ToImage(), v2.RGB(), *steps])
     with _one_thread():
-        seconds, _ = session.time(
-            lambda: prepare(Image.open(io.BytesIO(file.getvalue())).convert("RGB")), 20
-        )
+        seconds, _ = session.time(lambda: prepare(Image.open(io.BytesIO(file.getvalue())).convert("RGB")), 20)
     size = len(file.getvalue()) // 1000
-    session.speed(
-        f"a JPEG of {size} kB: decoded, resized, cropped", seconds, images_per_second=1 / seconds
-    )
+    session.speed(f"a JPEG of {size} kB: decoded, resized, cropped", seconds, images_per_second=1 / seconds)
 
 
 @contextlib.contextmanager

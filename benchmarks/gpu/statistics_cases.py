@@ -19,17 +19,7 @@ from benchmarks.gpu.case import (
     X,
     random,
 )
-from vinfo_mpi.numerics import (
-    attribution,
-    cka,
-    directions,
-    fidelity,
-    fourier,
-    gram,
-    moments,
-    ridge,
-    spectrum,
-)
+from vinfo_mpi.numerics import attribution, cka, directions, fidelity, fourier, gram, moments, ridge, spectrum
 
 CASES = Cases()
 
@@ -86,9 +76,7 @@ def ridge_own_folds(place: Place) -> Sequence[torch.Tensor]:
 @CASES.add_float32
 def ridge_in_sample(place: Place) -> Sequence[torch.Tensor]:
     """V-information on the rows that were fitted, float32 products."""
-    scores = ridge.r2(
-        place(X), place(CODES), place(FOLD), estimator="in-sample", products=torch.float32
-    )
+    scores = ridge.r2(place(X), place(CODES), place(FOLD), estimator="in-sample", products=torch.float32)
     return [torch.from_numpy(scores.r2)]
 
 

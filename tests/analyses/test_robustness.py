@@ -7,13 +7,13 @@ from contents import datasets
 from scipy.optimize import nnls
 from small_run import on
 
-from vinfo_mpi import dictionary, encode
 from vinfo_mpi.analyses import robustness
-from vinfo_mpi.coding import Coder
+from vinfo_mpi.concepts.new_images import Coder
 from vinfo_mpi.errors import NotApplicable, Stopped
-from vinfo_mpi.extract import kept_positions
+from vinfo_mpi.networks.positions import kept_positions
 from vinfo_mpi.numerics import noise
-from vinfo_mpi.parallel import stop
+from vinfo_mpi.parallel import signals
+from vinfo_mpi.stages import dictionary, encode
 
 SIGMAS, DRAWS = (0.05, 0.5), 3
 ROWS = np.linspace(0, 399, 20).astype(int)
@@ -55,12 +55,12 @@ def plain(run):
 def test_variances_are_those_of_a_plain_loop(copy, plain, monkeypatch):
     """Also if the job is stopped and goes on."""
     one = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"), "encode.tolerance=1e-9")
-    monkeypatch.setattr(stop, "wished", lambda: True)
+    monkeypatch.setattr(signals, "wished", lambda: True)
     with pytest.raises(Stopped):
         robustness.run(one)
     [piece] = one.folder.glob(".robustness.pieces/*")
     kept = piece.stat().st_mtime_ns
-    monkeypatch.setattr(stop, "wished", lambda: piece.stat().st_mtime_ns != kept)  # it is taken, not made again
+    monkeypatch.setattr(signals, "wished", lambda: piece.stat().st_mtime_ns != kept)  # it is taken, not made again
     robustness.run(one)
     results = datasets(one.results)
     assert not piece.parent.exists()

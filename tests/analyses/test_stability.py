@@ -12,7 +12,7 @@ from contents import SMALL, datasets
 from vinfo_mpi.analyses import stability
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import nmf
-from vinfo_mpi.storage.files import FORMAT_VERSIONS, Table, write_tables
+from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table, write_tables
 
 
 @pytest.fixture(scope="module")

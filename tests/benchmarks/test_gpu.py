@@ -8,7 +8,7 @@ from contents import ROOT
 
 from benchmarks.gpu.runs import differences
 from benchmarks.gpu.session import Session
-from vinfo_mpi.storage import files
+from vinfo_mpi.storage import hdf5
 
 ALGEBRA = ["decompositions", "codes", "dictionary", "score"]
 OPTIONS = ["--device", "cpu", "--tiny", "--only"]
@@ -56,7 +56,7 @@ def test_times_are_medians_after_a_warm_up(session):
 def test_differences_of_runs(tmp_path):
     for name, values in (("first", [1.0, 2.0]), ("second", [1.0, 2.5])):
         (tmp_path / name).mkdir()
-        table = files.Table(torch.tensor(values).numpy(), "some")
-        files.write_tables(tmp_path / name / "file.h5", {"values": table}, {})
+        table = hdf5.Table(torch.tensor(values).numpy(), "some")
+        hdf5.write_tables(tmp_path / name / "file.h5", {"values": table}, {})
     apart = differences(tmp_path / "first", tmp_path / "second", ("file.h5",))
     assert apart == {"file.h5/values": 0.25}

@@ -8,11 +8,11 @@ import yaml
 from benchmarks import check, machine, model, scale
 from benchmarks.machine import PUBLISHED
 from benchmarks.model import GRID
-from vinfo_mpi.config import Network
-from vinfo_mpi.needs import communication, memory, operations
+from vinfo_mpi.concepts.vinformation import TOGETHER
+from vinfo_mpi.config.schema import Network
+from vinfo_mpi.costs import communication, memory, operations
+from vinfo_mpi.networks import architectures
 from vinfo_mpi.numerics.moments import Moments
-from vinfo_mpi.vinformation import TOGETHER
-from vinfo_mpi.vision import networks
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def by_stage(estimates):
 
 
 def test_the_network_of_the_paper_is_that_network():
-    network, (sizes, _) = networks.build(Network(name="resnet50"), 1000), scale.paper(100)
+    network, (sizes, _) = architectures.build(Network(name="resnet50"), 1000), scale.paper(100)
     assert sum(value.numel() for value in network.parameters()) * 4 == sizes.weights
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, sizes.size, sizes.size))

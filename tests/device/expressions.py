@@ -11,7 +11,7 @@ import numpy as np
 import pretended
 import torch
 
-from vinfo_mpi.parallel.ahead import ahead
+from vinfo_mpi.parallel.prefetch import ahead
 
 
 def outcome(expression: str) -> dict[str, Any]:

@@ -20,9 +20,7 @@ import torchvision  # noqa: F401  while it is imported it must see no pretended 
 torch.inference_mode = torch.no_grad
 
 
-def alone(
-    network: torch.nn.Module, device_ids: list[torch.device] | None = None
-) -> torch.nn.Module:
+def alone(network: torch.nn.Module, device_ids: list[torch.device] | None = None) -> torch.nn.Module:
     """Take the place of DistributedDataParallel, on one rank."""
     assert device_ids == [pretended.CUDA]
     return network
@@ -38,9 +36,9 @@ torch.distributed.broadcast = nothing
 torch.distributed.destroy_process_group = nothing
 matplotlib.figure.Figure.savefig = nothing  # figures are drawn from files, and take long
 
-from vinfo_mpi import command
+from vinfo_mpi.cli import command
 from vinfo_mpi.parallel import launcher
-from vinfo_mpi.run import Run
+from vinfo_mpi.run.run import Run
 
 
 def main(path: str, options: list[str]) -> None:

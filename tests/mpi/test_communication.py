@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vinfo_mpi import config
-from vinfo_mpi.needs import communication
+from vinfo_mpi.config.load import check_config
+from vinfo_mpi.costs import communication
 from vinfo_mpi.numerics import nmf
 from vinfo_mpi.numerics.moments import Moments
 
@@ -58,5 +58,5 @@ def test_factorisation(ranks, init, tolerance, most):
     found, iterations = counted(ranks, fit), len(states[0].objective)
     assert (iterations == most) == (most == 6)
     sizes = SimpleNamespace(d=12, concepts=8, groups=2)
-    settings = config.check(SETTINGS | {"dictionary": options})
+    settings = check_config(SETTINGS | {"dictionary": options})
     assert found == communication.dictionary(sizes, settings, ranks.size, iterations)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vinfo_mpi.numerics import examples
-from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel.partition import batches
 
 LEVELS = (0.75, 0.25, 0.0)
 

@@ -6,9 +6,9 @@ import pytest
 from contents import flip
 
 from vinfo_mpi.errors import InputError, Stopped
-from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.hdf5 import Table
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, remove
 

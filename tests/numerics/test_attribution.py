@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from vinfo_mpi.importance import network_slopes
+from vinfo_mpi.concepts.slopes import network_slopes
 from vinfo_mpi.numerics.attribution import Attribution, variance_shares
 
 N, K, D, C = 30, 7, 5, 4

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vinfo_mpi.numerics import examples
-from vinfo_mpi.parallel.division import batches, block
+from vinfo_mpi.parallel.partition import batches, block
 
 MOST, LEVELS = 4, (0.75, 0.5, 0.25, 0.0)
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vinfo_mpi.numerics import folds
+from vinfo_mpi.numerics import folds, hashing
 
 
 @given(st.integers(2, 300), st.integers(1, 7), st.integers(2, 10), st.integers(0, 3))
@@ -37,4 +37,4 @@ def test_hash_is_splitmix64():
     golden = 0x9E3779B97F4A7C15
     ids = np.array([0, golden, 2 * golden], dtype=object) % 2**64
     signed = np.array([int(one) - 2**64 if one >= 2**63 else int(one) for one in ids], np.int64)
-    assert folds.hashed(signed).tolist() == reference
+    assert hashing.hashed(signed).tolist() == reference

@@ -5,7 +5,7 @@ from sklearn.decomposition._nmf import _initialize_nmf
 
 from vinfo_mpi.numerics import nndsvd
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
-from vinfo_mpi.numerics.sums import itself
+from vinfo_mpi.numerics.reduction import itself
 
 
 def low_rank(n, d, rank, seed=0):

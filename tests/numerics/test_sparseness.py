@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vinfo_mpi.numerics.sparseness import hoyer
+from vinfo_mpi.numerics.atom_geometry import hoyer
 
 # Below 1e-3 an entry is 0: squares of others must not vanish in the reference.
 entries = st.floats(-100, 100).map(lambda value: value if abs(value) > 1e-3 else 0.0)

@@ -18,14 +18,17 @@ from playwright.sync_api import sync_playwright
 from scipy.optimize import nnls
 from sklearn.datasets import load_sample_images
 
-from vinfo_mpi import Results, dictionary, encode, importance, pipeline, report, score
-from vinfo_mpi.cards import pictures
+from vinfo_mpi import Results
 from vinfo_mpi.errors import Stopped
-from vinfo_mpi.extract import kept_positions
-from vinfo_mpi.pages import figures, sheets, site
-from vinfo_mpi.parallel import stop
-from vinfo_mpi.shown import Shown
-from vinfo_mpi.storage.files import Table, fixed_width, write_tables
+from vinfo_mpi.figures import catalogue
+from vinfo_mpi.networks.positions import kept_positions
+from vinfo_mpi.pages import sheets, site
+from vinfo_mpi.pages.cards import pictures
+from vinfo_mpi.pages.thumbnails import Shown
+from vinfo_mpi.parallel import signals
+from vinfo_mpi.run import freshness
+from vinfo_mpi.stages import dictionary, encode, importance, report, score
+from vinfo_mpi.storage.hdf5 import Table, fixed_width, write_tables
 from vinfo_mpi.storage.rows import fingerprint
 
 EVIL = '<script>document.body.dataset.evil = "1"</script>'  # a class of this name is class 3
@@ -263,9 +266,9 @@ def test_every_number_is_that_of_the_results(cards, concepts, reported):
 
 
 def test_every_figure_and_thumbnail_is_there(index, reported):
-    names = [one.name for one in figures.available(Results(reported.results))]
+    names = [one.name for one in catalogue.available(Results(reported.results))]
     assert index.eval_on_selector_all("figure", "all => all.map(one => one.id)") == [f"figure-{name}" for name in names]
-    assert len(names) == len(figures.FIGURES)
+    assert len(names) == len(catalogue.FIGURES)
     index.wait_for_function("[...document.images].every(one => one.complete)")
     images = index.eval_on_selector_all("img", "all => all.map(one => [one.naturalWidth, one.alt])")
     assert len(images) > 30
@@ -381,7 +384,7 @@ def test_pictures_of_other_concepts_are_not_shown(copy):
 
 def test_what_was_not_computed_says_which_command_adds_it(reported, copy, visit, monkeypatch):
     monkeypatch.setattr(
-        figures, "write", lambda _, folder: shutil.copytree(reported.report / "figures", folder)
+        catalogue, "write", lambda _, folder: shutil.copytree(reported.report / "figures", folder)
     )  # it takes seconds
     one = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"), "spectrum.taps=last")
     with h5py.File(one.results, "r+") as file:
@@ -478,7 +481,7 @@ def test_on_a_phone_in_light_and_dark(visit, reported, dark):
 
 def test_concepts_that_have_names_and_are_nowhere_in_the_image(copy, visit, reported, monkeypatch):
     """Logits: codes of any sign, named, of no class, not found in the last tap."""
-    monkeypatch.setattr(figures, "write", lambda _, folder: shutil.copytree(reported.report / "figures", folder))
+    monkeypatch.setattr(catalogue, "write", lambda _, folder: shutil.copytree(reported.report / "figures", folder))
     one = on(copy("activations", "checkpoints"), "dictionary.source=logits")
     for stage in (dictionary, encode, score, importance, report):
         stage.run(one)
@@ -513,29 +516,29 @@ def test_projections_are_found_at_positions(copy):
 
 def test_made_anew_where_what_it_shows_has_changed(reported):
     one = on(reported.folder)
-    key = pipeline.fingerprint(one, "report")
-    assert pipeline.is_current(one, "report")
-    assert not pipeline.is_current(on(reported.folder, "report.neighbours=3"), "report")
-    assert pipeline.is_current(on(reported.folder, "machine.rows=7"), "report")
+    key = freshness.fingerprint(one, "report")
+    assert freshness.is_current(one, "report")
+    assert not freshness.is_current(on(reported.folder, "report.neighbours=3"), "report")
+    assert freshness.is_current(on(reported.folder, "machine.rows=7"), "report")
     before = one.visualisation.read_bytes()
     with h5py.File(one.visualisation, "r+") as file:
         file.attrs["fingerprint"] = "other"
-    assert pipeline.fingerprint(one, "report") != key
+    assert freshness.fingerprint(one, "report") != key
     one.visualisation.write_bytes(before)
-    assert pipeline.is_current(one, "report")
+    assert freshness.is_current(one, "report")
 
 
 def test_goes_on_where_a_job_was_ended(copy, monkeypatch):
     one = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"))
     monkeypatch.setattr(sheets, "CONCEPTS", 20)
-    monkeypatch.setattr(figures, "write", lambda *_: [])  # they take seconds
-    monkeypatch.setattr(stop, "wished", lambda: any(one.folder.glob(".report.partial/data/*.js")))
+    monkeypatch.setattr(catalogue, "write", lambda *_: [])  # they take seconds
+    monkeypatch.setattr(signals, "wished", lambda: any(one.folder.glob(".report.partial/data/*.js")))
     with pytest.raises(Stopped):
         report.run(one)
     assert not one.report.exists()
     [first] = one.folder.glob(".report.partial/data/*.js")
     kept = first.stat().st_mtime_ns
-    monkeypatch.setattr(stop, "wished", lambda: False)
+    monkeypatch.setattr(signals, "wished", lambda: False)
     report.run(one)
     assert [path.name for path in sorted((one.report / "data").iterdir())] == ["concepts.js", "sheet_0000.js", "sheet_0001.js"]
     assert (one.report / "data" / first.name).stat().st_mtime_ns == kept
@@ -568,7 +571,7 @@ def large(tmp_path_factory):
     site.write_sheet(folder, 0, images, [card] * 50, 75)
     for number in range(1, count // sheets.CONCEPTS):
         (folder / f"images/thumbnails_{number:04d}.webp").hardlink_to(folder / "images/thumbnails_0000.webp")
-    one = figures.FIGURES
+    one = catalogue.FIGURES
     shown = [site.Figure(name, one[name].title, "What to see.", "A figure.") for name in site.INTERACTIVE]
     (folder / "figures").mkdir()
     for name in site.INTERACTIVE:

@@ -93,7 +93,7 @@ def test_one_rank_exits(run):
 WRITING = """
 from pathlib import Path
 from vinfo_mpi.parallel.ranks import Ranks
-from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.hdf5 import Table
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, storage_kind
 column = Column((3,), "float32", Table(None, "codes"))

@@ -6,7 +6,7 @@ import re
 import pytest
 from contents import ROOT, datasets
 
-from vinfo_mpi.stages import PAGES
+from vinfo_mpi.registry import PAGES
 
 SCRIPT = ROOT / "slurm/submit_stages.sh"
 STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics", "analyses"]

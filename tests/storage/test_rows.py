@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import rows as row_files
-from vinfo_mpi.storage.files import Path, Table
+from vinfo_mpi.storage.hdf5 import Path, Table
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, batch_rows, storage_kind
 

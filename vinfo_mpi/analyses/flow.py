@@ -5,10 +5,10 @@ mpirun -n 8 python -m vinfo_mpi.analyses.flow
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("flow", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("flow", __doc__)
 
 from collections.abc import Iterator
 from functools import partial
@@ -16,24 +16,25 @@ from functools import partial
 import numpy as np
 import torch
 
-from vinfo_mpi import pipeline, vinformation
+from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.errors import NotApplicable
+from vinfo_mpi.networks.branches import FAMILIES
 from vinfo_mpi.numerics import cka
 from vinfo_mpi.numerics.selection import extremes
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.storage.hdf5 import Table, fixed_width, read_table
 from vinfo_mpi.storage.rows import RowReader
-from vinfo_mpi.vinformation import Source
-from vinfo_mpi.vision.branches import FAMILIES
 
 MEASURES = {"cka": "linear CKA", "vinformation": "V-information"}
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write CKA and V-information of every concept with both branches of every block, and their means at either end of K."""
-    provenance = pipeline.provenance(run, "flow", "vinfo-results")
+    provenance = freshness.provenance(run, "flow", "vinfo-results")
     pieces = run.pieces("flow", provenance["fingerprint"], force)
     found: dict[str, list[np.ndarray]] = {}
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
@@ -57,7 +58,7 @@ def run(run: Run, force: bool = False) -> None:
             mean, error = values[:, chosen].mean(1), values[:, chosen].std(1, ddof=1) / np.sqrt(len(chosen))
             tables[f"flow/{end}_{name}"] = Table(mean, f"{text}, mean over the {end} concepts", "1", ("block",))
             tables[f"flow/{end}_{name}_se"] = Table(error, "its standard error over the concepts", "1", ("block",))
-    run.ranks.on_root(results_file.update, run.results, "flow", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "flow", tables, provenance)
     pieces.remove()
 
 

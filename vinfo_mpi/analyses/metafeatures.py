@@ -5,10 +5,10 @@ mpirun -n 8 python -m vinfo_mpi.analyses.metafeatures
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("metafeatures", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("metafeatures", __doc__)
 
 from pathlib import Path
 
@@ -16,23 +16,24 @@ import numpy as np
 import torch
 import yaml
 
-from vinfo_mpi import pipeline, vinformation
+from vinfo_mpi.concepts import vinformation
 from vinfo_mpi.errors import InputError, NotApplicable, choices
 from vinfo_mpi.numerics import clustering, embedding, profiles
 from vinfo_mpi.numerics.profiles import Profiles
-from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
+from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.storage.hdf5 import Table, fixed_width, read_table
 
 PER_ROOT = 1.5  # clusters per root of the number of atoms: the paper's 150 for 10,000
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the cluster of every atom and its place on the map, what clusters have in common, and the trees of classes."""
-    provenance = pipeline.provenance(run, "metafeatures", "vinfo-results")
+    provenance = freshness.provenance(run, "metafeatures", "vinfo-results")
     options = run.config.metafeatures
     with run.open_activations(run.final) as activations:
         classes = activations.classes
@@ -46,7 +47,7 @@ def run(run: Run, force: bool = False) -> None:
         tables["metafeatures/super_names"] = Table(fixed_width(names), "names of the super-classes", axes=("super_name",))
         tables["metafeatures/super_class"] = Table(groups, "super-class of every class", axes=("class",))
         tables |= _tree(found.merged(groups), "metafeatures/super_", "super-classes")
-    run.ranks.on_root(results_file.update, run.results, "metafeatures", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "metafeatures", tables, provenance)
 
 
 def _atoms(run: Run) -> dict[str, Table]:

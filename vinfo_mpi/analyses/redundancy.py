@@ -5,25 +5,26 @@ mpirun -n 8 python -m vinfo_mpi.analyses.redundancy
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("redundancy", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("redundancy", __doc__)
 
 import numpy as np
 
-from vinfo_mpi import pipeline, vinformation
+from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.numerics import cka
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table
-from vinfo_mpi.vinformation import Source
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.hdf5 import Table
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the redundancy of every concept at every rate of kept channels, and its mean over the rates."""
-    provenance = pipeline.provenance(run, "redundancy", "vinfo-results")
+    provenance = freshness.provenance(run, "redundancy", "vinfo-results")
     options = run.config.redundancy
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(codes, activations)
@@ -49,7 +50,7 @@ def run(run: Run, force: bool = False) -> None:
         ),
         "concepts/redundancy_se": Table(_error(together, 0), over, "1", concept),
     }
-    run.ranks.on_root(results_file.update, run.results, "redundancy", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "redundancy", tables, provenance)
 
 
 def _error(values: np.ndarray, axis: int) -> np.ndarray:

@@ -5,24 +5,25 @@ mpirun -n 8 python -m vinfo_mpi.analyses.robustness
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("robustness", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("robustness", __doc__)
 
 import numpy as np
 import torch
 
-from vinfo_mpi import pipeline, vinformation
-from vinfo_mpi.coding import Coder
+from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts.new_images import Coder
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import noise
 from vinfo_mpi.numerics.noise import Spread
-from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table
+from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.hdf5 import Table
 from vinfo_mpi.storage.rows import RowReader
 
 BLOCK = 8  # images whose noisy copies are one piece of work: what a job that is ended loses
@@ -32,7 +33,7 @@ def run(run: Run, force: bool = False) -> None:
     """Write the variance of every code over the noise, for each size of the noise and averaged over them."""
     if run.config.dictionary.source == "factors":
         raise NotApplicable("robustness looks at codes that the network gives; those of dictionary.source: factors know no noise")
-    provenance = pipeline.provenance(run, "robustness", "vinfo-results")
+    provenance = freshness.provenance(run, "robustness", "vinfo-results")
     options, pieces = run.config.robustness, run.pieces("robustness", provenance["fingerprint"], force)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
@@ -70,7 +71,7 @@ def run(run: Run, force: bool = False) -> None:
         "concepts/noise_variance": Table(values[-1], f"{text}; mean over the sigmas", "1", concept),
         "concepts/noise_variance_se": Table(errors[-1], over, "1", concept),
     }
-    run.ranks.on_root(results_file.update, run.results, "robustness", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "robustness", tables, provenance)
     pieces.remove()
 
 

@@ -6,29 +6,30 @@ mpirun -n 8 python -m vinfo_mpi.analyses.sedimentation
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("sedimentation", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("sedimentation", __doc__)
 
 import importlib
 import shutil
 
 import numpy as np
 
-from vinfo_mpi import pipeline, vinformation
-from vinfo_mpi.config import Sedimentation
+from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts.vinformation import Source
+from vinfo_mpi.config.schema import Sedimentation
 from vinfo_mpi.errors import NotApplicable
+from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.numerics import correlation
 from vinfo_mpi.numerics.selection import most_important
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.stages import module
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table, read_table
-from vinfo_mpi.storage.pieces import Pieces
-from vinfo_mpi.vinformation import Source
-from vinfo_mpi.vision.checkpoints import Checkpoint
+from vinfo_mpi.registry import program
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.hdf5 import Table, read_table
+from vinfo_mpi.storage.partial_results import Pieces
 
 OWN = ("dictionary", "encode", "score", "importance")  # the stages that find and describe the concepts of a checkpoint
 CURVES = {
@@ -47,7 +48,7 @@ CURVES = {
 
 def run(run: Run, force: bool = False) -> None:
     """Write V-information from every tap of every checkpoint to the final concepts, and what each epoch's own concepts are like."""
-    provenance = pipeline.provenance(run, "sedimentation", "vinfo-results")
+    provenance = freshness.provenance(run, "sedimentation", "vinfo-results")
     checkpoints = [one for one in run.checkpoints if run.keeps_map(one)]
     if len(checkpoints) < 2:
         raise NotApplicable(
@@ -80,7 +81,7 @@ def run(run: Run, force: bool = False) -> None:
         "sedimentation/importance": Table(found["importance"], f"importance {text}", "logit", both),
     }
     tables |= {f"sedimentation/{name}": Table(found[name], about, "1", epoch) for name, about in CURVES.items()}
-    run.ranks.on_root(results_file.update, run.results, "sedimentation", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "sedimentation", tables, provenance)
     pieces.remove()
 
 
@@ -99,9 +100,9 @@ def _find_concepts(run: Run, checkpoint: Checkpoint) -> None:
     view = run.at(checkpoint)
     for stage in OWN:
         run.safe_point()
-        if not run.ranks.on_root(pipeline.is_current, view, stage):
+        if not run.ranks.on_root(freshness.is_current, view, stage):
             log.info("sedimentation: %s: %s", checkpoint.name, stage)
-            importlib.import_module(module(stage)).run(view)
+            importlib.import_module(program(stage)).run(view)
 
 
 def _forget(run: Run, checkpoints: list[Checkpoint]) -> None:

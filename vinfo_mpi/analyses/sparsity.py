@@ -5,24 +5,24 @@ mpirun -n 8 python -m vinfo_mpi.analyses.sparsity
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("sparsity", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("sparsity", __doc__)
 
 import numpy as np
 import torch
 
-from vinfo_mpi import pipeline
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table, fixed_width
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.hdf5 import Table, fixed_width
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the share of non-zero activations, mean over the images, and its standard error."""
-    provenance = pipeline.provenance(run, "sparsity", "vinfo-results")
+    provenance = freshness.provenance(run, "sparsity", "vinfo-results")
     means, errors = [], []
     for checkpoint in run.progress(run.checkpoints, "sparsity: checkpoints"):
         with run.open_activations(checkpoint) as activations:
@@ -47,4 +47,4 @@ def run(run: Run, force: bool = False) -> None:
         ),
         "sparsity/nonzero_se": Table(errors_of_values, "its standard error over the images", "1", both),
     }
-    run.ranks.on_root(results_file.update, run.results, "sparsity", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "sparsity", tables, provenance)

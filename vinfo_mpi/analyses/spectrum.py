@@ -5,10 +5,10 @@ mpirun -n 8 python -m vinfo_mpi.analyses.spectrum
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("spectrum", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("spectrum", __doc__)
 
 from functools import partial, reduce
 from operator import add
@@ -16,16 +16,16 @@ from operator import add
 import numpy as np
 import torch
 
-from vinfo_mpi import pipeline
 from vinfo_mpi.numerics import folds, ridge, spectrum
 from vinfo_mpi.numerics.gram import Gram
 from vinfo_mpi.numerics.spectrum import FOLDS, Spectrum
-from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
+from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
-from vinfo_mpi.storage.files import Table, fixed_width
+from vinfo_mpi.storage.hdf5 import Table, fixed_width
 
 CURVES = {
     "eigenvalues": ("mean square of the features along each eigenfunction, the largest first", None),
@@ -45,7 +45,7 @@ WITH_ERROR = ("effective_dimension", "laziness")  # the others are counts
 
 def run(run: Run, force: bool = False) -> None:
     """Write the spectrum of the last tap, or of every tap, at every checkpoint."""
-    provenance = pipeline.provenance(run, "spectrum", "vinfo-results")
+    provenance = freshness.provenance(run, "spectrum", "vinfo-results")
     pieces = run.pieces("spectrum", provenance["fingerprint"], force)
     found = []
     for checkpoint in run.progress(run.checkpoints, "spectrum: checkpoints"):
@@ -82,7 +82,7 @@ def run(run: Run, force: bool = False) -> None:
     laziness, significant = (tables[f"spectrum/{name}"].values[:, -1] for name in ("laziness", "significant"))
     log.info("spectrum: laziness %.3f at epoch %d, %.3f at epoch %d; %d significant features then",
              laziness[0], epochs[0], laziness[-1], epochs[-1], significant[-1])  # fmt: skip
-    run.ranks.on_root(results_file.update, run.results, "spectrum", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "spectrum", tables, provenance)
     pieces.remove()
 
 

@@ -5,31 +5,32 @@ mpirun -n 8 python -m vinfo_mpi.analyses.stability
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("stability", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("stability", __doc__)
 
 from collections.abc import Callable
 
 import numpy as np
 
-from vinfo_mpi import dictionary, pipeline
-from vinfo_mpi.dictionary import Rows
 from vinfo_mpi.errors import NotApplicable
-from vinfo_mpi.numerics import matching
+from vinfo_mpi.numerics import atom_geometry
 from vinfo_mpi.numerics.nmf import State
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table, read_table
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.stages import dictionary
+from vinfo_mpi.stages.dictionary import Rows
+from vinfo_mpi.storage.hdf5 import Table, read_table
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write how similar the atoms of fits from random atoms are to those of the dictionary."""
     if (source := run.config.dictionary.source) != "nmf":
         raise NotApplicable(f"stability repeats the fit of the dictionary; there is none where dictionary.source is {source}")
-    provenance = pipeline.provenance(run, "stability", "vinfo-results")
+    provenance = freshness.provenance(run, "stability", "vinfo-results")
     pieces = run.pieces("stability", provenance["fingerprint"], force)
     atoms, group = (read_table(run.dictionary, "vinfo-dictionary", name) for name in ("atoms", "class"))
     seeds = run.config.seed + 1 + np.arange(run.config.stability.seeds)
@@ -41,7 +42,7 @@ def run(run: Run, force: bool = False) -> None:
         def make(seed: int = seed) -> dict[str, np.ndarray]:
             state = _fit(run, rows, seed)
             others = state.atoms.flatten(0, 1).cpu().numpy()
-            return {"similarity": matching.match(atoms, others, group), "relative_error": np.array(state.relative_error)}
+            return {"similarity": atom_geometry.match(atoms, others, group), "relative_error": np.array(state.relative_error)}
 
         found.append(pieces.get(f"seed_{seed}", make))
         run.safe_point()
@@ -61,7 +62,7 @@ def run(run: Run, force: bool = False) -> None:
         "concepts/stability": Table(mean, "mean cosine of the atom and its counterparts in other fits", "1", ("concept",)),
         "concepts/stability_se": Table(spread / np.sqrt(len(seeds)), "its standard error over the fits", "1", ("concept",)),
     }
-    run.ranks.on_root(results_file.update, run.results, "stability", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "stability", tables, provenance)
     pieces.remove()
 
 

@@ -5,26 +5,27 @@ mpirun -n 8 python -m vinfo_mpi.analyses.support
 
 from __future__ import annotations
 
-from vinfo_mpi import command
+if __name__ == "__main__":  # before the imports below: --help and mistakes answer without torch
+    from vinfo_mpi.cli import command
 
-if __name__ == "__main__":
-    command.main("support", __doc__)  # before the imports below: --help and mistakes answer without torch
+    command.main("support", __doc__)
 
 import numpy as np
 import torch
 
-from vinfo_mpi import encoders, pipeline, vinformation
+from vinfo_mpi.concepts import encoders, vinformation
 from vinfo_mpi.numerics import support
-from vinfo_mpi.parallel.division import batches
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import Run
-from vinfo_mpi.storage import results_file
-from vinfo_mpi.storage.files import Table, fixed_width, read_table
+from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.results import store
+from vinfo_mpi.run import freshness
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.hdf5 import Table, fixed_width, read_table
 
 
 def run(run: Run, force: bool = False) -> None:
     """Write the accuracy against the proportion of concepts kept, for several orders in which they are kept."""
-    provenance = pipeline.provenance(run, "support", "vinfo-results")
+    provenance = freshness.provenance(run, "support", "vinfo-results")
     options, machine = run.config.support, run.config.machine
     atoms, offset = encoders.decoder(run)
     complexity, importance = (
@@ -63,4 +64,4 @@ def run(run: Run, force: bool = False) -> None:
         "support/area": Table(relative[:, -1], "area under the relative accuracy over the proportions", "1", ("order",)),
         "support/area_se": Table(relative_se[:, -1], over, "1", ("order",)),
     }
-    run.ranks.on_root(results_file.update, run.results, "support", tables, provenance)
+    run.ranks.on_root(store.update, run.results, "support", tables, provenance)

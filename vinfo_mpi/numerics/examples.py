@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vinfo_mpi.numerics.sums import Sum, itself
+from vinfo_mpi.numerics.reduction import Sum, itself
 
 Batches = Callable[
     [], Iterable[tuple[int, torch.Tensor]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vinfo_mpi.numerics.sums import Sum, itself
+from vinfo_mpi.numerics.reduction import Sum, itself
 
 NAMES = ("error", "size", "error_positions", "size_positions", "kept")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from vinfo_mpi.numerics.sums import Sum, itself
+from vinfo_mpi.numerics.reduction import Sum, itself
 
 # Eigenvalues below this share of the largest are dropped: a float64 Gram matrix is exact to about 1e-16 of its largest
 # eigenvalue, so that eigenvectors scaled to unit variance are still orthonormal to better than 1e-6 at this share.

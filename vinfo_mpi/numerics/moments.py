@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from vinfo_mpi.numerics.sums import Sum, itself
+from vinfo_mpi.numerics.reduction import Sum, itself
 
 SQUARED = 128  # rows that are squared at once: they stay in the processor's cache
 

@@ -19,7 +19,7 @@ import torch
 
 from vinfo_mpi.numerics import nndsvd
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
-from vinfo_mpi.numerics.sums import Sum, itself
+from vinfo_mpi.numerics.reduction import Sum, itself
 
 SWEEPS = 4  # passes over the atoms per matrix product
 ROWS = 16  # of a factor that are improved before the others learn of it, by one matrix product

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
-from vinfo_mpi.numerics.sums import Sum
+from vinfo_mpi.numerics.reduction import Sum
 
 ITERATIONS, OVERSAMPLING = 6, 8  # of the subspace behind the truncated SVD
 ROUNDING = 1e-9  # share of an atom's largest entry that counts as zero

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from vinfo_mpi.numerics.reduction import Sum, itself
 from vinfo_mpi.numerics.ridge import CONSTANT
-from vinfo_mpi.numerics.sums import Sum, itself
 
 
 def normal(seed: int, keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:

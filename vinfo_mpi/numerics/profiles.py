@@ -7,7 +7,7 @@ import torch
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from vinfo_mpi.numerics.sums import Sum, itself
+from vinfo_mpi.numerics.reduction import Sum, itself
 
 
 class Profiles:

@@ -1,1 +1,1 @@
-"""Figures of the results."""
+"""The pages of a report."""

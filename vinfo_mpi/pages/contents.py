@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vinfo_mpi.pages.site import Layout, numbers
-from vinfo_mpi.results import Results
-from vinfo_mpi.storage.files import open_checked
+from vinfo_mpi.results.tables import Results
+from vinfo_mpi.storage.hdf5 import open_checked
 
 # Values of every concept along something: name on the page -> dataset.
 CURVES = {"taps": "vinformation", "epochs": "dynamics/vinformation", "main": "flow/main_cka", "shortcut": "flow/shortcut_cka"}

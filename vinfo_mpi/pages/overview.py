@@ -8,12 +8,12 @@ from shlex import quote
 from typing import Any
 
 from vinfo_mpi import units
-from vinfo_mpi.pages import figures, style
+from vinfo_mpi.figures import catalogue, style
 from vinfo_mpi.pages.site import Figure, Index
-from vinfo_mpi.results import Results
-from vinfo_mpi.run import timings_of
-from vinfo_mpi.stages import module
-from vinfo_mpi.summary import Facts, facts
+from vinfo_mpi.registry import module
+from vinfo_mpi.results.facts import Facts, facts
+from vinfo_mpi.results.tables import Results
+from vinfo_mpi.run.provenance import timings_of
 
 FAITHFUL = 0.99  # share of the predictions that the concepts should keep, as in the paper
 FEW = 50  # images of a class
@@ -34,14 +34,14 @@ def index(results: Results, folder: Path, attributes: Mapping[str, Any], picture
     stale : list of str
         Stages whose part of the results was made with other settings, or from other files, than the rest.
     """
-    figures.write(results, folder / "figures")
+    catalogue.write(results, folder / "figures")
     run = results.path.parent
     found = [
         Figure(one.name, one.title, one.sentence(results), one.alternative(results), one.size[0] > style.ONE_COLUMN)
-        for one in figures.available(results)
+        for one in catalogue.available(results)
     ]
     options = f"--config {quote(str(run / 'config.yaml'))} --run-dir {quote(str(run))}"
-    lacking = [(one.title, f"{one.command(results)} {options}") for one in figures.missing(results)]
+    lacking = [(one.title, f"{one.command(results)} {options}") for one in catalogue.missing(results)]
     if not pictures:
         lacking.append(("Pictures drawn to activate concepts", f"python -m {module('visualise')} {options}"))
     about = facts(results)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vinfo_mpi.storage.files import sync, writing
+from vinfo_mpi.storage.atomic import sync, writing
 
 CONCEPTS = 50  # on a sheet: a multiple of COLUMNS
 COLUMNS = 10  # of a sheet of thumbnails

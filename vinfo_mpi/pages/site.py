@@ -19,7 +19,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from vinfo_mpi.pages import sheets
-from vinfo_mpi.storage.files import write_text, writing
+from vinfo_mpi.storage.atomic import write_text, writing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from mpi4py import MPI
 
-from vinfo_mpi.parallel.division import block, sizes
+from vinfo_mpi.parallel.partition import block, sizes
 
 T = TypeVar("T")
 LEISURE = 1e-3  # seconds between looks at whether a call in the background is done

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vinfo_mpi.storage.files import Table, fixed_width
+from vinfo_mpi.storage.hdf5 import Table, fixed_width
 from vinfo_mpi.storage.rows import Column, RowReader
 
 SCALES = {"sample": "samples/id"}

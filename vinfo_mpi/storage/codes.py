@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vinfo_mpi.storage.activations import SAMPLE
-from vinfo_mpi.storage.files import Table
+from vinfo_mpi.storage.hdf5 import Table
 from vinfo_mpi.storage.rows import Column
 
 FIDELITY = {

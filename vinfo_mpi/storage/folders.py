@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vinfo_mpi.storage.files import partial, sync, write_text, writing
+from vinfo_mpi.storage.atomic import partial, sync, write_text, writing
 
 PROVENANCE = "provenance.json"
 

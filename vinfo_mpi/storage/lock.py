@@ -10,7 +10,7 @@ from typing import TextIO
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.storage.files import writing
+from vinfo_mpi.storage.atomic import writing
 
 PATIENCE = 5.0  # seconds: the processes of a job that was killed may need a moment to be gone
 HELD = (errno.EAGAIN, errno.EACCES)

@@ -13,14 +13,15 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from vinfo_mpi.errors import InputError, Stopped
-from vinfo_mpi.parallel import stop
-from vinfo_mpi.parallel.division import batches
+from vinfo_mpi.parallel import signals
 from vinfo_mpi.parallel.guard import PATIENCE
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import checksums
-from vinfo_mpi.storage.files import Table, writing
+from vinfo_mpi.storage.atomic import writing
+from vinfo_mpi.storage.hdf5 import Table
+from vinfo_mpi.storage.row_backends import Content, PartFiles, SharedFile, runs
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, checksum_column
-from vinfo_mpi.storage.sinks import Content, PartFiles, SharedFile, runs
 
 AHEAD = 2  # batches that may wait for the writing thread
 SINKS: dict[str, type[SharedFile] | type[PartFiles]] = {"parallel": SharedFile, "virtual": PartFiles}
@@ -85,7 +86,7 @@ class RowWriter:
         *,
         resume: bool = False,
         options: Mapping[str, Any] | None = None,
-        stopping: Callable[[], bool] = stop.wished,
+        stopping: Callable[[], bool] = signals.wished,
     ) -> None:
         self.path, self.attributes, self.resume = path, dict(attributes), resume
         self._batch, self._ranks, self._stopping = batch, ranks, stopping

@@ -17,7 +17,8 @@ import numpy as np
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage import checksums
-from vinfo_mpi.storage.files import UNREADABLE, Table, checked, open_checked, partial
+from vinfo_mpi.storage.atomic import partial
+from vinfo_mpi.storage.hdf5 import UNREADABLE, Table, checked, open_checked
 
 CHUNK_BYTES = 2**20
 LARGEST_WRITE = 2**30  # bytes in one write: HDF5 1.10 fails above 2 GiB

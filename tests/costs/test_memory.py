@@ -1,0 +1,103 @@
+"""Peak memory of passes over the images, in a process of their own: it does not grow with their number, and the plan covers it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from contents import ROOT
+from small_run import on
+
+from benchmarks.limits import Peak
+from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts.vinformation import Source
+from vinfo_mpi.costs import memory
+from vinfo_mpi.stages import encode
+from vinfo_mpi.storage import codes, hdf5
+from vinfo_mpi.storage.activations import Layout
+from vinfo_mpi.storage.hdf5 import Table
+
+WIDTH, CONCEPTS, POSITIONS, CLASSES = 128, 500, 4, 10
+WARM, FEW, MANY = 20, 2000, 8000  # images: the codes of many take 24 MB more than those of few
+SETTINGS = ("machine.rows=500", "encode.max_iterations=10")
+NOISE = 10e6  # bytes by which peaks differ from one run to the next
+CHILD = """
+import sys
+sys.path[:0] = ["tests", "tests/costs"]
+import test_memory
+from vinfo_mpi.parallel import malloc
+assert malloc.keep_freed()
+print(test_memory.measured(*sys.argv[1:]))
+"""
+
+
+def write(folder, n):
+    """Write random activations, atoms and codes of n images."""
+    run = on(folder, *SETTINGS)
+    head = np.ones((CLASSES, WIDTH), np.float32), np.zeros(CLASSES, np.float32)
+    shift = {"last": np.zeros(WIDTH, np.float32)}
+    names = [str(number) for number in range(CLASSES)]
+    layout = Layout(shift, {}, "average", "float32", CLASSES, names, (POSITIONS, WIDTH), head)
+    for filetype, path, columns, tables in (
+        ("vinfo-activations", run.activations(run.final), layout.columns(), layout.tables()),
+        ("vinfo-codes", run.codes, codes.columns(CONCEPTS), {}),
+    ):
+        with run.writer(path, columns, n, 500, run.provenance(filetype, "", {}), tables) as writer:
+            for rows in writer.todo:
+                random = np.random.default_rng(rows.start)
+                values = {name: random.random((len(rows), *column.shape)).astype(column.dtype) for name, column in columns.items()}
+                values["samples/id"] = np.arange(rows.start, rows.stop)
+                writer.write(rows.start, values)
+    atoms = Table(np.random.default_rng(0).random((CONCEPTS, WIDTH)), "atoms", axes=("concept", "channel"))
+    hdf5.write_tables(run.dictionary, {"atoms": atoms}, run.provenance("vinfo-dictionary", "", {}))
+
+
+def moments(folder, n):
+    """Return the peak of the moments' pass, above what the process held before."""
+    run = on(folder, *SETTINGS)
+    with run.open_activations(run.final) as activations, run.open_codes() as found, Peak() as peak:
+        fold = vinformation.fold_of_rows(run, found, activations)
+        (sums,) = vinformation.moments_of(run, [Source(activations, "last")], found, fold)
+        assert sums.n.sum() == n
+    return peak.bytes
+
+
+def codes_of(folder, n):
+    """Return the peak of the encode loop, above what the process held before."""
+    run = on(folder, *SETTINGS)
+    with Peak() as peak:
+        encode.run(run, force=True)
+    with run.open_codes() as found:
+        assert found.shape("codes") == (n, CONCEPTS)
+    return peak.bytes
+
+
+PASSES = {"moments": moments, "codes_of": codes_of}
+PLANNED = {
+    "moments": lambda sizes, config: memory.vinformation(sizes, config, 1, [WIDTH]),
+    "codes_of": lambda sizes, config: memory.encode(sizes, config, 1),
+}
+
+
+def measured(folder, one, n):
+    """Return the peak of a pass over n images in this process, after one over few, which loads what libraries load late."""
+    for count in (WARM, int(n)):
+        peak = PASSES[one](Path(folder) / str(count), count)
+    return peak
+
+
+@pytest.mark.parametrize("one", PASSES)
+def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path, python, one):
+    peaks = {}
+    write(tmp_path / str(WARM), WARM)
+    for n in (FEW, MANY):
+        write(tmp_path / str(n), n)
+        done = python("-c", CHILD, tmp_path, one, n, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        peaks[n] = int(done.stdout)
+    sizes = SimpleNamespace(
+        n=MANY, concepts=CONCEPTS, d=WIDTH, positions=POSITIONS, linear=True, classes=[""] * CLASSES, outputs=CLASSES
+    )
+    planned = PLANNED[one](sizes, on(tmp_path, *SETTINGS).config)
+    assert peaks[MANY] < peaks[FEW] + NOISE
+    assert peaks[MANY] < planned + NOISE

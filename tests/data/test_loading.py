@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from vinfo_mpi.config.schema import Data, Network
+from vinfo_mpi.data import datasets
+from vinfo_mpi.data.loading import Loader, Preprocessing, unreadable
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks import architectures
+
+CPU = torch.device("cpu")
+HALF = Preprocessing(8, [0.5] * 3, [0.5] * 3, 8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine images of different sizes in three classes, number 4 unreadable."""
+    generator = np.random.default_rng(0)
+    for number in range(9):
+        path = tmp_path / str(number // 3) / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (10 + number, 12, 3), np.uint8)).save(path)
+    path = tmp_path / "1" / "4.png"
+    path.write_bytes(path.read_bytes()[:80])
+    return datasets.load(Data(source="folder", root=str(tmp_path)), seed=0)
+
+
+# --- batches ---
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_come_in_the_order_of_the_ids(folder, workers):
+    ids = np.array([8, 0, 5, 2, 7])
+    batches = list(Loader(folder, HALF, CPU, workers).batches([ids[:2], ids[2:4], ids[4:]]))
+    assert [numbers.tolist() for _, numbers, _ in batches] == [[8, 0], [5, 2], [7]]
+    assert [labels.tolist() for _, _, labels in batches] == [[2, 0], [1, 0], [2]]
+    # The same as each image by itself, read by hand.
+    transform = v2.Compose([v2.ToImage(), v2.Resize(8, antialias=True), v2.CenterCrop(8)])
+    alone = torch.stack([transform(folder.read(index)) for index in ids])
+    assert torch.equal(torch.cat([images for images, _, _ in batches]), HALF.normalised(alone))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_unreadable_image_ends_the_batches(folder, workers):
+    batches = Loader(folder, HALF, CPU, workers).batches(np.split(np.arange(8), 4))
+    assert next(batches)[1].tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"cannot read the image .*1/4\.png"):
+        list(batches)
+
+
+def test_unreadable_images_are_listed(folder):
+    [(index, sentence)] = unreadable(folder, range(9))
+    assert index == 4
+    assert "1/4.png" in sentence
+
+
+def test_remembered_images_are_the_same(folder):
+    reads = []
+    counted = datasets.Images(lambda index: reads.append(index) or folder.read(index), folder.labels, folder.test, folder.classes)
+    loader, ids = Loader(counted, HALF, CPU), np.array([0, 1, 2])
+    first, again = ([images for images, _, _ in loader.batches([ids[:2], ids[2:]])] for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert reads == [0, 1, 2]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_augmentation_follows_from_seed_and_image_alone(folder, workers):
+    """Not from the order, nor from what else draws random numbers; and it leaves those of the network alone."""
+
+    def augmented(ids, seed):
+        torch.manual_seed(0)
+        read = Loader(folder, HALF, CPU, workers).batches([np.array(ids)], "resized-crop-flip", seed)
+        images, numbers, _ = next(read)
+        assert workers or torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(0)))
+        return dict(zip(numbers.tolist(), images, strict=True))
+
+    first, again, other = augmented([0, 1, 2], 5), augmented([2, 0], 5), augmented([0, 1, 2], 6)
+    assert all(torch.equal(first[number], again[number]) for number in again)
+    assert not any(torch.equal(first[number], other[number]) for number in other)
+    assert not torch.equal(first[0], first[1])
+
+
+# --- preprocessing ---
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_normalised_as_torchvision_does(dtype):
+    images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
+    images = images if dtype == torch.uint8 else images / 255
+    mean, std = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
+    peer = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
+    torch.testing.assert_close(Preprocessing(5, mean, std, 5).normalised(images), peer(images))
+
+
+def test_preprocessing_comes_from_the_weights_unless_configured():
+    own = architectures.own_transforms(Network(name="resnet18", weights="IMAGENET1K_V1"))
+    assert Preprocessing.of(Data(), own) == Preprocessing(224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], own.resize_size[0])
+    assert Preprocessing.of(Data(image_size=96, std=[1.0, 1.0, 1.0]), own) == Preprocessing(96, own.mean, [1.0, 1.0, 1.0], 96)
+    assert Preprocessing.of(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3, 32)
+
+
+def test_normalisation_needs_three_channels():
+    with pytest.raises(InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"):
+        Preprocessing.of(Data(mean=[0.5]))
+
+
+def test_what_is_shown_is_what_was_normalised():
+    own = Preprocessing(8, [0.4, 0.5, 0.6], [0.2, 0.3, 0.1], 8)
+    image = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    torch.testing.assert_close((255 * own.shown(own.normalised(image))).round().byte(), image)

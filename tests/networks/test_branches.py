@@ -1,0 +1,106 @@
+"""Main branch and shortcut of residual blocks, against the blocks computed by hand."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from vinfo_mpi.config.schema import Extract
+from vinfo_mpi.networks import branches, taps
+
+NETWORKS = {
+    "resnet18": "relu",  # BasicBlock, with and without downsampling
+    "resnet50": "relu",  # Bottleneck, the same
+    "regnet_y_400mf": "relu",
+    "convnext_tiny": "none",
+    "vit_b_16": "none",
+}
+
+
+def network(name):
+    torch.manual_seed(0)
+    module = torchvision.models.get_model(name, weights=None).eval()
+    for part in module.modules():  # statistics of its own: at their start batch norms do next to nothing
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.normal_(0, 0.1)
+            part.running_var.uniform_(0.5, 1.5)
+        if hasattr(part, "layer_scale"):
+            part.layer_scale.data.fill_(0.5)  # else the main branch is a millionth of the shortcut
+    return module
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@torch.no_grad()
+def test_main_branch_and_shortcut_give_the_output_of_the_block(name):
+    module, images = network(name), torch.randn(2, 3, 224 if name == "vit_b_16" else 64, 224 if name == "vit_b_16" else 64)
+    names = taps.find(module, Extract(), images[:1])
+    blocks = branches.find(module, names, images)
+    assert list(blocks) == names  # every block of these families
+    seen, outputs = {}, {}
+
+    def add(part, values):
+        seen[part] = seen.get(part, 0) + values.clone()
+
+    with (
+        branches.watched(module, blocks, add),
+        branches.hooks.outputs(module, names, lambda key, values: outputs.update({key: values.clone()})),
+    ):
+        module(images)
+    for block in names:
+        total = seen[f"{block}.main"] + seen[f"{block}.shortcut"]
+        expected = total.relu() if NETWORKS[name] == "relu" else total
+        torch.testing.assert_close(outputs[block], expected, rtol=1e-5, atol=1e-5)
+        assert seen[f"{block}.main"].std() > 1e-3
+        assert seen[f"{block}.shortcut"].std() > 1e-3
+
+
+@torch.no_grad()
+def test_the_branches_of_a_bottleneck_are_its_convolutions_and_its_downsampling():
+    module, images = network("resnet50"), torch.randn(2, 3, 64, 64)
+    before = module.layer1(module.maxpool(module.relu(module.bn1(module.conv1(images)))))
+    block = module.layer2[0]
+    main = block.bn3(block.conv3(block.relu(block.bn2(block.conv2(block.relu(block.bn1(block.conv1(before))))))))
+    names = ["layer2.0", "layer4.2"]
+    reading = taps.read(module, names, images, Extract(), branches.find(module, names, images))
+    assert list(reading.branches) == ["layer2.0.main", "layer2.0.shortcut", "layer4.2.main", "layer4.2.shortcut"]
+    torch.testing.assert_close(reading.branches["layer2.0.main"], main.mean((2, 3)))
+    torch.testing.assert_close(reading.branches["layer2.0.shortcut"], block.downsample(before).mean((2, 3)))
+
+
+@torch.no_grad()
+def test_pooling_of_branches_is_that_of_the_taps():
+    module, images = network("resnet18"), torch.randn(2, 3, 64, 64)
+    blocks = branches.find(module, ["layer1.1"], images)
+    reading = taps.read(module, ["layer1.0", "layer1.1"], images, Extract(pooling="grid:2"), blocks)
+    # The shortcut of the second block is the output of the first.
+    torch.testing.assert_close(reading.branches["layer1.1.shortcut"], reading.pooled["layer1.0"])
+
+
+class Odd(nn.Module):
+    """A block that looks like one it is not: something is multiplied to its sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv2, self.bn2, self.downsample = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), None
+
+    def forward(self, values):
+        return 2 * (self.bn2(self.conv2(values)) + values)
+
+
+@torch.no_grad()
+def test_a_block_whose_branches_do_not_add_up_has_none():
+    odd = type("BasicBlock", (Odd,), {})
+    module = nn.Sequential(odd(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    assert branches.find(module, ["0"], torch.randn(4, 3, 8, 8)) == {}
+    assert branches.find(module, ["1"], torch.randn(4, 3, 8, 8)) == {}
+
+
+@torch.no_grad()
+def test_the_share_of_values_that_are_not_zero():
+    module, images = network("resnet18"), torch.randn(3, 3, 64, 64)
+    reading = taps.read(module, ["layer1.0", "layer4.1"], images, Extract())
+    kept = {}
+    module.layer4[1].register_forward_hook(lambda _, inputs, output: kept.update(output=output.clone()))
+    module(images)
+    expected = [(one.numpy() != 0).mean() for one in kept["output"]]
+    torch.testing.assert_close(reading.nonzero["layer4.1"].double(), torch.tensor(expected), rtol=1e-6, atol=0)

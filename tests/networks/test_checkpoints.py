@@ -1,0 +1,124 @@
+import pytest
+import torch
+from torch import nn
+
+from vinfo_mpi.config.schema import Network, Train
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks import checkpoints
+
+RESNET = Network(name="resnet18")
+
+
+def network(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+def save(one, net, **others):
+    checkpoints.save(one, net, torch.optim.SGD(net.parameters(), 0.1, momentum=0.9), **others)
+
+
+def epochs(folder, **train):
+    return [one.epoch for one in checkpoints.expected(folder, RESNET, Train(**train))]
+
+
+# --- on disk ---
+
+
+def test_round_trip(tmp_path):
+    saved, loaded = network(0), network(1)
+    one = checkpoints.at(tmp_path / "checkpoints", 7)
+    save(one, saved, accuracy=0.5)
+    assert one.path == tmp_path / "checkpoints" / "epoch_007.pt"
+    assert one.content()["epoch"] == 7
+    assert one.content()["accuracy"] == 0.5
+    one.load_into(loaded)
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in saved.state_dict().items())
+
+
+def test_fingerprint_is_that_of_the_weights(tmp_path):
+    first, second, third = (checkpoints.at(tmp_path, epoch) for epoch in (1, 2, 3))
+    save(first, network(0), accuracy=0.5)
+    save(second, network(0))
+    changed = network(0)
+    changed[1].running_mean[2] += 1e-6
+    save(third, changed)
+    assert first.fingerprint() == second.fingerprint() != third.fingerprint()
+    assert checkpoints.at(tmp_path, 4).fingerprint() is None
+    save(first, changed)
+    assert first.fingerprint() == third.fingerprint()  # not what it was when it was last asked for
+
+
+@pytest.mark.parametrize("what", ["weights", "optimiser state"])
+def test_a_changed_bit_is_noticed(tmp_path, what):
+    one, net = checkpoints.at(tmp_path, 1), network(0)
+    optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    net(torch.rand(2, 3, 5, 5)).sum().backward()
+    optimiser.step()
+    checkpoints.save(one, net, optimiser)
+    held = net[0].weight if what == "weights" else optimiser.state[net[0].weight]["momentum_buffer"]
+    data, stored = bytearray(one.path.read_bytes()), held.detach().numpy().tobytes()
+    assert data.count(stored) == 1
+    data[data.index(stored) + 17] ^= 4
+    one.path.write_bytes(data)
+    with pytest.raises(InputError, match=rf"epoch_001.pt: its {what} are not what was saved .*; delete it and train again"):
+        one.load_into(net, optimiser)
+
+
+def test_fingerprint_of_the_users_own_changes_with_the_file(tmp_path):
+    one = checkpoints.Checkpoint(1, tmp_path / "own.pt", ours=False)
+    torch.save(network(0).state_dict(), one.path)
+    before = one.fingerprint()
+    assert one.fingerprint() == before
+    torch.save(network(1).state_dict(), one.path)
+    assert one.fingerprint() != before
+
+
+def test_users_own_is_loaded_without_its_prefix(tmp_path):
+    saved, loaded = network(0), network(1)
+    torch.save({"state_dict": {f"module.{name}": value for name, value in saved.state_dict().items()}}, tmp_path / "own.pt")
+    checkpoints.Checkpoint(1, tmp_path / "own.pt", ours=False).load_into(loaded)
+    assert torch.equal(loaded[0].weight, saved[0].weight)
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign"])
+def test_damaged_file(tmp_path, damage):
+    one = checkpoints.at(tmp_path, 1)
+    save(one, network(0))
+    if damage == "cut":
+        one.path.write_bytes(one.path.read_bytes()[:500])
+    else:
+        torch.save(network(0).state_dict(), one.path)
+    with pytest.raises(InputError, match=rf"{one.path} cannot be read .*delete it and run vinfo_mpi\.train again"):
+        one.load_into(network(1))
+
+
+# --- which are expected ---
+
+
+def test_epochs_that_are_kept(tmp_path):
+    assert epochs(tmp_path, epochs=3) == [0, 1, 2, 3]
+    assert epochs(tmp_path, epochs=0) == [0]
+    assert epochs(tmp_path, epochs=9, save=[4, 2]) == [0, 2, 4, 9]
+    assert epochs(tmp_path, epochs=9, save=[]) == [0, 9]
+
+
+@pytest.mark.parametrize("epoch", [4, -1])
+def test_epoch_outside_the_training(tmp_path, epoch):
+    with pytest.raises(InputError, match=rf"train\.save: epoch {epoch} is outside 0\.\.3"):
+        epochs(tmp_path, epochs=3, save=[2, epoch])
+
+
+def test_users_own_are_sorted_by_number(tmp_path):
+    for name in ("step_10.pt", "step_2.pt", "step_100.pt", "last.pt"):
+        (tmp_path / name).touch()
+    own = Network(name="resnet18", checkpoints=[f"{tmp_path}/step_*.pt", f"{tmp_path}/last.pt"])
+    found = checkpoints.expected(tmp_path, own, Train())
+    assert [one.path.name for one in found] == ["step_2.pt", "step_10.pt", "step_100.pt", "last.pt"]
+    assert [one.epoch for one in found] == [1, 2, 3, 4]
+    assert not any(one.ours for one in found)
+
+
+def test_users_own_that_are_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"network\.checkpoints: nothing matches '.*/step_\*\.pt'"):
+        checkpoints.expected(tmp_path, Network(name="resnet18", checkpoints=[f"{tmp_path}/step_*.pt"]), Train())

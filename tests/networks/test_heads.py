@@ -1,0 +1,85 @@
+import pytest
+import torch
+from torchvision import models
+
+from vinfo_mpi.config.schema import Extract, Network
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks import architectures, heads, taps
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    torch.manual_seed(0)
+    return architectures.build(Network(name="resnet18", small_images=True, width=0.0625), 5)
+
+
+@torch.no_grad()
+def read(network, size=16):
+    images = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(1))
+    return taps.read(network, taps.find(network, Extract(), images[:1]), images, Extract())
+
+
+def test_linear_head_of_a_resnet(resnet):
+    reading = read(resnet)
+    weight, bias = heads.linear(resnet, reading.map.mean(1), reading.outputs)
+    assert torch.equal(weight, resnet.fc.weight)
+    torch.testing.assert_close(reading.map.mean(1) @ weight.T + bias, reading.outputs)
+
+
+def test_head_without_bias(resnet):
+    network = architectures.build(Network(name="resnet18", small_images=True, width=0.0625), 5)
+    network.fc = torch.nn.Linear(32, 5, bias=False)
+    reading = read(network)
+    weight, bias = heads.linear(network, reading.map.mean(1), reading.outputs)
+    assert torch.equal(weight, network.fc.weight)
+    assert torch.equal(bias, torch.zeros(5))
+
+
+def test_layer_of_the_right_shape_that_does_not_give_the_logits(resnet):
+    reading = read(resnet)
+    assert heads.linear(resnet, reading.map.mean(1), 2 * reading.outputs) is None
+
+
+def test_no_linear_head(resnet):
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        network = models.vgg11().eval()
+    network.features = models.vgg.make_layers([8, "M", 16, "M"])
+    network.classifier = torch.nn.Sequential(torch.nn.Linear(16 * 49, 16), torch.nn.ReLU(), torch.nn.Linear(16, 5))
+    reading = read(network)
+    assert heads.linear(network, reading.map.mean(1), reading.outputs) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_replaced_head_of_a_resnet_is_its_last_layer(resnet, dtype):
+    resnet = resnet.to(dtype)
+    vectors = torch.rand(6, 32, dtype=dtype, requires_grad=True)
+    logits = heads.replaced(resnet, "layer4.1", 16)(vectors)
+    torch.testing.assert_close(logits, resnet.fc(vectors), rtol=1e-5, atol=1e-5)
+    for label in range(5):
+        [gradient] = torch.autograd.grad(logits[:, label].sum(), vectors, retain_graph=True)
+        torch.testing.assert_close(gradient, resnet.fc.weight[label].expand(6, -1), rtol=1e-5, atol=1e-5)
+
+
+def test_replaced_head_of_a_transformer_gives_every_token_the_vector():
+    torch.manual_seed(0)
+    network = models.VisionTransformer(16, 8, 2, 2, hidden_dim=8, mlp_dim=16, num_classes=5).eval()
+    torch.nn.init.normal_(network.heads.head.weight)
+    vectors = torch.randn(3, 8)
+    logits = heads.replaced(network, "encoder.layers.encoder_layer_1", 16)(vectors)
+    torch.testing.assert_close(logits, network.heads(network.encoder.ln(vectors)))
+
+
+def test_layers_after_a_relu_are_named_for_a_message(resnet):
+    assert heads.after_relu(resnet) == "layer3.1.relu, layer4.0.relu, layer4.1.relu"
+    assert heads.after_relu(torch.nn.Linear(2, 2)) == "this network has none"
+
+
+def test_what_learns():
+    network = architectures.build(Network(name="resnet18", small_images=True, width=0.0625), 5)
+    assert heads.learned(network, "all") == list(network.parameters())
+    assert heads.learned(network, "head") == [network.fc.weight, network.fc.bias]
+    network(torch.randn(2, 3, 16, 16)).sum().backward()
+    assert [name for name, value in network.named_parameters() if value.grad is not None] == ["fc.weight", "fc.bias"]
+    with pytest.raises(InputError, match="needs a linear layer, and this network has none"):
+        heads.learned(torch.nn.Conv2d(3, 5, 1), "head")

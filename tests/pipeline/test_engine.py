@@ -1,0 +1,64 @@
+import pytest
+
+from vinfo_mpi.config.load import check_config
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.registry import ANALYSES, STAGES, before
+from vinfo_mpi.run.freshness import settings
+
+
+def config(**sections):
+    return check_config({"network": {"name": "resnet18"}, **sections})
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ({"seed": 1}, {"train", "extract", "dictionary", "score", "dynamics", "flow", "redundancy", "support", "metafeatures",
+                       "robustness", "stability", "sedimentation", "visualise"}),
+        ({"data": {"image_size": 64}}, {"train", "extract", "robustness", "visualise"}),
+        ({"data": {"per_class": 5}}, {"extract", "robustness", "visualise"}),
+        ({"data": {"planted": {"images": 5}}}, set()),
+        ({"train": {"save": [1]}}, set()),
+        ({"train": {"rate": 0.5}}, {"train"}),
+        ({"extract": {"dtype": "float16"}}, {"extract", "sedimentation"}),
+        ({"extract": {"maps": "all"}}, {"sedimentation"}),  # files without maps are stale all the same: test_end_to_end.py
+        ({"dictionary": {"concepts_per_class": 3}}, {"dictionary", "stability", "sedimentation"}),
+        ({"encode": {"positions": "pooled"}}, {"encode", "robustness", "sedimentation", "visualise"}),
+        ({"score": {"folds": 3}}, {"score", "dynamics", "flow", "sedimentation"}),
+        ({"score": {"also": ["in-sample"]}}, {"score"}),
+        ({"importance": {"target": "label"}}, {"importance", "sedimentation"}),
+        ({"flow": {"extremes": 0.2}}, {"flow"}),
+        ({"spectrum": {"taps": "all"}}, {"spectrum"}),
+        ({"visualise": {"steps": 9}}, {"visualise"}),
+        ({"machine": {"batch": 7}}, set()),
+        ({"name": "another"}, set()),
+        ({"report": {"thumbnail": 32}}, {"report"}),
+        ({"analyses": []}, set()),
+        ({"pages": []}, set()),
+    ],
+)  # fmt: skip
+def test_a_setting_concerns_the_stages_whose_result_it_changes(change, stale):
+    assert {stage for stage in STAGES if settings(config(), stage) != settings(config(**change), stage)} == stale
+
+
+def test_what_a_stage_needs_comes_before_it():
+    seen = set()
+    for name, stage in STAGES.items():
+        assert set(stage.needs) <= seen
+        seen.add(name)
+    assert before("flow") == {"train", "extract", "dictionary", "encode", "score"}
+
+
+def test_the_whole_pipeline_has_the_pages_that_are_asked_for():
+    assert config().chosen_pages == ["visualise", "report"]
+    assert config(pages=["report"]).chosen_pages == ["report"]
+    assert config(dictionary={"source": "factors"}).chosen_pages == ["report"]
+
+
+def test_the_whole_pipeline_has_the_analyses_that_are_asked_for():
+    assert "flow" in config().chosen_analyses
+    assert "robustness" not in config().chosen_analyses
+    assert config(analyses="all").chosen_analyses == list(ANALYSES)
+    assert config(analyses=["hoyer"]).chosen_analyses == ["hoyer"]
+    with pytest.raises(InputError, match="'flwo' is none; did you mean 'flow'"):
+        config(analyses=["flwo"])

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from vinfo_mpi import Results
+from vinfo_mpi.results import findings
+
+
+@pytest.mark.parametrize(
+    ("expected", "value", "error", "verdict"),
+    [
+        ("> 0", 0.5, 0.1, "yes"),
+        ("> 0", 0.1, 0.1, "unclear"),
+        ("> 0", -0.5, 0.1, "no"),
+        ("> 0", 0.1, np.nan, "yes"),
+        ("< 0", -0.5, 0.1, "yes"),
+        ("< 0", -0.1, 0.1, "unclear"),
+        ("< 0", 0.5, 0.1, "no"),
+        ("about 0", -0.1, 0.3, "yes"),
+        ("about 0", 0.3, 0.1, "unclear"),
+        ("about 0", 0.5, 0.1, "no"),
+        ("> 0", np.nan, np.nan, "undefined"),
+    ],
+)
+def test_verdicts_leave_room_for_two_standard_errors(expected, value, error, verdict):
+    assert findings.verdict(expected, value, error) == verdict
+
+
+def test_all_signs_of_a_run_with_all_analyses(run):
+    results = Results(run[0])
+    table = results.signs
+    assert not table["verdict"].str.contains("not computed").any()
+    living = results.concepts[results.concepts["alive"]]
+    row = table.set_index("sign").loc["complexity ~ redundancy"]
+    assert row["value"] == pytest.approx(spearmanr(living["complexity"], living["redundancy"]).statistic)
+    assert 0 < row["standard_error"] < 0.3
+    rise = table.set_index("sign").loc["mean complexity rises over the epochs"]
+    curve, error = results.read("sedimentation/mean_complexity"), results.read("sedimentation/mean_complexity_se")
+    assert rise["value"] == pytest.approx(curve[-1] - curve[0])
+    assert rise["standard_error"] == pytest.approx((error[0] ** 2 + error[-1] ** 2) ** 0.5)
+    shown = findings.text(results)
+    assert all(sign.text in shown for sign in findings.SIGNS)
+
+
+def test_what_was_not_computed_says_which_command_does(run, monkeypatch):
+    results = Results(run[0])
+    results.inputs = {"score": results.inputs["score"], "importance": results.inputs["importance"]}
+    table = results.signs.set_index("sign")["verdict"]
+    assert table["complexity ~ redundancy"] == "not computed: python -m vinfo_mpi.analyses.redundancy"
+    assert table["complexity ~ temporal score"] == "not computed: python -m vinfo_mpi.dynamics"
+    assert "not computed" not in table["complexity ~ importance, final network"]
+
+
+def test_the_command_needs_a_run(python, tmp_path):
+    done = python("-m", "vinfo_mpi.signs", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("vinfo_mpi: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+from contents import SMALL
+
+from vinfo_mpi.config.schema import Train
+from vinfo_mpi.stages.train import order, rate
+
+
+def test_cosine_schedule_is_that_of_torch():
+    options = Train(epochs=10, rate=0.3, warmup_epochs=0.0)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10)
+    for epoch in range(10):
+        assert rate(options, epoch) == pytest.approx(scheduler.get_last_lr()[0])
+        optimiser.step()
+        scheduler.step()
+
+
+def test_step_schedule_is_that_of_torch():
+    options = Train(epochs=10, rate=0.3, warmup_epochs=0.0, schedule="step", step_epochs=[3, 7])
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [3, 7])
+    for epoch in range(10):
+        assert rate(options, epoch) == pytest.approx(scheduler.get_last_lr()[0])
+        optimiser.step()
+        scheduler.step()
+
+
+def test_warm_up_rises_to_the_peak_where_the_schedule_takes_over():
+    options = Train(epochs=10, rate=0.3, warmup_epochs=2.0)
+    rising = [rate(options, epoch) for epoch in np.linspace(0, 1.999, 20)]
+    assert np.diff(rising).min() > 0
+    assert 0 < rising[0] < 0.001
+    assert rising[-1] == pytest.approx(0.3, rel=1e-2)
+    assert rate(options, 2) == pytest.approx(0.3)
+    assert rate(options, 10) == pytest.approx(0, abs=1e-12)
+
+
+def test_every_epoch_shows_every_image_once_in_another_order():
+    ids = np.array([3, 5, 8, 13, 21, 34, 55, 89])
+    epochs = [order(ids, 0, epoch) for epoch in range(5)]
+    assert all(sorted(one) == sorted(ids) for one in epochs)
+    assert len({tuple(one) for one in epochs}) == 5
+    assert (order(ids[::-1], 0, 1) == epochs[1]).all()
+
+
+def test_the_last_layer_alone_learns(python, tmp_path):
+    """Neither do other weights change, nor the statistics of the batch normalisation."""
+    options = ["--set", "train.parameters=head", "--set", "train.epochs=1", "--set", "train.batch=400"]
+    done = python("-m", "vinfo_mpi.train", *SMALL, *options, "--run-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = (torch.load(tmp_path / f"checkpoints/epoch_{epoch:03d}.pt")["state"] for epoch in (0, 1))
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]

@@ -1,0 +1,1 @@
+"""The command line: options, the guard over all ranks, what is printed."""

@@ -1,0 +1,56 @@
+"""What is known of the analysed images: the last tap, the logits, the factors that they were made with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import MAP, ActivationReader
+
+
+class Observed:
+    """What is known of the images: each method returns it for some rows, in float64 on this rank's device."""
+
+    def __init__(self, run: Run, activations: ActivationReader) -> None:
+        self.run, self.activations = run, activations
+        self._last = f"taps/{activations.taps[-1]}"
+        self._shift = run.tensor(activations.read(f"{self._last}/shift"))
+        self.channels = activations.shape(MAP)[2]
+
+    def read(self, names: tuple[str, ...], rows: range) -> dict[str, torch.Tensor]:
+        """Return what these methods do, by name."""
+        return {name: getattr(self, name)(rows) for name in names}
+
+    def map(self, rows: range) -> torch.Tensor:
+        """The last tap, one vector per position: (B, P, d)."""
+        return self._stored(MAP, rows)
+
+    def pooled(self, rows: range) -> torch.Tensor:
+        """The last tap, averaged over positions: (B, d)."""
+        x = self._stored(f"{self._last}/activations", rows) + self._shift
+        return x.reshape(len(x), self.channels, -1).mean(2)  # grid pooling keeps several values per channel, side by side
+
+    def logits(self, rows: range) -> torch.Tensor:
+        """The network's outputs: (B, C)."""
+        return self._stored("outputs", rows)
+
+    def factors(self, rows: range) -> torch.Tensor:
+        """The factors that the images were made with: (B, F)."""
+        ids = self.activations.read("samples/id", rows)
+        return self.run.tensor(np.stack([values[ids] for values in factors(self.run).values()], axis=1))
+
+    def _stored(self, name: str, rows: range) -> torch.Tensor:
+        return self.run.tensor(self.activations.read(name, rows))
+
+
+def factors(run: Run) -> dict[str, np.ndarray]:
+    """Return the factors of the data set, name to (N,) array by id; raise `InputError` where it has none."""
+    found = run.subject.images.factors
+    if not found:
+        raise InputError(
+            f"dictionary.source is factors, but the images of data.source {run.config.data.source} have none; use "
+            "data.source: planted, or a function that returns vinfo_mpi.data.datasets.Images with factors"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""What stages take: memory, disk, operations, bytes sent."""

@@ -1,0 +1,1 @@
+"""Labelled images, and bringing them to the network."""

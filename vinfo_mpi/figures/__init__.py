@@ -1,0 +1,1 @@
+"""Figures of results, each with its sentence of numbers."""

@@ -1,0 +1,1 @@
+"""Networks: building, reading, and what they decide from."""

@@ -1,0 +1,159 @@
+"""Checkpoints of a training run: ours, or the user's own."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vinfo_mpi.config.schema import Network, Train
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks.states import load_state, read_state
+from vinfo_mpi.storage.atomic import commit, partial, writing
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of one epoch; epoch 0 is the untrained network (or the one whose weights were given)."""
+
+    epoch: int
+    path: Path
+    ours: bool = True
+
+    @property
+    def name(self) -> str:
+        """How files made from it are called: epoch_007."""
+        return f"epoch_{self.epoch:03d}"
+
+    def content(self) -> dict[str, Any]:
+        """Return what `save` has written; raise `InputError` where it cannot be read."""
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
+            if not isinstance(content, dict) or not {"state", "fingerprint"} <= content.keys():
+                raise ValueError("not written by vinfo_mpi.train")
+            return content
+        except Exception as error:
+            reason = str(error).split("\n")[0]
+            raise InputError(f"{self.path} cannot be read ({reason}); delete it and run vinfo_mpi.train again") from None
+
+    def fingerprint(self) -> str | None:
+        """Return what identifies the weights, None where the file is not there."""
+        if self.ours and self.path.exists():
+            status = self.path.stat()
+            return _saved_fingerprint(self, status.st_ino, status.st_size, status.st_mtime_ns)
+        return file_key(self.path)
+
+    def load_into(self, network: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
+        """Give the network these weights, and the optimiser its state; raise `InputError` if they are not as saved."""
+        if not self.ours:
+            load_state(network, read_state(self.path, "network.checkpoints"), str(self.path))
+            return
+        content = self.content()
+        if _digest_of(content["state"]) != content["fingerprint"]:
+            raise self._changed("weights")
+        load_state(network, content["state"], str(self.path))
+        if optimiser is not None:
+            if _digest_of(content["optimiser"]) != content.get("optimiser_fingerprint"):
+                raise self._changed("optimiser state")
+            optimiser.load_state_dict(content["optimiser"])
+
+    def _changed(self, what: str) -> InputError:
+        return InputError(f"{self.path}: its {what} are not what was saved (the checksum differs); delete it and train again")
+
+
+@cache
+def _saved_fingerprint(checkpoint: Checkpoint, *version: int) -> str:
+    """Return what the file says; it is asked for often, and to open one takes a while."""
+    return str(checkpoint.content()["fingerprint"])
+
+
+def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
+    """Return the checkpoints that the configuration asks for, in order; the last one is the network analysed.
+
+    Raises
+    ------
+    InputError
+        If the user's own are not there, or epochs to save lie outside the training.
+    """
+    if network.checkpoints:
+        paths = []
+        for pattern in network.checkpoints:
+            matching = sorted(glob.glob(str(Path(pattern).expanduser())), key=_natural)  # noqa: PTH207  absolute patterns
+            if not matching:
+                raise InputError(f"network.checkpoints: nothing matches '{pattern}'; give paths or globs of state dicts")
+            paths += matching
+        return [Checkpoint(number, Path(path), ours=False) for number, path in enumerate(paths, start=1)]
+    wanted = range(1, train.epochs + 1) if train.save == "all" else train.save
+    if outside := [epoch for epoch in wanted if not 0 <= epoch <= train.epochs]:
+        raise InputError(f"train.save: epoch {outside[0]} is outside 0..{train.epochs}; train.epochs is {train.epochs}")
+    return [at(folder, epoch) for epoch in sorted({0, train.epochs, *wanted})]
+
+
+def file_key(path: Path) -> str | None:
+    """Return what identifies a user's file without reading it: name, size and time; None where there is none."""
+    if not path.is_file():
+        return None
+    status = path.stat()
+    text = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def content_key(path: Path) -> str | None:
+    """Return what identifies the content of a file, wherever it lies; None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def at(folder: Path, epoch: int) -> Checkpoint:
+    """Return our checkpoint of an epoch, whether it is there or not."""
+    return Checkpoint(epoch, folder / f"epoch_{epoch:03d}.pt")
+
+
+def save(checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer, **others: Any) -> None:
+    """Write the weights and whatever else the training needs to go on, whole or not at all."""
+    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    momentum = optimiser.state_dict()
+    sums = {"fingerprint": _digest_of(state), "optimiser_fingerprint": _digest_of(momentum)}
+    content = {"state": state, "optimiser": momentum, "epoch": checkpoint.epoch, **sums, **others}
+    memory = io.BytesIO()
+    torch.save(content, memory)  # into memory: torch's own words about a full disk help nobody
+    with writing(checkpoint.path):
+        checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
+        partial(checkpoint.path).write_bytes(memory.getbuffer())
+        commit(partial(checkpoint.path), checkpoint.path)
+
+
+def _digest_of(content: Any) -> str:
+    """Return the fingerprint of tensors and numbers in dictionaries and lists."""
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, dict):
+            for name, one in sorted(value.items(), key=lambda item: str(item[0])):
+                digest.update(str(name).encode())
+                add(one)
+        elif isinstance(value, list | tuple):
+            for one in value:
+                add(one)
+        elif isinstance(value, torch.Tensor):
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        else:
+            digest.update(repr(value).encode())
+
+    add(content)
+    return digest.hexdigest()[:16]
+
+
+def _natural(path: str) -> list[Any]:
+    """Sort epoch_2 before epoch_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]

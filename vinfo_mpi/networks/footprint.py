@@ -1,0 +1,116 @@
+"""How much memory a network takes for every image: measured on blank images, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from vinfo_mpi.parallel.malloc import LARGEST_ON_HEAP
+
+CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
+# Smaller blocks leave holes in the heap that no later block fits into. Measured, relative to the blocks (none are left
+# with MALLOC_MMAP_THRESHOLD_=1048576): as much again where sizes change all the time, half where they are the same at
+# every step.
+HOLES, HOLES_OF_STEPS = 1.0, 0.5
+
+
+def held(block: float, holes: float = HOLES) -> float:
+    """Return the memory that a block of so many bytes holds among many that come and go, with its share of the holes."""
+    return (1 + holes) * block if block < LARGEST_ON_HEAP else block
+
+
+def forward(run: Callable[[torch.Tensor], object], size: int, images: int) -> float:
+    """Return the bytes at the peak of a forward pass without gradients, without the weights.
+
+    Parameters
+    ----------
+    run : function of an (N, 3, size, size) tensor
+        The forward pass, with its hooks.
+    size, images : int
+        Pixels of an image's side; images in the batch.
+    """
+
+    @torch.no_grad()
+    def step(batch: torch.Tensor, live: _Live) -> None:
+        run(batch)
+
+    return _peak(step, size, images, (1, 2))
+
+
+def training(network: nn.Module, size: int, images: int) -> float:
+    """Return the bytes at the peak of a training step, without the weights and their gradients.
+
+    The network is on the CPU; its gradients are discarded and its buffers changed.
+    """
+
+    def step(batch: torch.Tensor, live: _Live) -> None:
+        handles = [
+            one.register_post_accumulate_grad_hook(live.forget_gradient) for one in network.parameters() if one.requires_grad
+        ]
+        network(batch).sum().backward()
+        network.zero_grad(set_to_none=True)
+        for handle in handles:
+            handle.remove()
+
+    was_training = network.training
+    try:
+        network.train()
+        return _peak(step, size, images, (2, 3))  # batch normalisation learns from two images at least
+    finally:
+        network.train(was_training)
+
+
+def _peak(step: Callable[[torch.Tensor, _Live], None], size: int, images: int, counts: Sequence[int]) -> float:
+    """Return what grows with the batch at the peak: what does not is counted elsewhere."""
+    peaks = []
+    for count in counts:
+        with _Live(images / count) as live:
+            step(torch.zeros(count, 3, size, size), live)
+        peaks.append(live.peak * count)
+    return max(0.0, (peaks[1] - peaks[0]) / (counts[1] - counts[0]))
+
+
+class _Live(TorchDispatchMode):
+    """Counts the memory of all tensors that are alive after each operation, forward and backward.
+
+    Convolutions lay their operands out anew before they compute: these are counted once more.
+
+    Parameters
+    ----------
+    scale : float
+        How many times larger everything will be.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale, self.peak = scale, 0.0
+        self._alive: dict[int, tuple[StorageWeakRef, float]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        made = _tensors(result)
+        for tensor in made:
+            storage = tensor.untyped_storage()
+            self._alive[storage._cdata] = (StorageWeakRef(storage), self._held(storage.nbytes()))
+        self._alive = {key: one for key, one in self._alive.items() if not one[0].expired()}
+        anew = [self._held(one.nbytes) for one in [*made, *_tensors(args)]] if func.overloadpacket in CONVOLUTIONS else []
+        self.peak = max(self.peak, sum(count for _, count in self._alive.values()) + sum(anew))
+        return result
+
+    def _held(self, size: int) -> float:
+        return held(self.scale * size, HOLES_OF_STEPS)
+
+    def forget_gradient(self, parameter: torch.Tensor) -> None:
+        """Leave out the gradient of a weight, which does not grow with the batch."""
+        if parameter.grad is not None:
+            self._alive.pop(parameter.grad.untyped_storage()._cdata, None)
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    return [one for one in tree_leaves(values) if isinstance(one, torch.Tensor)]

@@ -1,0 +1,87 @@
+"""How stable atoms are: each is matched with an atom of another fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+
+def match(atoms: np.ndarray, others: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the cosine similarity of every atom and its counterpart in another fit.
+
+    Within each group the atoms of both fits are paired one to one, such that the sum of the similarities is greatest
+    (the assignment problem, in time cubic in the size of the group).
+
+    Parameters
+    ----------
+    atoms, others : (K, d) arrays
+        The dictionaries of both fits.
+    group : (K,) integer array
+        Class of every row, of `atoms` and of `others` alike.
+
+    Returns
+    -------
+    (K,) float64 array
+        In the order of `atoms`; an atom of zeros is similar to none: 0.
+    """
+    one, other = (_unit(np.asarray(part, np.float64)) for part in (atoms, others))
+    similarity = np.empty(len(one))
+    for label in np.unique(group):
+        rows = np.flatnonzero(group == label)
+        cosines = one[rows] @ other[rows].T
+        similarity[rows] = cosines[linear_sum_assignment(cosines, maximize=True)]
+    return similarity
+
+
+def _unit(atoms: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
+    return atoms / np.where(lengths > 0, lengths, 1)
+
+
+def nearest(atoms: torch.Tensor, chosen: range, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the atoms with the largest cosine to each of some atoms.
+
+    Parameters
+    ----------
+    atoms : (K, d) tensor
+    chosen : range
+        Numbers of n atoms.
+    count : int
+        How many of the K - 1 others; of equally near ones the first.
+
+    Returns
+    -------
+    numbers, cosines : (n, count) int64, (n, count) tensors
+        Nearest first. An atom that is zero has cosine 0 to all.
+    """
+    lengths = atoms.norm(dim=1, keepdim=True)
+    units = atoms / torch.where(lengths > 0, lengths, 1.0)
+    cosines = units[chosen.start : chosen.stop] @ units.T
+    itself = torch.arange(chosen.start, chosen.stop, device=atoms.device)
+    cosines.scatter_(1, itself[:, None], -torch.inf)
+    values, numbers = cosines.sort(dim=1, descending=True, stable=True)
+    count = min(count, len(atoms) - 1)
+    return numbers[:, :count], values[:, :count]
+
+
+def hoyer(atoms: np.ndarray) -> np.ndarray:
+    """Return Hoyer's sparseness (√d - ||v||₁/||v||₂) / (√d - 1) of every atom, from the absolute values of its entries.
+
+    1: a single entry is not zero; 0: all are equally large (Hoyer 2004, "Non-negative Matrix Factorization with
+    Sparseness Constraints"). NaN where it says nothing: for an atom of zeros, and if there is only one
+    channel.
+
+    Parameters
+    ----------
+    atoms : (K, d) array
+
+    Returns
+    -------
+    (K,) float64 array
+    """
+    size = np.abs(np.asarray(atoms, np.float64))
+    root = np.sqrt(size.shape[1])
+    with np.errstate(invalid="ignore"):
+        size = size / size.max(axis=1, keepdims=True)  # its squares neither overflow nor vanish
+        return (root - size.sum(1) / np.sqrt(np.square(size).sum(1))) / (root - 1)

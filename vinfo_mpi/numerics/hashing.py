@@ -1,0 +1,14 @@
+"""Well-mixed numbers that follow from ids alone: what replaces random draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def hashed(ids: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return a well-mixed uint64 for every id (the finaliser of SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        value = np.asarray(ids, np.int64).astype(np.uint64) + np.uint64(seed + 1) * np.uint64(0x9E3779B97F4A7C15)
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return value ^ (value >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""results.h5, as a file and as tables."""

@@ -1,0 +1,82 @@
+"""What a run is about, and how good network and concepts are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from vinfo_mpi.results.tables import Results
+from vinfo_mpi.storage.activations import ActivationReader
+from vinfo_mpi.storage.hdf5 import open_checked
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run is about, and how good network and concepts are.
+
+    Attributes
+    ----------
+    network, data : str
+        Their names.
+    images, right : int
+        On how many the network is judged, and how many of them it has right.
+    held_out : bool
+        Whether these are the held-out ones; else all that were analysed.
+    analysed : int
+        Images that were analysed.
+    per_class : (C,) int64 array
+        How many of them each class has.
+    concepts, alive : int
+    fidelity : dict of str to float
+        The attributes of codes.h5: relative_error, relative_error_positions, predictions_kept.
+    """
+
+    network: str
+    data: str
+    images: int
+    right: int
+    held_out: bool
+    analysed: int
+    per_class: np.ndarray
+    concepts: int
+    alive: int
+    fidelity: dict[str, float]
+
+    @property
+    def correct(self) -> str:
+        """How often the network is right."""
+        return f"{100 * self.right / self.images:.2f} % of {self.images} {'held-out ' if self.held_out else ''}images correct"
+
+    @property
+    def rebuilt(self) -> str:
+        """How faithful the concepts are."""
+        error, positions, kept = (
+            self.fidelity[name] for name in ("relative_error", "relative_error_positions", "predictions_kept")
+        )
+        return f"relative error {error:.4f} ({positions:.4f} position by position), {100 * kept:.2f} % of the predictions kept"
+
+
+def facts(results: Results) -> Facts:
+    """Return the facts of the run that these results belong to."""
+    folder, config = results.path.parent, json.loads(results.attributes["config"])
+    with open_checked(folder / "codes.h5", "vinfo-codes") as file:
+        fidelity = dict(file.attrs)
+    with ActivationReader(folder / f"{results.analysed}.h5") as file:
+        label, classes = file.read("samples/label"), len(file.classes)
+        right = label == file.read("samples/prediction")
+        held_out = file.read("samples/held_out") == 1
+    judged = right[held_out] if held_out.any() else right
+    return Facts(
+        network=config["network"]["name"] or config["network"]["target"],
+        data=config["data"]["source"],
+        images=len(judged),
+        right=int(judged.sum()),
+        held_out=bool(held_out.any()),
+        analysed=len(label),
+        per_class=np.bincount(label, minlength=classes),
+        concepts=len(results.concepts),
+        alive=int(results.concepts["alive"].sum()),
+        fidelity=fidelity,
+    )

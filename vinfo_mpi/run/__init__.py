@@ -1,0 +1,1 @@
+"""One run: what every stage is given."""

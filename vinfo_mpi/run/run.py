@@ -1,0 +1,278 @@
+"""One run: its configuration, its folder, its ranks, and what the stages share."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
+
+import h5py
+import numpy as np
+import torch
+from tqdm import tqdm
+
+import vinfo_mpi
+from vinfo_mpi.config.load import dump_config
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.errors import Stopped
+from vinfo_mpi.networks import checkpoints, heads
+from vinfo_mpi.networks.checkpoints import Checkpoint
+from vinfo_mpi.parallel import limits, malloc, signals
+from vinfo_mpi.parallel.clock import Clock
+from vinfo_mpi.parallel.devices import Binding
+from vinfo_mpi.parallel.ranks import Ranks, library
+from vinfo_mpi.run.provenance import git_commit, timings_of
+from vinfo_mpi.storage import lock
+from vinfo_mpi.storage.activations import SCALES, ActivationReader
+from vinfo_mpi.storage.atomic import write_text
+from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
+from vinfo_mpi.storage.partial_results import Pieces
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import Column, RowReader, storage_kind
+
+if TYPE_CHECKING:
+    from vinfo_mpi.run.subject import Subject
+
+T = TypeVar("T")
+
+
+class Run:
+    """What every stage is given.
+
+    Attributes
+    ----------
+    config : Config
+    folder : Path
+        Where everything of this run lies: runs/<name>.
+    outputs : Path
+        Where dictionary, codes and results lie: there, or in a folder of one checkpoint.
+    ranks : Ranks
+    device : torch.device
+        Where this rank computes.
+    bindings : list of Binding
+        Where every rank computes.
+    clock : Clock
+        Of the stage that is running.
+    """
+
+    def __init__(
+        self, config: Config, folder: Path, ranks: Ranks, device: torch.device, bindings: list[Binding], command: str
+    ) -> None:
+        self.config, self.folder, self.ranks, self.device, self.bindings = config, folder, ranks, device, bindings
+        self.command = command
+        self.outputs = folder
+        self.begin()
+        self._lock: TextIO | None = None
+
+    # --- where things are ---
+
+    @cached_property
+    def checkpoints(self) -> list[Checkpoint]:
+        """The checkpoints, in order; the last one is the network that is analysed."""
+        return checkpoints.expected(self.folder / "checkpoints", self.config.network, self.config.train)
+
+    @property
+    def final(self) -> Checkpoint:
+        """The network that is analysed."""
+        return self.checkpoints[-1]
+
+    def activations(self, checkpoint: Checkpoint) -> Path:
+        """Return the activations file of a checkpoint."""
+        return self.folder / "activations" / f"{checkpoint.name}.h5"
+
+    @property
+    def dictionary(self) -> Path:
+        """The dictionary file."""
+        return self.outputs / "dictionary.h5"
+
+    @property
+    def codes(self) -> Path:
+        """The codes file."""
+        return self.outputs / "codes.h5"
+
+    @property
+    def results(self) -> Path:
+        """The results file."""
+        return self.outputs / "results.h5"
+
+    @property
+    def visualisation(self) -> Path:
+        """The file of pictures of concepts."""
+        return self.outputs / "visualisation.h5"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the pages."""
+        return self.outputs / "report"
+
+    def at(self, checkpoint: Checkpoint) -> Run:
+        """Return this run as if the checkpoint were the one that is analysed, with dictionary, codes and results of its own."""
+        other = copy.copy(self)
+        other.checkpoints = [checkpoint]
+        other.outputs = self.folder if checkpoint == self.final else self.folder / "sedimentation" / checkpoint.name
+        return other
+
+    def keeps_map(self, checkpoint: Checkpoint) -> bool:
+        """Whether the last tap of this checkpoint is also kept unpooled: what a dictionary is fitted to."""
+        wanted = self.config.extract.maps
+        return checkpoint == self.final or wanted == "all" or (wanted != "final" and checkpoint.epoch in wanted)
+
+    def open_activations(self, checkpoint: Checkpoint) -> ActivationReader:
+        """Open the activations of a checkpoint."""
+        return ActivationReader(self.activations(checkpoint))
+
+    @contextmanager
+    def open_every_activations(self) -> Iterator[dict[str, ActivationReader]]:
+        """Open the activations of all checkpoints, by the checkpoint's name."""
+        limits.allow_open_files()
+        with ExitStack() as files:
+            yield {one.name: files.enter_context(self.open_activations(one)) for one in self.checkpoints}
+
+    def open_codes(self) -> RowReader:
+        """Open the codes."""
+        return RowReader(self.codes, "vinfo-codes")
+
+    # --- what is analysed ---
+
+    @cached_property
+    def subject(self) -> Subject:
+        """Images and network. It brings torchvision along, seconds that only stages that run the network should pay."""
+        from vinfo_mpi.run.subject import Subject
+
+        return Subject(self)
+
+    def head(self, activations: ActivationReader) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return the function from (N, d) vectors of the last tap to the final network's logits, differentiable."""
+        if "head" in activations:
+            weight, bias = (self.tensor(activations.read(f"head/{name}")) for name in ("weight", "bias"))
+            return lambda vectors: vectors @ weight.T + bias
+        network = self.subject.network(self.final).double().requires_grad_(False)
+        return heads.replaced(network, activations.taps[-1], self.subject.preprocessing.size)
+
+    # --- how it is done ---
+
+    def tensor(self, values: np.ndarray) -> torch.Tensor:
+        """Return an array as a float64 tensor on this rank's device."""
+        return torch.from_numpy(values).to(self.device, torch.float64)
+
+    @property
+    def storage(self) -> Literal["parallel", "virtual"]:
+        """How row files are written."""
+        return storage_kind(self.config.machine.storage)
+
+    def writer(
+        self,
+        path: Path,
+        columns: Mapping[str, Column],
+        rows: int,
+        batch: int,
+        attributes: Mapping[str, Any],
+        tables: Mapping[str, Table] | None = None,
+        **more: Any,
+    ) -> RowWriter:
+        """Return what writes a file of rows as the configuration says; parameters as `RowWriter`."""
+        machine = self.config.machine
+        options = {"alignment": (machine.alignment or 0) * 2**20, "hints": machine.hints}
+        return RowWriter(path, columns, rows, batch, self.ranks, attributes, tables, SCALES, self.storage, options=options, **more)
+
+    def bar(self, what: str, total: int) -> tqdm:
+        """Return a progress bar, shown on rank 0; in a log file it writes a line now and then."""
+        seldom = 0.1 if sys.stderr.isatty() else 30
+        return tqdm(desc=f"{what:<24}", total=total, disable=not self.ranks.is_root, mininterval=seldom, maxinterval=seldom)
+
+    def progress(self, items: Sequence[T], what: str) -> Iterator[T]:
+        """Yield the items, with a progress bar on rank 0."""
+        with self.bar(what, len(items)) as bar:
+            for item in items:
+                yield item
+                bar.update()
+
+    def provenance(self, filetype: str, fingerprint: str, inputs: dict[str, str | None]) -> dict[str, Any]:
+        """Return the attributes that say where a file comes from; the same on all ranks."""
+
+        def collect() -> dict[str, Any]:
+            return {
+                "filetype": filetype,
+                "format_version": FORMAT_VERSIONS[filetype],
+                "vinfo_version": vinfo_mpi.__version__,
+                "git_commit": git_commit(),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": self.command,
+                "config": self.config.model_dump_json(),
+                "fingerprint": fingerprint,
+                "inputs": json.dumps(inputs),
+                "ranks": self.ranks.size,
+                "mpi_library": library(),
+                "torch_version": str(torch.__version__),
+                "h5py_version": h5py.__version__,
+                "hdf5_version": h5py.version.hdf5_version,
+                "seed": self.config.seed,
+            }
+
+        return self.ranks.on_root(collect)
+
+    def begin(self) -> None:
+        """Start the clocks of a stage, in memory that the stage before has given back."""
+        malloc.give_back()
+        self.clock = Clock(self.ranks)
+        self._saved = time.monotonic()
+
+    def save_config(self) -> None:
+        """Write the configuration with all defaults filled in."""
+        self.ranks.on_root(write_text, self.folder / "config.yaml", dump_config(self.config))
+
+    def save_timings(self, stage: str) -> None:
+        """Add the stage's times to timings.json."""
+        path = self.folder / "timings.json"
+        timings = self.ranks.on_root(timings_of, self.folder) | {stage: self.clock.summary()}
+        self.ranks.on_root(write_text, path, json.dumps(timings, indent=1))
+
+    # --- going on after an end ---
+
+    def lock(self) -> None:
+        """Keep other jobs out of the folder until this process ends."""
+        job = f"Slurm job {number}, " if (number := os.environ.get("SLURM_JOB_ID")) else ""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = f"{job}process {os.getpid()} on {os.uname().nodename} since {since} ({self.command})"
+
+        def hold() -> None:
+            self._lock = lock.hold(self.folder, holder)
+
+        self.ranks.on_root(hold)
+
+    def safe_point(self, save: Callable[[], object] | None = None) -> None:
+        """Mark a place where the work can be ended: all ranks call this equally often.
+
+        Parameters
+        ----------
+        save : function
+            Saves what is done; called by all ranks when one is asked to stop, and every machine.save_minutes.
+
+        Raises
+        ------
+        Stopped
+            On all ranks if one of them is asked to stop.
+        """
+        due = save is not None and time.monotonic() - self._saved >= 60 * self.config.machine.save_minutes
+        wish = self.ranks.most(2 if signals.wished() else int(due))
+        if wish and save is not None:
+            with self.clock.phase("save"):
+                save()
+            self._saved = time.monotonic()
+        if wish == 2:
+            raise Stopped
+
+    def pieces(self, stage: str, fingerprint: str, force: bool) -> Pieces:
+        """Return what an interrupted run of the stage has finished; nothing with `force`."""
+        pieces = Pieces(self.outputs, stage, fingerprint, self.ranks)
+        if force:
+            pieces.remove()
+        return pieces

@@ -1,0 +1,1 @@
+"""The main stages and the pages: each a file."""

@@ -1,0 +1,78 @@
+"""Files that are whole or not there, and what a file system refuses, as a sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vinfo_mpi.errors import Failure, InputError
+
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest folder above it that is there already."""
+    return next(one for one in (path, *path.resolve().parents) if one.exists())
+
+
+def partial(path: Path) -> Path:
+    """Return the name under which a file is written until it is whole."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or the names in a folder are on disk for good."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def commit(temporary: Path, path: Path) -> None:
+    """Make a finished file appear under its name, on disk for good."""
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into a sentence that says where, and what to do.
+
+    Raises
+    ------
+    InputError
+        Where this place cannot be written to at all.
+    Failure
+        Where writing went wrong: a full disk, a quota.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "write failed" not in str(error):  # HDF5 raises it while flushing and closing
+            raise
+        number = getattr(error, "errno", None)
+        told = re.search(r"error message = '([^']*)'", str(error))  # by HDF5
+        first = str(error).split("\n")[0]
+        reason = os.strerror(number) if number else told[1] if told else first.split("(")[-1].rstrip(")")
+        if number in NOT_WRITABLE:
+            raise InputError(f"cannot write {path} ({reason}); change that, or name another folder with --run-dir") from error
+        free = shutil.disk_usage(existing(path.parent)).free
+        raise Failure(
+            f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, mend the file system or your "
+            "quota, and run the same command again; what is finished is kept"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial(path).write_text(text)
+        commit(partial(path), path)

@@ -1,0 +1,138 @@
+"""What all our HDF5 files have in common: attributes that say what they are, whole or not there, checked when opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.storage import checksums
+from vinfo_mpi.storage.atomic import commit, partial, writing
+
+FORMAT_VERSIONS = {
+    "vinfo-activations": 3,
+    "vinfo-dictionary": 2,
+    "vinfo-dictionary-fit": 2,
+    "vinfo-codes": 2,
+    "vinfo-results": 2,
+    "vinfo-magnitudes": 1,
+    "vinfo-visualisation": 1,
+    "vinfo-report": 1,
+    "vinfo-piece": 1,
+}
+
+
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError)  # what h5py raises on a damaged file
+
+
+@dataclass(frozen=True)
+class Table:
+    """A dataset to be written: its values, what they mean, in which unit, along which axes."""
+
+    values: Any
+    description: str
+    units: str | None = None
+    axes: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def describe(dataset: h5py.Dataset, table: Table) -> None:
+    """Attach description, units, axis labels and attributes."""
+    dataset.attrs["description"] = table.description
+    if table.values is not None:
+        dataset.attrs["crc32"] = checksums.of(np.asarray(table.values))
+    if table.units:
+        dataset.attrs["units"] = table.units
+    for name, value in sorted(table.attributes.items()):
+        dataset.attrs[name] = value
+    for axis, label in enumerate(table.axes):
+        dataset.dims[axis].label = label
+
+
+def attach_scales(dataset: h5py.Dataset, table: Table, scales: Mapping[str, h5py.Dataset]) -> None:
+    """Make the dataset's axes point to the datasets that number or name them."""
+    for axis, label in enumerate(table.axes):
+        if label in scales and scales[label].name != dataset.name:
+            dataset.dims[axis].attach_scale(scales[label])
+
+
+def fixed_width(names: list[str]) -> np.ndarray:
+    """Return strings in the form that every HDF5 reader and MPI-IO understands: fixed-length UTF-8."""
+    encoded = [name.encode() for name in names]
+    width = max([1, *map(len, encoded)])
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
+
+
+def checked(file: h5py.File, name: str) -> np.ndarray:
+    """Return the values of a dataset; raise `InputError` if they cannot be read or are not as they were written."""
+    try:
+        values, written = file[name][()], file[name].attrs.get("crc32")
+    except UNREADABLE as error:
+        raise InputError(f"{file.filename}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
+    if written is not None and checksums.of(np.asarray(values)) != written:
+        raise InputError(
+            f"{file.filename}: /{name} is not what was written (its checksum differs); delete the file and run its stage again"
+        )
+    return values
+
+
+def read_table(path: Path, filetype: str, name: str) -> np.ndarray:
+    """Return a dataset of one of our files, checked."""
+    with open_checked(path, filetype) as file:
+        return checked(file, name)
+
+
+def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
+    """Open one of our files for reading.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, incomplete, of another kind or of an unknown version.
+    """
+    if not path.exists():
+        raise InputError(f"{path} is not there; run the stage that makes it, or check the path")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path} is damaged or not an HDF5 file ({error}); delete it and run its stage again") from None
+    found = str(file.attrs.get("filetype", "none"))
+    problem = None
+    if found not in FORMAT_VERSIONS or (filetype and found != filetype):
+        expected = filetype or " or ".join(FORMAT_VERSIONS)
+        problem = f"is not a {expected} file (its filetype is {found}); check the path"
+    elif (version := file.attrs.get("format_version")) != FORMAT_VERSIONS[found]:
+        problem = f"has format version {version}, this program reads {FORMAT_VERSIONS[found]}; delete it and run its stage again"
+    elif file.attrs.get("complete") != 1:
+        problem = "was not finished; delete it and run its stage again"
+    if problem:
+        file.close()
+        raise InputError(f"{path} {problem}")
+    return file
+
+
+def fingerprint(path: Path, filetype: str) -> str | None:
+    """Return the fingerprint of a whole file of this kind, None where there is no such file."""
+    try:
+        with open_checked(path, filetype) as file:
+            return str(file.attrs["fingerprint"])
+    except (InputError, KeyError):
+        return None
+
+
+def write_tables(path: Path, tables: Mapping[str, Table], attributes: Mapping[str, Any]) -> None:
+    """Write a small file from one rank, whole or not at all."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(partial(path), "w") as file:
+            for name, table in sorted(tables.items()):
+                describe(file.create_dataset(name, data=table.values), table)
+            file.attrs.update(attributes)
+            file.attrs["complete"] = 1
+            file.flush()
+        commit(partial(path), path)

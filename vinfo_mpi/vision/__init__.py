@@ -1,1 +1,0 @@
-"""Networks, their taps and heads, data sets, checkpoints."""

@@ -1,0 +1,1 @@
+"""Pictures that are changed until a concept is there."""

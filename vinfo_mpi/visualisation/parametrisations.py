@@ -1,0 +1,89 @@
+"""What is optimised instead of the pixels of a picture: its Fourier transform, or only the phases of that."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from vinfo_mpi.visualisation.colours import to_rgb
+
+# Of the Fourier parametrisation: amplitudes at the start and at most, relative to those of real images; the mean colour
+# that it starts from at least, because black hardly changes; and what undoes the slope of the sigmoid at medium grey.
+START, BOUND, DARKEST, STEEPNESS = 0.1, 4.0, 0.05, 4.0
+
+
+class Parametrisation(Protocol):
+    """Pictures as a differentiable function of what is optimised.
+
+    Attributes
+    ----------
+    parameters : (B, ...) tensor
+        What is optimised; pictures do not share any of it.
+    rate : float
+        Learning rate that suits it.
+    """
+
+    parameters: torch.Tensor
+    rate: float
+
+    def images(self) -> torch.Tensor:
+        """Return the pictures: (B, 3, S, S), values in [0, 1]."""
+
+
+class Maco:
+    """Phases are optimised, the magnitude spectrum is fixed (MACO; Fel et al. 2023, arXiv 2306.06805, section 3).
+
+    Parameters
+    ----------
+    magnitudes : (3, S, S) tensor
+        Of the opponent channels.
+    noise : (B, 3, S, S) tensor
+        Standard normal; the phases at the start follow from it.
+    """
+
+    rate = 0.1
+
+    def __init__(self, magnitudes: torch.Tensor, noise: torch.Tensor) -> None:
+        self.magnitudes = magnitudes.to(noise)
+        self.parameters = (torch.pi * noise).requires_grad_()
+
+    def channels(self) -> torch.Tensor:
+        """Return the opponent channels, whose magnitude spectrum is the prescribed one: (B, 3, S, S)."""
+        opposite = self.parameters.flip(2, 3).roll((1, 1), (2, 3))  # at minus the frequency
+        phase = self.parameters - opposite  # antisymmetric: that of real channels, and none for their means
+        return torch.fft.ifft2(torch.polar(self.magnitudes.expand_as(phase), phase)).real
+
+    def images(self) -> torch.Tensor:
+        """Return the pictures, what is darker than black or brighter than white cut off. See `Parametrisation`."""
+        return to_rgb(self.channels()).clamp(0, 1)
+
+
+class Fourier:
+    """Amplitudes and phases are optimised, in units of the mean amplitude of real images.
+
+    That of photographs falls as 1/f, the scale of Olah, Mordvintsev, Schubert (2017), "Feature Visualization"; images that
+    were enlarged lack high frequencies altogether, and grey ones colours. The bound keeps both out of pictures as well.
+
+    Parameters
+    ----------
+    magnitudes : (3, S, S) tensor
+        Of the opponent channels.
+    noise : (B, 3, S, S) tensor
+        Standard normal; the pictures at the start are the mean colour of real images and this, faintly.
+    """
+
+    rate = 0.1
+
+    def __init__(self, magnitudes: torch.Tensor, noise: torch.Tensor) -> None:
+        magnitudes, size = magnitudes.to(noise), noise.shape[-1]
+        self.mean = to_rgb(magnitudes[:, :1, :1] / size**2).clamp(DARKEST, 1 - DARKEST).logit()
+        self.scale = STEEPNESS * magnitudes[..., : size // 2 + 1]
+        self.scale[:, 0, 0] = self.scale[:, [0, 1], [1, 0]].mean(1)  # the mean is there already, and changes as long waves do
+        self.parameters = torch.view_as_real(START * torch.fft.rfft2(noise, norm="ortho")).requires_grad_()
+
+    def images(self) -> torch.Tensor:
+        """Return the pictures, through a sigmoid. See `Parametrisation`."""
+        size, waves = self.parameters.shape[2], torch.view_as_complex(self.parameters)
+        bounded = waves / (1 + (waves.abs() / BOUND).square()).sqrt()
+        return (self.mean + to_rgb(torch.fft.irfft2(self.scale * bounded, s=(size, size)))).sigmoid()

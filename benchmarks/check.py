@@ -1,4 +1,4 @@
-"""Stages of small runs on this machine: predicted by the model with rates measured here, then run."""
+"""Stages of small runs on this machine: predicted by the model with its rates, then run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,16 @@ from rich.table import Table
 
 from benchmarks import limits, machine, model
 from benchmarks.machine import Machine
+from benchmarks.stages import run_stage
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.data.loading import Loader
 from vinfo_mpi.networks import architectures, taps
 from vinfo_mpi.numerics.nnls import Dictionary
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.pipeline import measure
-from vinfo_mpi.registry import module
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP
 from vinfo_mpi.storage.hdf5 import read_table
@@ -41,11 +42,17 @@ SMALL = {
 }
 CASES: dict[str, dict[str, Any]] = {
     "4,000 images, 80 concepts": {"data.planted.images": 4000},
-    "2,000 images, 512 concepts": {"data.planted.images": 2000, "dictionary.concepts_per_class": 64},
+    "2,000 images, 512 concepts": {
+        "data.planted.images": 2000,
+        "dictionary.concepts_per_class": 64,
+    },
     "1,000 images, resnet50": {"data.planted.images": 1000, "network.name": "resnet50"},
 }
 MORE: dict[str, dict[str, Any]] = {
-    "12,000 images, 800 concepts": {"data.planted.images": 12000, "dictionary.concepts_per_class": 100}
+    "12,000 images, 800 concepts": {
+        "data.planted.images": 12000,
+        "dictionary.concepts_per_class": 100,
+    }
 }
 STAGES = ("extract", "dictionary", "encode", "score", "importance", "dynamics", "flow")
 CHECKPOINTS = 2
@@ -81,7 +88,7 @@ class Checked:
 
 
 def rows(cases: dict[str, dict[str, Any]]) -> Iterator[Checked]:
-    """Run the stages of every case here, on one rank, and predict each from sizes and measured rates."""
+    """Predict the stages of every case from sizes and measured rates, run them on one rank."""
     for name, changes in cases.items():
         with tempfile.TemporaryDirectory() as folder:
             yield from _check(name, _settings(changes, folder), Path(folder))
@@ -91,65 +98,102 @@ def _check(case: str, settings: Config, folder: Path) -> Iterator[Checked]:
     run = Run(settings, folder / "run", Ranks(), torch.device("cpu"), [], "benchmarks.scale")
     for number in range(CHECKPOINTS):
         torch.manual_seed(number)
-        torch.save(
-            architectures.build(settings.network.model_copy(), len(run.subject.images.classes)).state_dict(),
-            folder / f"{number}.pt",
-        )
-    sizes, seconds, read = measure.sizes(run), {}, {}
+        classes = len(run.subject.images.classes)
+        network = architectures.build(settings.network.model_copy(), classes)
+        torch.save(network.state_dict(), folder / f"{number}.pt")
+    sizes = measure.sizes(run)
     here = _rates(run, sizes)
+    seconds = {}
+    read = {}
     for stage in STAGES:
         run.begin()
-        seconds[stage], _ = limits.timed(lambda stage=stage: import_module(module(stage)).run(run))  # type: ignore[misc]
+        seconds[stage], _ = limits.timed(partial(run_stage, run, stage))
         read[stage] = float(run.clock.bytes_read)
-    iterations = {"dictionary": len(read_table(run.dictionary, "vinfo-dictionary", "objective")), "encode": _iterations(run)}
-    for one in (one for one in model.estimate(here, sizes, settings, 1, iterations) if one.stage in STAGES):
-        yield Checked(case, one.stage, one.seconds, seconds[one.stage], one.limit, one.read, read[one.stage])
+    iterations = {
+        "dictionary": len(read_table(run.dictionary, "vinfo-dictionary", "objective")),
+        "encode": _iterations(run),
+    }
+    work = Workload(sizes, settings, ranks=1, iterations=iterations)
+    for predicted in model.estimate(here, work):
+        stage = predicted.stage
+        if stage in STAGES:
+            yield Checked(
+                case,
+                stage,
+                predicted.seconds,
+                seconds[stage],
+                predicted.limit,
+                predicted.read,
+                read[stage],
+            )
 
 
 def _settings(changes: dict[str, Any], folder: str) -> Config:
+    settings = [f"{key}={value}" for key, value in changes.items()]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         json.dump(SMALL, file)  # which is YAML as well
         file.flush()
-        return load_config(
-            Path(file.name), [f"network.checkpoints=['{folder}/*.pt']", *(f"{key}={value}" for key, value in changes.items())]
-        )
+        return load_config(Path(file.name), [f"network.checkpoints=['{folder}/*.pt']", *settings])
 
 
 def _rates(run: Run, sizes: Sizes) -> Machine:
-    """Return this machine, with what the run's own network and images reach on it."""
-    network, count = run.subject.network(), run.config.machine.batch
+    """Return this machine, with what the network and the images of the run reach on it."""
+    network = run.subject.network()
+    count = run.config.machine.batch
     images = torch.zeros(count, 3, sizes.size, sizes.size)
     names = list(sizes.widths)
     with torch.no_grad():
-        forward = sizes.operations * count / limits.best(lambda: taps.read(network, names, images, run.config.extract))
+        passing = limits.best(lambda: taps.read(network, names, images, run.config.extract))
     ids = run.subject.ids[:count]
-    fresh = Loader(run.subject.images, run.subject.preprocessing, run.device)  # which remembers no images
+    # It remembers no images.
+    fresh = Loader(run.subject.images, run.subject.preprocessing, run.device)
     reading, _ = limits.timed(lambda: [*fresh.batches([ids])])
-    return machine.measured(forward, len(ids) / reading)
+    return machine.measured(sizes.operations * count / passing, len(ids) / reading)
 
 
 def _iterations(run: Run) -> float:
-    """Return the mean number of iterations until the codes of a vector of the last tap are found, from a sample."""
+    """Return after how many iterations the codes of a vector of the last tap are there, on average.
+
+    From a sample of vectors.
+    """
     with run.open_activations(run.final) as activations:
         vectors = torch.from_numpy(activations.read(MAP)).flatten(0, 1)
-    vectors = vectors[np.random.default_rng(0).choice(len(vectors), min(SAMPLE, len(vectors)), replace=False)]
-    dictionary, options = Dictionary(run.tensor(read_table(run.dictionary, "vinfo-dictionary", "atoms"))), run.config.encode
-    mean, before, unfinished, most = 0.0, 0, 1.0, 10
+    size = min(SAMPLE, len(vectors))
+    vectors = vectors[np.random.default_rng(0).choice(len(vectors), size, replace=False)]
+    atoms = read_table(run.dictionary, "vinfo-dictionary", "atoms")
+    dictionary = Dictionary(run.tensor(atoms))
+    options = run.config.encode
+    mean = 0.0
+    before = 0
+    unfinished = 1.0
+    most = 10
     while unfinished and before < options.max_iterations:
-        mean, before = mean + unfinished * (most - before), most
-        unfinished = float((dictionary.encode(vectors, options.tolerance, most).residual > options.tolerance).double().mean())
+        mean += unfinished * (most - before)
+        before = most
+        residual = dictionary.encode(vectors, options.tolerance, most).residual
+        unfinished = float((residual > options.tolerance).double().mean())
         most = min(2 * most, options.max_iterations)
     return mean
 
 
 def table(checked: list[Checked]) -> Table:
     """Return predictions and measurements as a table."""
-    result = Table(title="The model on this machine, one rank: predicted and measured", title_justify="left")
+    result = Table(
+        title="The model on this machine, one rank: predicted and measured", title_justify="left"
+    )
+    words = ("case", "stage", "limited by")
     for head in ("case", "stage", "predicted", "measured", "ratio", "limited by"):
-        result.add_column(head, justify="left" if head in ("case", "stage", "limited by") else "right")
+        result.add_column(head, justify="left" if head in words else "right")
     previous = None
     for row in checked:
         case = "" if row.case == previous else row.case
-        result.add_row(case, row.stage, f"{row.predicted:.3g} s", f"{row.measured:.3g} s", f"{row.ratio:.2f}", row.limit)
+        result.add_row(
+            case,
+            row.stage,
+            f"{row.predicted:.3g} s",
+            f"{row.measured:.3g} s",
+            f"{row.ratio:.2f}",
+            row.limit,
+        )
         previous = row.case
     return result

@@ -1,7 +1,8 @@
-"""Non-negative codes to the same KKT residual, beside scikit-learn's coordinate descent and scipy's active sets.
+"""Non-negative codes to the same KKT residual, beside scikit-learn and scipy.
 
-The residual is max|min(z, gradient)| / max|x Dᵀ| of the worst row: 0 at the optimum. scikit-learn is given as many
-iterations as it needs for it; scipy solves each row exactly.
+The residual is max|min(z, gradient)| / max|x Dᵀ| of the worst row: 0 at the optimum.
+scikit-learn's coordinate descent is given as many iterations as it needs for it; scipy's active
+sets solve each row exactly.
 
     python -m benchmarks.encode [--full]
 """
@@ -22,12 +23,17 @@ from benchmarks.side_by_side import Contestant, Options, Row, compare, main
 from vinfo_mpi.numerics import nnls
 
 TOLERANCE = 1e-4
-FEWEST, MOST = 25, 400  # iterations that scikit-learn is given
+# Iterations that scikit-learn is given.
+FEWEST = 25
+MOST = 400
 
 
 @dataclass(frozen=True)
 class Size:
-    """Rows n, channels d, atoms K, and of how many rows the peers find the codes (their time grows as the rows)."""
+    """Rows n, channels d, atoms K, and of how many rows the peers find the codes.
+
+    Their time grows as the rows.
+    """
 
     n: int
     d: int
@@ -49,7 +55,10 @@ def cases(options: Options, sizes: list[Size] | None = None) -> Iterator[list[Ro
 
 
 def sample(size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows (n, d) that are sparse sums of atoms but for some noise, and the atoms (K, d), of unit length."""
+    """Return rows (n, d) that are sparse sums of atoms but for some noise, and the atoms (K, d).
+
+    These have unit length.
+    """
     random = np.random.default_rng(0)
     atoms = random.gamma(0.5, size=(size.concepts, size.d))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
@@ -59,8 +68,8 @@ def sample(size: Size) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _case(x: np.ndarray, atoms: np.ndarray, options: Options, peers: bool) -> list[Row]:
-    dictionary, rows = (torch.from_numpy(part).to(options.device) for part in (atoms, x))
-    prepared = nnls.Dictionary(dictionary)
+    rows = torch.from_numpy(x).to(options.device)
+    prepared = nnls.Dictionary(torch.from_numpy(atoms).to(options.device))
 
     def ours() -> np.ndarray:
         return prepared.encode(rows, TOLERANCE).codes.cpu().numpy()
@@ -77,7 +86,7 @@ def _case(x: np.ndarray, atoms: np.ndarray, options: Options, peers: bool) -> li
 
 
 def same(answers: dict[str, Any], x: np.ndarray, atoms: np.ndarray) -> str:
-    """Say which residual each has reached; the squared errors must be equal but for the tolerance."""
+    """Say which residual each has reached; squared errors must be equal but for the tolerance."""
     errors = [float(np.square(x - codes @ atoms).sum()) for codes in answers.values()]
     residuals = {name: residual(codes, x, atoms) for name, codes in answers.items()}
     assert residuals["vinfo_mpi"] <= TOLERANCE * (1 + 1e-6), residuals
@@ -93,7 +102,7 @@ def residual(codes: np.ndarray, x: np.ndarray, atoms: np.ndarray) -> float:
 
 
 def _needed(x: np.ndarray, atoms: np.ndarray) -> int:
-    """Return how many iterations are enough for scikit-learn to have the residual, or the most that it is given."""
+    """Return how many iterations scikit-learn needs for the residual, at most `MOST`."""
     count = FEWEST
     while count < MOST and residual(_scikit_learn(x, atoms, count), x, atoms) > TOLERANCE:
         count *= 2
@@ -101,7 +110,9 @@ def _needed(x: np.ndarray, atoms: np.ndarray) -> int:
 
 
 def _scikit_learn(x: np.ndarray, atoms: np.ndarray, iterations: int) -> np.ndarray:
-    return non_negative_factorization(x, H=atoms, n_components=len(atoms), update_H=False, tol=0, max_iter=iterations)[0]
+    return non_negative_factorization(
+        x, H=atoms, n_components=len(atoms), update_H=False, tol=0, max_iter=iterations
+    )[0]
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ REPEATS = 5
 @cache
 def matrix_rate(dtype: torch.dtype = torch.float64, device: str = "cpu") -> float:
     """Return the floating-point operations per second of a large square matrix product."""
-    left, right = (torch.randn(SIDE, SIDE, dtype=dtype, device=device) for _ in range(2))
+    left = torch.randn(SIDE, SIDE, dtype=dtype, device=device)
+    right = torch.randn(SIDE, SIDE, dtype=dtype, device=device)
     result = torch.empty_like(left)
     return 2 * SIDE**3 / best(lambda: torch.mm(left, right, out=result))
 
@@ -42,14 +43,20 @@ def copy_bandwidth(device: str = "cpu") -> float:
 
 @cache
 def disk_rate(folder: Path) -> float:
-    """Return the bytes per second that one plain write of an array takes to a folder, as far as the kernel's buffers."""
+    """Return the bytes per second of a plain write of an array to a folder.
+
+    As far as the kernel's buffers.
+    """
     values = torch.ones(WRITTEN // 8, dtype=torch.float64).numpy()
     with tempfile.TemporaryDirectory(dir=folder) as place:
         return WRITTEN / best(lambda: values.tofile(Path(place) / "values"))
 
 
 def best(call: Callable[[], object]) -> float:
-    """Return the shortest time of a few calls, after one to warm up: a limit is what was reached at least once."""
+    """Return the shortest time of a few calls, after a first to warm up.
+
+    A limit is what was reached at least once.
+    """
     call()
     return min(timed(call)[0] for _ in range(REPEATS))
 
@@ -64,7 +71,7 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
 
 
 class Peak:
-    """The most memory that this process holds above what it held before, in bytes: a context manager.
+    """The most memory that this process holds above what it held before: a context manager.
 
     Attributes
     ----------
@@ -76,7 +83,8 @@ class Peak:
     _before: int | None = None
 
     def __enter__(self) -> Peak:
-        before = malloc.resident()  # what the process had kept would be used again, and not be seen
+        # What the process had kept would be used again, and not be noticed.
+        before = malloc.resident()
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
             self._before = before

@@ -73,7 +73,8 @@ class Machine:
     at_once : bool
         Whether images are read and results written by other processors than those that compute.
     rates : dict of str to Rate
-        ``files_node``, ``files_all``, ``network`` (between nodes), ``within`` a node, and what `RESOURCES` has beside these.
+        ``files_node``, ``files_all``, ``network`` (between nodes), ``within`` a node, and what
+        `RESOURCES` has beside these.
     """
 
     name: str
@@ -84,29 +85,44 @@ class Machine:
     rates: dict[str, Rate]
 
     def seconds(self, resource: str, work: float, ranks: int) -> float:
-        """Return the seconds that work takes: of a rank; for files and network, of all ranks together."""
-        nodes, rate = -(-ranks // self.ranks_per_node), {name: one.reached for name, one in self.rates.items()}
+        """Return the seconds that work takes.
+
+        Of a rank; for files and network, of all ranks together.
+        """
+        nodes = -(-ranks // self.ranks_per_node)
+        reached = {name: rate.reached for name, rate in self.rates.items()}
         if resource == "files":
-            return work / min(nodes * rate["files_node"], rate["files_all"])
+            return work / min(nodes * reached["files_node"], reached["files_all"])
         if resource == "network":  # what a rank puts into a sum passes twice
-            return 2 * work / (nodes * (rate["network"] if nodes > 1 else rate["within"]))
+            return 2 * work / (nodes * (reached["network"] if nodes > 1 else reached["within"]))
         if resource == "messages":
-            return work * math.log2(ranks) / rate["messages"]
-        return work / rate[resource]
+            return work * math.log2(ranks) / reached["messages"]
+        return work / reached[resource]
 
     def reaching(self, rates: Mapping[str, float]) -> Machine:
         """Return the machine with other rates, by name, as they are reached."""
-        others = {name: replace(self.rates[name], peak=value, share=1.0, source="said so") for name, value in rates.items()}
-        return replace(self, rates=self.rates | others)
+        replaced = {
+            name: replace(self.rates[name], peak=value, share=1.0, source="said so")
+            for name, value in rates.items()
+        }
+        return replace(self, rates=self.rates | replaced)
 
 
 def load(path: Path = PUBLISHED) -> Machine:
     """Return the machine that a file describes."""
     content = yaml.safe_load(path.read_text())
     # YAML takes 2e12 for text.
-    rates = {name: Rate(**values | {"peak": float(values["peak"])}) for name, values in content["rates"].items()}
+    rates = {
+        name: Rate(**values | {"peak": float(values["peak"])})
+        for name, values in content["rates"].items()
+    }
     return Machine(
-        content["name"], content["ranks_per_node"], float(content["memory"]), content["device"], content["at_once"], rates
+        content["name"],
+        content["ranks_per_node"],
+        float(content["memory"]),
+        content["device"],
+        content["at_once"],
+        rates,
     )
 
 
@@ -118,31 +134,52 @@ def measured(forward: float, decode: float) -> Machine:
     forward, decode : float
         Operations per second of the network's forward pass, and images per second that can be read.
     """
-    side = limits.SIDE // 4
-    matrix = torch.randn(side, side, dtype=torch.float64)
-    matrix += matrix.T.clone()
-    eigen = 9 * side**3 / limits.best(lambda: torch.linalg.eigh(matrix))
-    small = torch.zeros(1, 4, 4, dtype=torch.float64)
-    calls = 1000 / limits.best(lambda: [torch.baddbmm(small, small, small) for _ in range(1000)])
-    with tempfile.TemporaryDirectory() as folder:
-        path, tables = Path(folder) / "small.h5", {"numbers": Table(np.zeros(100), "numbers")}
-        opens = 1 / limits.best(lambda: hdf5.write_tables(path, tables, {}))
-    values = np.zeros((2**14, 512))
-    found = {
+    rates = {
         "matrix": (limits.matrix_rate(), "float64 operations"),
-        "decomposition": (eigen, "operations"),
+        "decomposition": (_decomposition(), "operations"),
         "forward": (forward, "float32 operations"),
         "bandwidth": (limits.copy_bandwidth(), "bytes"),
-        "calls": (calls, "operations on a few numbers"),
+        "calls": (_calls(), "operations on a few numbers"),
         "transfer": (math.inf, "bytes"),
         "decode": (decode, "images"),
         "files_node": (limits.disk_rate(Path(tempfile.gettempdir())), "bytes"),
         "files_all": (math.inf, "bytes"),
-        "rows": (values.nbytes / limits.best(lambda: checksums.of_rows(values)), "bytes checked"),
+        "rows": (_checksums(), "bytes checked"),
         "network": (math.inf, "bytes"),
         "within": (math.inf, "bytes"),
         "messages": (math.inf, "messages"),
-        "opens": (opens, "small files written"),
+        "opens": (_opens(), "small files written"),
     }
-    rates = {name: Rate(value, 1.0, "rank", unit, "measured here") for name, (value, unit) in found.items()}
-    return Machine("this machine", 1, math.inf, "cpu", False, rates)
+    measured_here = {
+        name: Rate(value, 1.0, "rank", unit, "measured here")
+        for name, (value, unit) in rates.items()
+    }
+    return Machine("this machine", 1, math.inf, "cpu", False, measured_here)
+
+
+def _decomposition() -> float:
+    """Return the operations per second of the eigenvectors of a symmetric matrix."""
+    side = limits.SIDE // 4
+    matrix = torch.randn(side, side, dtype=torch.float64)
+    matrix += matrix.T.clone()
+    return 9 * side**3 / limits.best(lambda: torch.linalg.eigh(matrix))
+
+
+def _calls() -> float:
+    """Return how many operations on a few numbers are called in a second."""
+    small = torch.zeros(1, 4, 4, dtype=torch.float64)
+    return 1000 / limits.best(lambda: [torch.baddbmm(small, small, small) for _ in range(1000)])
+
+
+def _checksums() -> float:
+    """Return the bytes of rows per second whose checksums are computed."""
+    values = np.zeros((2**14, 512))
+    return values.nbytes / limits.best(lambda: checksums.crc32_of_rows(values))
+
+
+def _opens() -> float:
+    """Return how many small files are written in a second."""
+    tables = {"numbers": Table(np.zeros(100), "numbers")}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "small.h5"
+        return 1 / limits.best(lambda: hdf5.write_tables(path, tables, {}))

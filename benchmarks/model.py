@@ -1,29 +1,31 @@
-"""What each stage moves and multiplies, and how long that takes on a machine: the formulas of `vinfo_mpi.costs`, and what they
-leave out, the traffic between processor and memory, files that are read, small operations.
+"""What each stage moves and multiplies, and how long that takes on a machine.
 
-A stage does one thing after the other, so that its times add; extraction reads, computes and writes at the same time, so that
+That is what the plan says of the stages (`costs` of each), and what it leaves out: the traffic
+between processor and memory, files that are read, small operations. A stage does one thing after
+the other, so that its times add; extraction reads, computes and writes at the same time, so that
 the longest of them counts where they do not share processors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.machine import RESOURCES, Machine
+from vinfo_mpi.concepts import vinformation_costs
 from vinfo_mpi.concepts.vinformation import together
-from vinfo_mpi.config.schema import Config
-from vinfo_mpi.costs import communication, disk, memory, operations
-from vinfo_mpi.costs.operations import TYPICAL
 from vinfo_mpi.costs.sizes import Sizes
-from vinfo_mpi.numerics import grouped_rows, nmf, nndsvd, nnls
+from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd, nnls
+from vinfo_mpi.pipeline.plan import costs_of_stages
+from vinfo_mpi.stages.extract import planned_layout
 
-Work = dict[str, float]  # of one rank, by resource; files and network: of all ranks together
+Amounts = dict[str, float]  # of one rank, by resource; files and network: of all ranks together
 
 IMAGE = 110e3  # bytes of a file of ImageNet, mean
 GRID = "grid of taps and checkpoints"  # of sedimentation
+STAGES = ("extract", "dictionary", "encode", "importance", "score", "dynamics")
 SMALL_FILES = 5  # that a stage opens, at least
 KERNELS = 600  # small operations of a forward pass with its taps: as many for any number of images
 
@@ -61,142 +63,211 @@ class Estimate:
     @property
     def limit(self) -> str:
         """What takes longest."""
-        name, longest = max(self.parts.items(), key=lambda part: part[1])
+        name, longest = max(self.parts.items(), key=lambda resource: resource[1])
         share = 1.0 if self.at_once else longest / max(self.seconds, 1e-300)
         return RESOURCES[name] + (f" ({share:.0%})" if share < 0.9 else "")
 
 
-def estimate(
-    machine: Machine,
-    sizes: Sizes,
-    config: Config,
-    ranks: int,
-    iterations: Mapping[str, float] = TYPICAL,
-    networks_at_once: int = 1,
-) -> list[Estimate]:
-    """Return what every main stage but the training takes, and flow and sedimentation's grid, which are like score.
+def estimate(machine: Machine, work: Workload, networks_at_once: int = 1) -> list[Estimate]:
+    """Return what every main stage but the training takes, and flow and sedimentation's grid.
 
-    `networks_at_once` is how many checkpoints look at an image once it is read: one, as it is done.
+    These two are like score.
+
+    Parameters
+    ----------
+    networks_at_once : int
+        How many checkpoints look at an image once it is read: one, as it is done.
     """
-    products, sent = operations.of(sizes, config, iterations), communication.of(sizes, config, ranks, iterations)
-    grid = memory.vinformation(sizes, config, ranks, [*sizes.widths.values()] * sizes.checkpoints)
-    held, stored = memory.of(sizes, config, ranks) | {GRID: grid}, disk.of(sizes, config, ranks, True)
-    written = {"extract": stored["activations"], "encode": stored["codes"]}
-    found = []
-    for stage, (work, read) in _works(sizes, config, ranks, iterations, networks_at_once, machine).items():
-        matrix = "forward" if stage == "extract" else "matrix"
-        opens = SMALL_FILES + len(_taps(sizes, stage))
-        product, bytes_sent = (part["score"] * sizes.checkpoints if stage == GRID else part[stage] for part in (products, sent))
+    costs = _planned(work)
+    estimates = []
+    for stage, (beside, read) in _beside_the_plan(machine, work, networks_at_once).items():
+        plan = costs[stage]
+        kind = {"extract": "activations", "encode": "codes"}.get(stage, "")
+        written = plan.disk.get(kind, 0.0)
         # A factor is sent by one rank and reaches all; half, because what is summed passes twice.
-        passed = bytes_sent + sum(
-            communication.factors(ranks, d, config.score.folds) * (ranks - 1) / 2 for d in _taps(sizes, stage)
+        reaching_all = sum(
+            vinformation_costs.sent_factors(work, d, work.config.score.folds) * (work.ranks - 1) / 2
+            for d in _taps(work.sizes, stage)
         )
-        work = {"opens": opens, matrix: product / ranks, "network": passed, "files": read + written.get(stage, 0.0)} | work
-        work["rows"] = (written.get(stage, 0.0) + (read if stage != "extract" else 0.0)) / ranks  # no checksums of images
-        parts = {name: machine.seconds(name, amount, ranks) for name, amount in work.items() if amount}
-        needs = held[stage]
-        found.append(
-            Estimate(stage, parts, machine.at_once and stage == "extract", needs, read, written.get(stage, 0.0), bytes_sent)
-        )
-    return found
+        amounts = {
+            "opens": SMALL_FILES + len(_taps(work.sizes, stage)),
+            "forward" if stage == "extract" else "matrix": plan.operations / work.ranks,
+            "network": plan.sent + reaching_all,
+            "files": read + written,
+        } | beside
+        checked = written if stage == "extract" else written + read  # no checksums of images
+        amounts["rows"] = checked / work.ranks
+        seconds = {
+            name: machine.seconds(name, amount, work.ranks)
+            for name, amount in amounts.items()
+            if amount
+        }
+        at_once = machine.at_once and stage == "extract"
+        estimates.append(Estimate(stage, seconds, at_once, plan.memory, read, written, plan.sent))
+    return estimates
 
 
-def _works(
-    sizes: Sizes, config: Config, ranks: int, iterations: Mapping[str, float], networks_at_once: int, machine: Machine
-) -> dict[str, tuple[Work, float]]:
-    """Return, for every stage, work beside products, sent and written bytes; and the bytes that it reads."""
-    n = sizes.n
-    image = IMAGE if config.data.source == "folder" else 0.0
-    stages: dict[str, tuple[Work, float]] = {}
-    looks = n * sizes.checkpoints / networks_at_once
-    row = sum(column.row_bytes for column in disk.layout(sizes, config).columns().values())
-    stages["extract"] = (
-        {
-            "decode": looks / ranks,
-            "calls": KERNELS * n / ranks / config.machine.batch * sizes.checkpoints,
-            "transfer": 3 * sizes.size**2 * looks / ranks + 2 * row * n * sizes.checkpoints / ranks,
-        },
-        image * looks,
+def _planned(work: Workload) -> dict[str, Costs]:
+    """Return what the plan says of every stage, with the memory of the program; and of the grid."""
+    flow = ["flow"] if "flow" in work.config.chosen_analyses else []
+    program = work.sizes.base + work.sizes.remembered
+    planned = {
+        stage: replace(costs, memory=program + costs.memory)
+        for stage, costs in costs_of_stages([*STAGES, *flow], work).items()
+        if costs is not None
+    }
+    checkpoints = work.sizes.checkpoints
+    planned[GRID] = Costs(
+        memory=vinformation_costs.memory(work, _taps(work.sizes, GRID)),
+        operations=planned["score"].operations * checkpoints,
+        sent=planned["score"].sent * checkpoints,
     )
-    stages["dictionary"] = _dictionary(sizes, config, ranks, iterations["dictionary"], machine)
-    stages["encode"] = _encode(sizes, config, ranks, iterations["encode"])
-    codes = 8.0 * sizes.concepts * n
-    calls = 15 * n / ranks / config.machine.rows
-    stages["importance"] = {"bandwidth": 14 * codes / ranks, "calls": calls, "transfer": codes / ranks}, codes
-    of_taps = ("score", "dynamics", "flow", GRID) if "flow" in config.chosen_analyses else ("score", "dynamics")
-    return stages | {stage: _scores(sizes, config, ranks, _taps(sizes, stage), machine) for stage in of_taps if _taps(sizes, stage)}
+    return planned
+
+
+def _beside_the_plan(
+    machine: Machine, work: Workload, networks_at_once: int
+) -> dict[str, tuple[Amounts, float]]:
+    """Return, for every stage, what the plan leaves out; and the bytes that it reads."""
+    stages = {
+        "extract": _extract(work, networks_at_once),
+        "dictionary": _dictionary(machine, work),
+        "encode": _encode(work),
+        "importance": _importance(work),
+    }
+    like_score = ("flow", GRID) if "flow" in work.config.chosen_analyses else ()
+    for stage in ("score", "dynamics", *like_score):
+        taps = _taps(work.sizes, stage)
+        if taps:
+            stages[stage] = _scores(machine, work, taps)
+    return stages
 
 
 def _taps(sizes: Sizes, stage: str) -> list[int]:
     """Return the widths of the taps at which a stage finds V-information."""
-    widths = [*sizes.widths.values()]
+    widths = list(sizes.widths.values())
     return {
         "score": widths,
         "dynamics": sizes.checkpoints * widths[-1:] if sizes.checkpoints > 1 else [],
-        "flow": [*sizes.branches.values()],
+        "flow": list(sizes.branches.values()),
         GRID: sizes.checkpoints * widths,
     }.get(stage, [])
 
 
-def _dictionary(sizes: Sizes, config: Config, ranks: int, iterations: float, machine: Machine) -> tuple[Work, float]:
-    rows, d, g, k = sizes.n * sizes.positions / ranks, sizes.d, sizes.groups, sizes.concepts // sizes.groups
-    item = np.dtype(config.extract.dtype).itemsize
-    converted = rows * d * (item + 8 + 2 * 8)  # to float64, which two products read
-    # A column that is improved needs those of its block; a block needs all of them once. That over the atoms, every rank does.
-    sweep = nmf.SWEEPS * k * (min(k, nmf.ROWS) + k / nmf.ROWS + 3)
-    codes, atoms = 8 * rows * (sweep + 6 * k), 8 * g * d * (sweep + 8 * k)
-    passes = 3 if nndsvd.products_first(g, d, k) else nndsvd.ITERATIONS + 3
-    block = grouped_rows.BLOCK[machine.device]
-    groups = min(g, g // ranks + 1)  # images in the order of their classes, as in a folder: a rank has few of them
-    parts, batches = groups * max(1, np.ceil(rows / groups / block)), np.ceil(rows / block)
-    sums = g * k * (d + k)
-    work = {
-        "bandwidth": iterations * (converted + codes + atoms) + passes * converted + 4 * item * rows * d,
-        "calls": iterations * (parts + (batches + 1) * (10 + 3 * nmf.SWEEPS * k)) + passes * (parts + 4 * batches),
-        "decomposition": passes * 4.0 * g * d * (k + nndsvd.OVERSAMPLING) ** 2,
-        "transfer": item * rows * d + (2 * 8 * sums * iterations if ranks > 1 else 0.0),
-        "messages": iterations if ranks > 1 else 0.0,
+def _extract(work: Workload, networks_at_once: int) -> tuple[Amounts, float]:
+    sizes = work.sizes
+    n = sizes.n
+    looks = n * sizes.checkpoints / networks_at_once
+    columns = planned_layout(sizes, work.config).columns()
+    row = sum(column.row_bytes for column in columns.values())
+    images_in = 3 * sizes.size**2 * looks / work.ranks
+    rows_out = 2 * row * n * sizes.checkpoints / work.ranks
+    amounts = {
+        "decode": looks / work.ranks,
+        "calls": KERNELS * n / work.ranks / work.config.machine.batch * sizes.checkpoints,
+        "transfer": images_in + rows_out,
     }
-    return work, item * rows * ranks * d
+    image = IMAGE if work.config.data.source == "folder" else 0.0
+    return amounts, image * looks
 
 
-def _encode(sizes: Sizes, config: Config, ranks: int, iterations: float) -> tuple[Work, float]:
-    d, k, item = sizes.d, sizes.concepts, np.dtype(config.extract.dtype).itemsize
-    together = 1 if config.encode.positions == "pooled" else sizes.positions
-    images = sizes.n / ranks
-    vectors, block = images * together, min(images, max(1, config.machine.rows // sizes.positions)) * together
+def _dictionary(machine: Machine, work: Workload) -> tuple[Amounts, float]:
+    sizes = work.sizes
+    rows = sizes.n * sizes.positions / work.ranks
+    d = sizes.d
+    groups = sizes.groups
+    k = sizes.concepts // groups
+    iterations = work.iterations["dictionary"]
+    item = np.dtype(work.config.extract.dtype).itemsize
+    converted = rows * d * (item + 8 + 2 * 8)  # to float64, which two products read
+    # A column that is improved needs those of its block; a block needs all of them once. That over
+    # the atoms, every rank does.
+    sweep = nmf_updates.SWEEPS * k * (min(k, nmf_updates.ROWS) + k / nmf_updates.ROWS + 3)
+    codes = 8 * rows * (sweep + 6 * k)
+    atoms = 8 * groups * d * (sweep + 8 * k)
+    passes = 3 if nndsvd.products_first(groups, d, k) else nndsvd.ITERATIONS + 3
+    block = grouped_rows.BLOCK[machine.device]
+    # Images in the order of their classes, as in a folder: a rank has few of them.
+    groups_of_rank = min(groups, groups // work.ranks + 1)
+    segments = groups_of_rank * max(1, np.ceil(rows / groups_of_rank / block))
+    batches = np.ceil(rows / block)
+    calls_of_iteration = segments + (batches + 1) * (10 + 3 * nmf_updates.SWEEPS * k)
+    sums = groups * k * (d + k)
+    sums_moved = 2 * 8 * sums * iterations if work.ranks > 1 else 0.0
+    amounts = {
+        "bandwidth": iterations * (converted + codes + atoms)
+        + passes * converted
+        + 4 * item * rows * d,
+        "calls": iterations * calls_of_iteration + passes * (segments + 4 * batches),
+        "decomposition": passes * 4.0 * groups * d * (k + nndsvd.OVERSAMPLING) ** 2,
+        "transfer": item * rows * d + sums_moved,
+        "messages": iterations if work.ranks > 1 else 0.0,
+    }
+    return amounts, item * rows * work.ranks * d
+
+
+def _encode(work: Workload) -> tuple[Amounts, float]:
+    sizes = work.sizes
+    d = sizes.d
+    k = sizes.concepts
+    iterations = work.iterations["encode"]
+    item = np.dtype(work.config.extract.dtype).itemsize
+    vectors_of_image = 1 if work.config.encode.positions == "pooled" else sizes.positions
+    images = sizes.n / work.ranks
+    images_of_block = min(images, max(1, work.config.machine.rows // sizes.positions))
+    vectors = images * vectors_of_image
+    blocks = vectors / (images_of_block * vectors_of_image)
     rank = min(k, d)
-    step = (
-        8 * (15 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
-    )  # numbers read and written beside the products', and to look who is done
-    work = {
+    # Numbers read and written beside the products', and to look who is done.
+    step = 8 * (15 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
+    amounts = {
         "bandwidth": vectors * (iterations * step + 8 * (10 * k + 12 * d)),
-        "calls": vectors / block * (2 * iterations * 15 + 60),  # the last vector of a block takes about twice the mean
-        "decomposition": 6.0 * k * rank**2 + 20.0 * rank**3,  # every rank for itself
+        # The last vector of a block takes about twice the mean.
+        "calls": blocks * (2 * iterations * 15 + 60),
+        # Each rank does it for itself.
+        "decomposition": 6.0 * k * rank**2 + 20.0 * rank**3,
         "transfer": item * images * sizes.positions * d + 8 * images * k,
     }
-    return work, float(item * sizes.n * sizes.positions * d)
+    return amounts, float(item * sizes.n * sizes.positions * d)
 
 
-def _scores(sizes: Sizes, config: Config, ranks: int, widths: list[int], machine: Machine) -> tuple[Work, float]:
-    """Return work and bytes read of the V-information at taps of these widths."""
-    n, k, folds, penalties = sizes.n / ranks, sizes.concepts, config.score.folds, len(config.score.penalties)
-    item, rows = np.dtype(config.extract.dtype).itemsize, min(config.machine.rows, n)
-    total: Work = dict.fromkeys(("bandwidth", "calls", "decomposition", "transfer", "messages"), 0.0)
+def _importance(work: Workload) -> tuple[Amounts, float]:
+    n = work.sizes.n
+    codes = 8.0 * work.sizes.concepts * n
+    amounts = {
+        "bandwidth": 14 * codes / work.ranks,
+        "calls": 15 * n / work.ranks / work.config.machine.rows,
+        "transfer": codes / work.ranks,
+    }
+    return amounts, codes
+
+
+def _scores(machine: Machine, work: Workload, widths: list[int]) -> tuple[Amounts, float]:
+    """Return the same of the V-information at taps of these widths."""
+    n = work.sizes.n / work.ranks
+    k = work.sizes.concepts
+    folds = work.config.score.folds
+    penalties = len(work.config.score.penalties)
+    item = np.dtype(work.config.extract.dtype).itemsize
+    blocks = n / min(work.config.machine.rows, n)
+    resources = ("bandwidth", "calls", "decomposition", "transfer", "messages")
+    total: Amounts = dict.fromkeys(resources, 0.0)
     read = 0.0
     for group in together(widths, folds, k, machine.device):
         taps = widths[group.start : group.stop]
         total["bandwidth"] += 8 * 6 * n * k
-        total["calls"] += n / rows * (6 * folds + 4)
-        total["decomposition"] += -(-len(taps) * folds // ranks) * 9.0 * max(taps) ** 3
+        total["calls"] += blocks * (6 * folds + 4)
+        total["decomposition"] += -(-len(taps) * folds // work.ranks) * 9.0 * max(taps) ** 3
         total["transfer"] += n * 8 * k
-        read += sizes.n * 8 * k
+        read += work.sizes.n * 8 * k
         for d in taps:
-            adding = 16 * (k * d + d * d) * folds * n / rows  # the sums of a fold are read and written for its part of each block
-            solving = 8 * 6 * folds * penalties * k / ranks * d
+            # The sums of a fold are read and written for its share of each block.
+            adding = 16 * (k * d + d * d) * folds * blocks
+            solving = 8 * 6 * folds * penalties * k / work.ranks * d
+            sums_moved = 3 * 8 * folds * (k * d + d * d) if work.ranks > 1 else 0.0
             total["bandwidth"] += 8 * 6 * n * d + adding + solving
-            total["calls"] += n / rows * (4 * folds + 6) + 50 * folds
-            total["transfer"] += n * item * d + (3 * 8 * folds * (k * d + d * d) if ranks > 1 else 0.0)
-            total["messages"] += 2 + folds if ranks > 1 else 0
-            read += sizes.n * item * d
+            total["calls"] += blocks * (4 * folds + 6) + 50 * folds
+            total["transfer"] += n * item * d + sums_moved
+            total["messages"] += 2 + folds if work.ranks > 1 else 0
+            read += work.sizes.n * item * d
     return total, read

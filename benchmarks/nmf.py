@@ -1,8 +1,9 @@
-"""NMF to the error at which scikit-learn converges, plus 1 %: joint and class-wise, beside scikit-learn and torchnmf.
+"""NMF to the error at which scikit-learn converges, plus 1 %, beside scikit-learn and torchnmf.
 
-Everybody is given as many iterations as that takes, and is timed from the rows to the factors, initial values included. How
-many is found out beforehand. scikit-learn has converged when 5 further iterations lower its error by less than 0.1 %; class by
-class it runs in a loop.
+Joint and class-wise. Everybody is given as many iterations as that takes, and is timed from the
+rows to the factors, initial values included. How many is found out beforehand. scikit-learn has
+converged when 5 further iterations lower its error by less than 0.1 %; class by class it runs in a
+loop.
 
 python -m benchmarks.nmf [--full]
 """
@@ -52,19 +53,27 @@ def cases(options: Options, sizes: list[Size] | None = None) -> Iterator[list[Ro
 
 
 def sample(size: Size) -> np.ndarray:
-    """Return rows of all classes, one class after the other: sparse non-negative parts and noise, (rows · classes, d)."""
+    """Return rows of all classes, one class after the other, (rows · classes, d).
+
+    They are sums of sparse non-negative atoms, and noise.
+    """
     random = np.random.default_rng(0)
-    parts = []
+    rows_of_classes = []
     for _ in range(size.classes):
-        clean = random.gamma(0.3, size=(size.rows, size.k + 2)) @ random.gamma(0.3, size=(size.k + 2, size.d))
-        parts.append(clean + 0.3 * clean.mean() * random.random(clean.shape))
-    return np.concatenate(parts).astype(np.float32)
+        codes = random.gamma(0.3, size=(size.rows, size.k + 2))
+        clean = codes @ random.gamma(0.3, size=(size.k + 2, size.d))
+        rows_of_classes.append(clean + 0.3 * clean.mean() * random.random(clean.shape))
+    return np.concatenate(rows_of_classes).astype(np.float32)
 
 
 def contestants(x: np.ndarray, size: Size, device: str) -> Iterator[Contestant]:
-    """Yield ways to a factorisation, each with as many iterations as it needs; they return ||X - Z D||² over the goal."""
-    parts, k = np.split(x, size.classes), size.k
-    histories = [list(_scikit_learn_errors(part, k)) for part in parts]
+    """Yield ways to a factorisation, each with as many iterations as it needs.
+
+    They return ||X - Z D||² over the goal.
+    """
+    k = size.k
+    rows_of_classes = np.split(x, size.classes)
+    histories = [list(_scikit_learn_errors(rows, k)) for rows in rows_of_classes]
     goals = [MARGIN**2 * history[-1] for history in histories]
     goal = sum(goals)
 
@@ -75,14 +84,22 @@ def contestants(x: np.ndarray, size: Size, device: str) -> Iterator[Contestant]:
     rate = limits.matrix_rate(torch.float64, device)
 
     def ours() -> float:
-        return nmf.fit(rows, k, group, size.classes, tolerance=1e-12, max_iterations=count).objective[-1] / goal
+        state = nmf.fit(rows, k, group, size.classes, tolerance=1e-12, max_iterations=count)
+        return state.objective[-1] / goal
 
     yield Contestant(f"vinfo_mpi, {count} iterations", ours, products, rate)
 
-    counts = [_needed(history, one) for history, one in zip(histories, goals, strict=True)]
+    counts = [
+        _needed(history, goal_of_class)
+        for history, goal_of_class in zip(histories, goals, strict=True)
+    ]
 
     def scikit_learn() -> float:
-        return sum(_error(part, *_scikit_learn(part, k, n)) for part, n in zip(parts, counts, strict=True)) / goal
+        errors = [
+            _error(rows, *_scikit_learn(rows, k, n))
+            for rows, n in zip(rows_of_classes, counts, strict=True)
+        ]
+        return sum(errors) / goal
 
     yield Contestant(f"scikit-learn NMF, {np.mean(counts):.0f} iterations", scikit_learn)
     if size.classes == 1:
@@ -96,19 +113,21 @@ def contestants(x: np.ndarray, size: Size, device: str) -> Iterator[Contestant]:
 
 def _iterations(rows: torch.Tensor, k: int, group: torch.Tensor, classes: int, goal: float) -> int:
     """Return after how many iterations ours reaches the goal, all of them if it never does."""
-    state, most = None, 0
+    state = None
+    most = 0
     while most < MOST and (state is None or state.objective[-1] > goal):
         most += CHUNK
         state = nmf.fit(rows, k, group, classes, tolerance=1e-12, max_iterations=most, start=state)
     assert state is not None
-    return 1 + next((index for index, error in enumerate(state.objective) if error <= goal), len(state.objective) - 1)
+    reached = [index for index, error in enumerate(state.objective) if error <= goal]
+    return 1 + min(reached, default=len(state.objective) - 1)
 
 
 def same(answers: dict[str, Any]) -> str:
     """Say who reached the error, in words of the error itself."""
-    ours, *others = answers.items()
+    ours, *peers = answers.items()
     assert ours[1] <= 1, answers
-    late = [f"{name} still {one**0.5 - 1:.1%} above" for name, one in others if one > 1]
+    late = [f"{name} still {error**0.5 - 1:.1%} above" for name, error in peers if error > 1]
     return ", ".join(["error of scikit-learn + 1 %", *late])
 
 
@@ -126,15 +145,20 @@ def _error(x: np.ndarray, z: np.ndarray, atoms: np.ndarray) -> float:
     return float(np.square(x - z @ atoms, dtype=np.float64).sum())
 
 
-def _scikit_learn(x: np.ndarray, k: int, iterations: int, z: Any = None, atoms: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes and atoms after so many iterations, from NNDSVDa or from where an earlier call ended."""
+def _scikit_learn(
+    x: np.ndarray, k: int, iterations: int, z: Any = None, atoms: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and atoms after iterations from NNDSVDa, or from where a call ended."""
     init = "nndsvda" if z is None else "custom"
-    return non_negative_factorization(x, z, atoms, n_components=k, init=init, tol=0, max_iter=iterations, random_state=0)[:2]
+    return non_negative_factorization(
+        x, z, atoms, n_components=k, init=init, tol=0, max_iter=iterations, random_state=0
+    )[:2]
 
 
 def _scikit_learn_errors(x: np.ndarray, k: int) -> Iterator[float]:
     """Yield the squared error after every chunk of iterations, until it has converged."""
-    z = atoms = None
+    z = None
+    atoms = None
     before = np.inf
     for _ in range(0, MOST, CHUNK):
         z, atoms = _scikit_learn(x, k, CHUNK, z, atoms)
@@ -146,7 +170,10 @@ def _scikit_learn_errors(x: np.ndarray, k: int) -> Iterator[float]:
 
 
 def _torchnmf(x: torch.Tensor, k: int, iterations: int, model: TorchNMF | None = None) -> TorchNMF:
-    """Return torchnmf's model after so many multiplicative iterations, from random numbers or where the model stands."""
+    """Return torchnmf's model after so many multiplicative iterations.
+
+    From random numbers, or where the model stands.
+    """
     if model is None:
         torch.manual_seed(0)
         model = TorchNMF(x.shape, rank=k).to(x.device)

@@ -1,8 +1,8 @@
-"""The stages of a whole run on one rank and on two, a thread each: time, share, parallel efficiency, what the ranks send.
+"""The stages of a whole run on one rank and on two, a thread each: time, efficiency, bytes sent.
 
-Both runs begin with the same checkpoints; times and bytes are those of their timings.json. What belongs to no stage is
-shown beside them: starting Python, imports, looking at data and network for the plan. The limit is the rate of matrix products
-on one thread, in float32 for the network.
+Both runs begin with the same checkpoints; times and bytes are those of their timings.json. What
+belongs to no stage is shown beside them: starting Python, imports, looking at data and network for
+the plan. The limit is the rate of matrix products on one thread, in float32 for the network.
 """
 
 from __future__ import annotations
@@ -25,15 +25,21 @@ from rich.table import Table
 
 from benchmarks import limits, side_by_side
 from vinfo_mpi.config.load import load_config
-from vinfo_mpi.config.schema import Config
-from vinfo_mpi.costs import communication, operations
 from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.costs.workload import TYPICAL, Costs, Workload
+from vinfo_mpi.pipeline.plan import costs_of_stages
 from vinfo_mpi.storage.hdf5 import read_table
 
 PLACE = Path("runs/benchmarks")
 RANKS = (1, 2)
 START = "start, plan"
-SMALL = ("data.per_class=60", "train.epochs=3", "extract.maps=final", "dictionary.concepts_per_class=10", "pages=[]")
+SMALL = (
+    "data.per_class=60",
+    "train.epochs=3",
+    "extract.maps=final",
+    "dictionary.concepts_per_class=10",
+    "pages=[]",
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Stage:
     seconds : dict of int to float
         By number of ranks: of the rank that took longest.
     communicated, formula : dict of int to float
-        By number of ranks: bytes that all ranks together put into sums and broadcasts, and what the formula says.
+        By number of ranks: bytes that all ranks together put into sums and broadcasts, and what the
+        formula says.
     operations : float
         That the plan counts, in products of matrices or in the network.
     """
@@ -63,36 +70,40 @@ class Stage:
 
 
 def measure(settings: Sequence[str], folder: Path) -> list[Stage]:
-    """Run the pipeline on one rank and on two, from the same checkpoints; return what no stage counts, and all but the training."""
+    """Run the pipeline on one rank and on two, from the same checkpoints.
+
+    Return what belongs to no stage, and all stages but the training.
+    """
     arguments = [argument for setting in settings for argument in ("--set", setting)]
     _run(RANKS[-1], "vinfo_mpi.train", *arguments, "--run-dir", folder / "trained")
-    timings, formulas, starts, counts = {}, {}, {}, {}
+    start = Stage(START, {}, dict.fromkeys(RANKS, 0), {})
+    stages: dict[str, Stage] = {}
     for ranks in RANKS:
         here = folder / f"ranks_{ranks}"
         shutil.copytree(folder / "trained" / "checkpoints", here / "checkpoints")
         seconds, _ = limits.timed(partial(_run, ranks, "vinfo_mpi", *arguments, "--run-dir", here))
-        timings[ranks] = json.loads((here / "timings.json").read_text())
-        starts[ranks] = seconds - sum(stage["seconds"]["total"]["max"] for stage in timings[ranks].values())
-        sizes, settings_of_it, iterations = _known(here)
-        formulas[ranks] = communication.of(sizes, settings_of_it, ranks, iterations)
-        counts = operations.of(sizes, settings_of_it, iterations)
-    return [Stage(START, starts, dict.fromkeys(RANKS, 0), {})] + [
-        Stage(
-            name,
-            {ranks: timings[ranks][name]["seconds"]["total"]["max"] for ranks in RANKS},
-            {ranks: timings[ranks][name]["bytes"]["communicated"] for ranks in RANKS},
-            {ranks: formulas[ranks][name] for ranks in RANKS},
-            counts.get(name, 0.0),
-        )
-        for name in timings[RANKS[0]]
-    ]
+        costs = _costs(here, ranks)
+        timings = json.loads((here / "timings.json").read_text())
+        for name, timing in timings.items():
+            stage = stages.setdefault(name, Stage(name, {}, {}, {}, costs[name].operations))
+            stage.seconds[ranks] = timing["seconds"]["total"]["max"]
+            stage.communicated[ranks] = timing["bytes"]["communicated"]
+            stage.formula[ranks] = costs[name].sent
+        start.seconds[ranks] = seconds - sum(stages[name].seconds[ranks] for name in timings)
+    return [start, *stages.values()]
 
 
-def _known(folder: Path) -> tuple[Sizes, Config, dict[str, float]]:
-    """Return sizes, settings and iterations of a finished run; those of the codes are not kept: the plan's guess."""
+def _costs(folder: Path, ranks: int) -> dict[str, Costs]:
+    """Return what the stages of a finished run take by the formulas.
+
+    The iterations of its fit are known; those of the codes are the plan's guess.
+    """
     sizes = Sizes(**json.loads((folder / "plan.json").read_text())["sizes"])
+    config = load_config(folder / "config.yaml")
     fit = len(read_table(folder / "dictionary.h5", "vinfo-dictionary", "objective"))
-    return sizes, load_config(folder / "config.yaml"), operations.TYPICAL | {"dictionary": float(fit)}
+    iterations = TYPICAL | {"dictionary": float(fit)}
+    costs = costs_of_stages(config.stages, Workload(sizes, config, ranks, iterations=iterations))
+    return {stage: cost for stage, cost in costs.items() if cost is not None}
 
 
 def _run(ranks: int, module: str, *arguments: Any) -> None:
@@ -106,34 +117,39 @@ def _run(ranks: int, module: str, *arguments: Any) -> None:
 def table(stages: Sequence[Stage]) -> Table:
     """Return the stages as a table for people, with their sums."""
     result = Table(title=(__doc__ or "").split("\n")[0], title_justify="left")
-    for head in ("stage", "1 rank", "share", "of the limit", "2 ranks", "share", "efficiency", "sent by 2 ranks", "formula"):
+    times = ("1 rank", "share", "of the limit", "2 ranks", "share", "efficiency")
+    for head in ("stage", *times, "sent by 2 ranks", "formula"):
         result.add_column(head, justify="left" if head == "stage" else "right")
     whole = {ranks: sum(stage.seconds[ranks] for stage in stages) for ranks in RANKS}
     sent = sum(stage.communicated[2] for stage in stages)
     for stage in [*stages, Stage("all", whole, {2: sent}, {})]:
-        times = [f"{stage.seconds[ranks]:.2f} s" for ranks in RANKS]
+        seconds = [f"{stage.seconds[ranks]:.2f} s" for ranks in RANKS]
         shares = [f"{stage.seconds[ranks] / whole[ranks]:.0%}" for ranks in RANKS]
         formula = f"{stage.formula[2]:,.0f} B" if 2 in stage.formula else ""
         rate = limits.matrix_rate(torch.float32 if stage.name == "extract" else torch.float64)
         of_limit = f"{stage.operations / stage.seconds[1] / rate:.0%}" if stage.operations else ""
-        cells = [
-            times[0],
+        result.add_row(
+            stage.name,
+            seconds[0],
             shares[0],
             of_limit,
-            times[1],
+            seconds[1],
             shares[1],
             f"{stage.efficiency(2):.2f}",
             f"{stage.communicated[2]:,.0f} B",
             formula,
-        ]
-        result.add_row(stage.name, *cells)
+        )
     return result
 
 
 def main() -> None:
     """Measure the small run, or the quickstart; print the table, write the JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--full", action="store_true", help="the quickstart as it is, pictures and report included")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.pipeline", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="the quickstart as it is, pictures and report included"
+    )
     parser.add_argument("--json", type=Path, default=PLACE / "pipeline.json", metavar="FILE")
     arguments = parser.parse_args()
     PLACE.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""Ours and its peers on the same data, in turn: the same answer first, then the times, as a table and as JSON."""
+"""Ours and its peers on the same data, in turn: the same answer first, then the times.
+
+As a table and as JSON.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ class Contestant:
     call : function
         Computes the answer and returns it.
     work : float
-        Floating-point operations or bytes of a call, whatever `limit` is in; what the problem needs, not what is done.
+        Floating-point operations or bytes of a call, whatever `limit` is in; what the problem
+        needs, not what is done.
     limit : float
         The most of them per second that the machine can do.
     """
@@ -95,18 +99,24 @@ class _Trial:
     peak: int | None = None
 
 
-def compare(case: str, contestants: Iterable[Contestant], same: Callable[[dict[str, Any]], str], repeats: int = 3) -> list[Row]:
+def compare(
+    case: str,
+    contestants: Iterable[Contestant],
+    same: Callable[[dict[str, Any]], str],
+    repeats: int = 3,
+) -> list[Row]:
     """Return one row per contestant, the first being ours.
 
-    Every contestant is called once, and the answers are compared; these calls also warm up and measure the memory. Then
-    all are called in turn, so that a machine that slows down slows all of them; what took long is called no more.
+    Every contestant is called once, and the answers are compared; these calls also warm up and
+    measure the memory. Then all are called in turn, so that a machine that slows down slows all of
+    them; what took long is called no more.
 
     Parameters
     ----------
     same : function of a dict from name to answer
         Says how far the answers agree, or raises `AssertionError` where they do not.
     """
-    trials = [_Trial(one) for one in contestants]
+    trials = [_Trial(contestant) for contestant in contestants]
     answers: dict[str, Any] = {}
     for trial in trials:
         with limits.Peak() as peak:
@@ -123,10 +133,11 @@ def compare(case: str, contestants: Iterable[Contestant], same: Callable[[dict[s
     ours = statistics.median(trials[0].seconds)
     rows = []
     for trial in trials:
-        one = trial.contestant
-        row = Row(case, one.name, trial.seconds, peak=trial.peak)
+        contestant = trial.contestant
+        row = Row(case, contestant.name, trial.seconds, peak=trial.peak)
         row.ratio = row.median / ours
-        row.share = one.work / row.median / one.limit if one.work and one.limit else None
+        if contestant.work and contestant.limit:
+            row.share = contestant.work / row.median / contestant.limit
         rows.append(row)
     rows[0].note = note
     return rows
@@ -144,11 +155,19 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     cases : function of the options
         Yields the rows of each case when they are measured.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}", description=doc.split("\n")[0]
+    )
     parser.add_argument("--full", action="store_true", help="large sizes, which take long")
-    parser.add_argument("--repeats", type=int, default=3, help="of every call that takes less than 30 seconds")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where ours computes")
-    parser.add_argument("--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="of every call that takes less than 30 seconds"
+    )
+    parser.add_argument(
+        "--device", default="cpu", choices=["cpu", "cuda"], help="where ours computes"
+    )
+    parser.add_argument(
+        "--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE"
+    )
     arguments = parser.parse_args()
     if arguments.device == "cpu":
         malloc.keep_freed()  # as our commands do: for peers too
@@ -175,7 +194,8 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
 def table(rows: list[Row]) -> Table:
     """Return the rows of a case as a table for people."""
     result = Table(title=rows[0].case, title_justify="left")
-    for head in ("method", "median", "spread", "times ours", "of the limit", "memory", "same answer"):
+    numbers = ("median", "spread", "times ours", "of the limit", "memory")
+    for head in ("method", *numbers, "same answer"):
         result.add_column(head, justify="left" if head in ("method", "same answer") else "right")
     for row in rows:
         result.add_row(

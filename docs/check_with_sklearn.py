@@ -1,9 +1,10 @@
-"""Compute the complexity of a run's concepts again, from its HDF5 files with scikit-learn alone, and compare.
+"""Compute the complexity of a run's concepts again, with scikit-learn alone, and compare.
 
     python docs/check_with_sklearn.py runs/quickstart
 
-Nothing of vinfo_mpi is imported: the folds, the ridge regressions, the choice of the penalty and the average over the
-taps are done here in the plainest way. Ends with 1 where any complexity differs by more than 1e-3.
+Nothing of vinfo_mpi is imported: the folds, the ridge regressions, the choice of the penalty and
+the average over the taps are done here in the plainest way, from the HDF5 files. Ends with 1 where
+any complexity differs by more than 1e-3.
 """
 
 import json
@@ -38,25 +39,35 @@ def complexity(folder: Path) -> np.ndarray:
     with h5py.File(folder / "results.h5") as file:
         provenance = file["provenance/score"].attrs
         settings = json.loads(provenance["config"])
-        analysed = next(name for name in json.loads(provenance["inputs"]) if name.startswith("activations/"))
+        analysed = next(
+            name for name in json.loads(provenance["inputs"]) if name.startswith("activations/")
+        )
     if settings["score"]["estimator"] != "held-out":
-        sys.exit("this check knows the held-out estimator only; score with score.estimator: held-out")
+        sys.exit(
+            "this check knows the held-out estimator only; score with score.estimator: held-out"
+        )
     with h5py.File(folder / "codes.h5") as file:
-        codes, ids = file["codes"][()], file["samples/id"][()]
+        codes = file["codes"][()]
+        ids = file["samples/id"][()]
     with h5py.File(folder / f"{analysed}.h5") as file:
         labels = file["samples/label"][()]
-        taps = {name: tap for name, tap in file["taps"].items() if tap["activations"].attrs["kind"] == "block"}
-        taps = {name: (tap["activations"][()] + tap["shift"][()]).astype(float) for name, tap in taps.items()}
+        taps = [
+            (tap["activations"][()] + tap["shift"][()]).astype(float)
+            for tap in file["taps"].values()
+            if tap["activations"].attrs["kind"] == "block"
+        ]
     fold = folds_of(ids, labels, settings["score"]["folds"], settings["seed"])
     penalties = settings["score"]["penalties"]
     spread = np.square(codes - codes.mean(0)).sum(0)
     decodable = []
-    for activations in taps.values():
+    for activations in taps:
         errors = np.zeros((len(penalties), codes.shape[1]))
         for held_out in range(settings["score"]["folds"]):
-            train, test = fold != held_out, fold == held_out
+            train = fold != held_out
+            test = ~train
             scaler = StandardScaler().fit(activations[train])
-            x, x_test = scaler.transform(activations[train]), scaler.transform(activations[test])
+            x = scaler.transform(activations[train])
+            x_test = scaler.transform(activations[test])
             varying = x.std(0) > 0
             for row, penalty in enumerate(penalties):
                 model = Ridge(alpha=penalty * train.sum() * varying.mean()).fit(x, codes[train])
@@ -70,9 +81,11 @@ def main() -> None:
     """Compare the run named on the command line."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/quickstart")
     with h5py.File(folder / "results.h5") as file:
-        ours, alive = file["concepts/complexity"][()], file["concepts/alive"][()] == 1
+        ours = file["concepts/complexity"][()]
+        alive = file["concepts/alive"][()] == 1
     difference = np.abs(complexity(folder)[alive] - ours[alive]).max()
-    print(f"{alive.sum()} concepts: complexity differs from scikit-learn's by at most {difference:.1e}")
+    print(f"{alive.sum()} concepts: complexity differs from scikit-learn's by at most "
+          f"{difference:.1e}")  # fmt: skip
     sys.exit(int(difference > TOLERANCE))
 
 

@@ -1,4 +1,6 @@
-"""What one can do with the results of a run: a notebook as a script. Editors such as VS Code run it cell by cell.
+"""What one can do with the results of a run: a notebook as a script.
+
+Editors such as VS Code run it cell by cell.
 
 VINFO_RUN=runs/quickstart python docs/explore.py
 """
@@ -17,16 +19,22 @@ print(results.path, results.attributes["created"], "stages:", ", ".join(results.
 
 # %% Concepts are a pandas table: a row for each, a column for whatever a stage has found
 living = results.concepts[results.concepts["alive"]]
-print(living[["class", "complexity", "complexity_se", "importance"]].sort_values("complexity").head())
+print(
+    living[["class", "complexity", "complexity_se", "importance"]].sort_values("complexity").head()
+)
 
-# %% ... so that questions are one line: the mean complexity of each class's concepts, and how many they are
-print(living.groupby("class")["complexity"].agg(["mean", "sem", "count"]).rename(index=dict(enumerate(results.classes))))
+# %% ... so that questions are one line: mean complexity and number of each class's concepts
+print(
+    living.groupby("class")["complexity"]
+    .agg(["mean", "sem", "count"])
+    .rename(index=dict(enumerate(results.classes)))
+)
 
 # %% Where does the network make the simplest and the most complex concept available?
 ends = [living["complexity"].idxmin(), living["complexity"].idxmax()]
 print(results.vinformation[ends].round(2))
 
-# %% Rank correlations come with a standard error; the paper's findings, with what this run says to each, are a table
+# %% Rank correlations have a standard error; the paper's findings, looked for here, are a table
 print(results.correlation("complexity", "importance"))
 print(results.signs[["sign", "expected", "value", "verdict"]].to_string(index=False))
 
@@ -36,12 +44,13 @@ for figure in catalogue.available(results):
 for figure in catalogue.missing(results):
     print(f"{figure.name:<28} not computed: {figure.command(results)}")
 
-# %% Draw them on axes of your own. `results.plot.complexity()` without axes gives the one for a paper, as ax.figure
+# %% Draw them on axes of your own. Without axes, `results.plot.complexity()` gives a paper's
 drawn, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
 results.plot.complexity(axes[0, 0])
 results.plot.vinformation(axes[0, 1])
 results.plot.complexity_importance(axes[1, 0])
-results.plot.complexity_temporal(axes[1, 1]).axhline(living["temporal"].mean(), color="0.5")  # axes: go on drawing
+temporal = results.plot.complexity_temporal(axes[1, 1])
+temporal.axhline(living["temporal"].mean(), color="0.5")  # axes: go on drawing
 
 # %% Take it along: figures for a paper, the table for other programs, any dataset as an array
 output = Path("explored")
@@ -49,4 +58,4 @@ catalogue.write(results, output, ["complexity", "complexity_importance"])  # .pd
 drawn.savefig(output / "overview.png")
 results.to_csv(output / "concepts.csv")
 results.to_parquet(output / "concepts.parquet")
-print(results.read("penalty").shape, *sorted(one.name for one in output.iterdir()))
+print(results.read("penalty").shape, *sorted(path.name for path in output.iterdir()))

@@ -10,7 +10,10 @@ from mpi4py import MPI
 comm = MPI.COMM_WORLD
 parallel = sys.argv[1] == "system"
 if comm.size != 2:
-    sys.exit(f"setup: mpirun started {comm.size} ranks instead of 2: mpirun and mpi4py belong to different MPIs")
+    sys.exit(
+        f"setup: mpirun started {comm.size} ranks instead of 2: "
+        "mpirun and mpi4py belong to different MPIs"
+    )
 if bool(h5py.get_config().mpi) != parallel:
     sys.exit(f"setup: h5py should be {'parallel' if parallel else 'serial'} here and is not")
 if parallel:
@@ -22,11 +25,16 @@ if parallel:
             rows[comm.rank] = comm.rank + 1
     with h5py.File(path, "r") as file:
         if file["rows"][()].tolist() != [1, 2]:
-            sys.exit("setup: the two ranks did not write one file: h5py and mpi4py use different MPIs")
+            sys.exit(
+                "setup: the two ranks did not write one file: h5py and mpi4py use different MPIs"
+            )
     comm.Barrier()
     if comm.rank == 0:
         path.unlink()
         path.parent.rmdir()
 if comm.rank == 0:
     library = MPI.Get_library_version().split(",")[0].split("\n")[0]
-    print(f"setup: {library}, h5py {h5py.__version__} on HDF5 {h5py.version.hdf5_version}, parallel: {parallel}")
+    print(
+        f"setup: {library}, h5py {h5py.__version__} on HDF5 {h5py.version.hdf5_version}, "
+        f"parallel: {parallel}"
+    )

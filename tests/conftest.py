@@ -18,28 +18,41 @@ from hypothesis import settings
 settings.register_profile("vinfo", deadline=None, database=None)
 settings.load_profile("vinfo")
 
-LONGEST = ["test_interruption.py", "test_end_to_end.py", "test_failures.py", "test_plan.py", "test_validity.py", "test_report.py"]
+LONGEST = [
+    "test_interruption.py",
+    "test_end_to_end.py",
+    "test_failures.py",
+    "test_plan.py",
+    "test_validity.py",
+    "test_report.py",
+]
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files come first, lest one process is still at them when the others have nothing left to do."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """The longest files come first, lest one process is still at them when the others are done."""
+    items.sort(
+        key=lambda item: (
+            LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+        )
+    )
 
 
 @pytest.fixture(scope="session")
 def python():
-    """Return python(*arguments, limit=120, cwd=None, **environment), which runs python in one process.
+    """Return python(*arguments, limit=120, cwd=None, **environment), which runs python.
 
-    It gives a `subprocess.CompletedProcess` with text output. A program that takes longer than `limit` seconds is
-    killed and fails the test.
+    It gives a `subprocess.CompletedProcess` with text output. A program that takes longer than
+    `limit` seconds is killed and fails the test.
     """
     return _run
 
 
 @pytest.fixture(scope="session")
 def mpirun():
-    """Return mpirun(n, *arguments, limit=120, cwd=None, **environment), which runs python on n ranks. See `python`."""
-    return lambda n, *arguments, **options: _run(*arguments, launcher=("mpirun", "-n", n), **options)
+    """Return mpirun(n, *arguments, limit=120, cwd=None, **environment): the same on n ranks."""
+    return lambda n, *arguments, **options: _run(
+        *arguments, launcher=("mpirun", "-n", n), **options
+    )
 
 
 @pytest.fixture(scope="session")
@@ -52,42 +65,47 @@ def once(tmp_path_factory, mpirun):
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
 
     def make(name, *options):
-        folder, kept = shared / name, shared / f"{name}.pickle"
+        folder = shared / name
+        printed = shared / f"{name}.pickle"
         with (shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not kept.exists():
+            if not printed.exists():
                 done = mpirun(2, "-m", "vinfo_mpi", *options, "--run-dir", folder, limit=400)
                 assert done.returncode == 0, done.stderr
-                kept.write_bytes(pickle.dumps(done))
-        return folder, pickle.loads(kept.read_bytes())
+                printed.write_bytes(pickle.dumps(done))
+        return folder, pickle.loads(printed.read_bytes())
 
     return make
 
 
-@pytest.fixture(scope="session")
-def run(once):
+@pytest.fixture(scope="session", name="run")
+def finished_run(once):
     """A finished run on two ranks: its folder and what it printed."""
     return once("small", *SMALL)
 
 
 @pytest.fixture
 def copy(run, tmp_path):
-    """Return copy(*names): a folder with these parts of the finished run, and its plan, which takes seconds to make."""
+    """Return copy(*names): a folder with these files of the finished run, and its plan.
+
+    The plan takes seconds to make.
+    """
 
     def make(*names):
         folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        names = ("plan.json", *names)
-        # What is stored virtually goes with its parts.
-        for source in [one for name in names for one in (run[0] / name, *run[0].glob(f"{Path(name).stem}.parts.*"))]:
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / source.name)
+        for name in ("plan.json", *names):
+            # What is stored virtually goes with its parts.
+            for source in (run[0] / name, *run[0].glob(f"{Path(name).stem}.parts.*")):
+                take = shutil.copytree if source.is_dir() else shutil.copy
+                take(source, folder / source.name)
         return folder
 
     return make
 
 
 def _run(*arguments, launcher=(), limit=120, cwd=None, **environment):
-    command = [str(part) for part in (*launcher, sys.executable, *arguments)]
+    command = [str(word) for word in (*launcher, sys.executable, *arguments)]
     process = subprocess.Popen(
         command,
         env={**ENVIRONMENT, **environment},
@@ -100,10 +118,11 @@ def _run(*arguments, launcher=(), limit=120, cwd=None, **environment):
     try:
         output, errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
-        # Not by process group: mpirun gives every rank one of its own.
-        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        # Not by process group: mpirun gives each rank a new one.
+        launched = psutil.Process(process.pid)
+        for member in [launched, *launched.children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+                member.kill()
         output, errors = process.communicate()
         pytest.fail(f"{' '.join(command)} took longer than {limit} s\n{output}\n{errors}")
     return subprocess.CompletedProcess(command, process.returncode, output, errors)

@@ -6,6 +6,10 @@ from pathlib import Path
 import h5py
 
 ROOT = Path(__file__).parent.parent
+ANALYSES = (
+    "flow,support,redundancy,hoyer,sparsity,spectrum,metafeatures,stability,robustness,"
+    "sedimentation"
+)
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",
     "--set", "data.per_class=40",
@@ -16,7 +20,7 @@ SMALL = [
     "--set", "machine.batch=50",
     "--set", "machine.rows=300",
     "--set", "extract.maps=all",
-    "--set", "analyses=[flow,support,redundancy,hoyer,sparsity,spectrum,metafeatures,stability,robustness,sedimentation]",
+    "--set", f"analyses=[{ANALYSES}]",
     "--set", "spectrum.taps=all",
     "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",
@@ -32,15 +36,22 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 def datasets(path):
     """Return every dataset of a file, by name."""
-    found = {}
+    values = {}
+
+    def read(name, item):
+        if isinstance(item, h5py.Dataset):
+            values[name] = item[()]
+
     with h5py.File(path) as file:
-        file.visititems(lambda name, thing: found.update({name: thing[()]}) if isinstance(thing, h5py.Dataset) else None)
-    return found
+        file.visititems(read)
+    return values
 
 
 def flip(paths, row):
     """Flip one bit of a row in the only one of these files that holds it."""
-    [path] = [one for one in paths if one.is_file() and row.tobytes() in one.read_bytes()]
+    holding = [path for path in paths if path.is_file() and row.tobytes() in path.read_bytes()]
+    assert len(holding) == 1
+    path = holding[0]
     data = bytearray(path.read_bytes())
     data[data.index(row.tobytes()) + 3] ^= 16
     path.write_bytes(data)

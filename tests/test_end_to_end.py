@@ -1,6 +1,5 @@
 """The whole pipeline as a user runs it, on a smaller setting of the quickstart."""
 
-import importlib
 import json
 import shutil
 
@@ -10,7 +9,6 @@ import pytest
 from contents import ROOT, SMALL, datasets
 
 from vinfo_mpi import Results
-from vinfo_mpi.networks import checkpoints
 from vinfo_mpi.registry import STAGES
 
 MADE = [stage for stage in STAGES if stage != "report"]  # which tests/pages/test_report.py makes
@@ -18,8 +16,11 @@ MADE = [stage for stage in STAGES if stage != "report"]  # which tests/pages/tes
 
 def test_the_summary_says_what_was_found(run):
     folder, done = run
-    for text in ("held-out images correct", "40 of 40 alive", "relative error", "complexity", "layer4.1",
-                 "temporal score) =", "importance) =", "simplest", "most complex", str(folder / "results.h5")):  # fmt: skip
+    for text in (
+        "held-out images correct", "40 of 40 alive", "relative error", "complexity", "layer4.1",
+        "temporal score) =", "importance) =", "simplest", "most complex",
+        str(folder / "results.h5"),
+    ):  # fmt: skip
         assert text in done.stdout
     for stage in ("train", "extract", "dictionary", "encode", "score", "importance", "dynamics"):
         assert f"{stage}: running on 2 ranks" in done.stderr
@@ -30,11 +31,14 @@ def test_every_file_says_what_it_is_and_every_dataset_what_it_holds(run):
     folder, _ = run
     files = [*folder.glob("*.h5"), *folder.glob("activations/*.h5")]
     assert len(files) == 8
-    wanted = {"filetype", "format_version", "complete", "vinfo_version", "git_commit", "created", "command", "config",
-              "fingerprint", "inputs", "ranks", "mpi_library", "torch_version", "h5py_version", "hdf5_version", "seed"}  # fmt: skip
+    attributes = {
+        "filetype", "format_version", "complete", "vinfo_version", "git_commit", "created",
+        "command", "config", "fingerprint", "inputs", "ranks", "mpi_library", "torch_version",
+        "h5py_version", "hdf5_version", "seed",
+    }  # fmt: skip
     for path in files:
         with h5py.File(path) as file:
-            assert wanted <= set(file.attrs), path
+            assert attributes <= set(file.attrs), path
             assert file.attrs["complete"] == 1
             assert file.attrs["ranks"] == 2
 
@@ -50,16 +54,23 @@ def test_results_are_tables(run):
     results = Results(run[0])
     concepts = results.concepts
     assert len(concepts) == 40
-    assert {"class", "alive", "complexity", "complexity_se", "importance", "importance_signed", "importance_share",
-            "temporal", "temporal_se"} <= set(concepts)  # fmt: skip
+    columns = {
+        "class", "alive", "complexity", "complexity_se", "importance", "importance_signed",
+        "importance_share", "temporal", "temporal_se",
+    }  # fmt: skip
+    assert columns <= set(concepts)
     living = concepts[concepts["alive"]]
     assert living["complexity"].between(0, 1).all()
     np.testing.assert_allclose(living["complexity"], 1 - results.vinformation.mean()[living.index])
     assert list(results.vinformation.index)[-1] == "layer4.1"
     assert list(results.dynamics.index) == [0, 1, 2]
     # The last checkpoint's last tap is the final network's.
-    np.testing.assert_allclose(results.dynamics.loc[2], results.vinformation.loc["layer4.1"], atol=1e-12)
-    np.testing.assert_allclose(living["temporal"], 1 - results.dynamics.loc[1:].mean()[living.index], atol=1e-12)
+    np.testing.assert_allclose(
+        results.dynamics.loc[2], results.vinformation.loc["layer4.1"], atol=1e-12
+    )
+    np.testing.assert_allclose(
+        living["temporal"], 1 - results.dynamics.loc[1:].mean()[living.index], atol=1e-12
+    )
     np.testing.assert_allclose(living["importance_share"].sum(), 1, rtol=1e-9)
     assert results.plot.complexity_importance().get_xlabel() == "complexity K"
 
@@ -71,7 +82,8 @@ def test_complexity_is_that_of_scikit_learn(run, python):
 
 def test_codes_rebuild_the_activations_as_well_as_they_say(run):
     folder, _ = run
-    codes, atoms = datasets(folder / "codes.h5")["codes"], datasets(folder / "dictionary.h5")["atoms"]
+    codes = datasets(folder / "codes.h5")["codes"]
+    atoms = datasets(folder / "dictionary.h5")["atoms"]
     maps = datasets(folder / "activations/epoch_002.h5")["penultimate/activations"].astype(float)
     with h5py.File(folder / "codes.h5") as file:
         pooled = maps.mean(1)
@@ -99,7 +111,9 @@ def test_a_second_run_finds_everything_up_to_date(run, mpirun):
 
 
 def test_a_changed_setting_repeats_what_depends_on_it_alone(copy, python):
-    folder = copy("config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5")
+    folder = copy(
+        "config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5"
+    )
     done = python("-m", "vinfo_mpi", *SMALL, "--run-dir", folder, "--set", "score.folds=4")
     assert done.returncode == 0, done.stderr
     for stage in ("train", "extract", "dictionary", "encode", "importance"):
@@ -108,42 +122,59 @@ def test_a_changed_setting_repeats_what_depends_on_it_alone(copy, python):
         assert f"{stage}: running" in done.stderr
 
 
-@pytest.mark.parametrize("ranks, analyses", [(1, []), (3, ["--set", "analyses=[]"]), (4, [])], ids=["1", "3", "4"])
+@pytest.mark.parametrize(
+    "ranks, analyses", [(1, []), (3, ["--set", "analyses=[]"]), (4, [])], ids=["1", "3", "4"]
+)
 def test_the_numbers_do_not_depend_on_the_ranks(run, copy, mpirun, ranks, analyses):
     folder = copy("config.yaml", "checkpoints", "activations")
     done = mpirun(ranks, "-m", "vinfo_mpi", *SMALL, *analyses, "--run-dir", folder)
     assert done.returncode == 0, done.stderr
     for name in ("dictionary.h5", "codes.h5", "results.h5"):
-        found, expected = datasets(folder / name), datasets(run[0] / name)
-        assert found.keys() == expected.keys() or (analyses and {"vinformation", "concepts/importance"} < found.keys())
-        for key, values in ((key, expected[key]) for key in found):
-            if values.dtype.kind == "f":
-                np.testing.assert_allclose(found[key], values, rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}")
+        stored = datasets(folder / name)
+        expected = datasets(run[0] / name)
+        assert stored.keys() == expected.keys() or (
+            analyses and {"vinformation", "concepts/importance"} < stored.keys()
+        )
+        for key, values in stored.items():
+            if expected[key].dtype.kind == "f":
+                np.testing.assert_allclose(
+                    values, expected[key], rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}"
+                )
             elif key != "checksums":
-                assert (found[key] == values).all(), key
-    found = datasets(folder / "visualisation.h5")
-    for key, values in datasets(run[0] / "visualisation.h5").items():  # a pixel may be rounded up or down
-        np.testing.assert_allclose(found[key].astype(float), values, atol=values.dtype == np.uint8, rtol=1e-2, err_msg=key)
+                assert (values == expected[key]).all(), key
+    pictures = datasets(folder / "visualisation.h5")
+    for key, values in datasets(run[0] / "visualisation.h5").items():
+        up_or_down = values.dtype == np.uint8  # a pixel may be rounded either way
+        np.testing.assert_allclose(
+            pictures[key].astype(float), values, atol=up_or_down, rtol=1e-2, err_msg=key
+        )
 
 
 @pytest.mark.parametrize(
-    "few", [["dictionary.kind=joint", "dictionary.concepts=3"], ["dictionary.concepts_per_class=2"]], ids=["joint", "class-wise"]
+    "few",
+    [["dictionary.kind=joint", "dictionary.concepts=3"], ["dictionary.concepts_per_class=2"]],
+    ids=["joint", "class-wise"],
 )
 def test_more_ranks_than_concepts_and_rows_of_a_class(copy, mpirun, few):
     few = ["train.save=[]", "data.per_class=3", *few]
     options = [*SMALL, *(word for setting in few for word in ("--set", setting))]
-    found = []
-    activations = copy("config.yaml", "checkpoints")
-    for ranks in (1, 4):
-        folder = activations if ranks == 1 else activations.with_name("four")
-        if ranks == 4:
-            shutil.copytree(activations, folder, ignore=shutil.ignore_patterns("codes.h5", "results.h5", "dictionary.h5"))
+
+    def score(ranks, folder):
         done = mpirun(ranks, "-m", "vinfo_mpi.score", *options, "--run-dir", folder)
         assert done.returncode == 0, done.stderr
-        found.append(datasets(folder / "results.h5"))
-    for key, values in found[0].items():
+        return datasets(folder / "results.h5")
+
+    alone = copy("config.yaml", "checkpoints")
+    of_one_rank = score(1, alone)
+    # With its activations.
+    made_again = shutil.ignore_patterns("codes.h5", "results.h5", "dictionary.h5")
+    four = shutil.copytree(alone, alone.with_name("four"), ignore=made_again)
+    of_four_ranks = score(4, four)
+    for key, values in of_one_rank.items():
         if values.dtype.kind == "f":
-            np.testing.assert_allclose(found[1][key], values, rtol=1e-9, atol=1e-9, err_msg=key)
+            np.testing.assert_allclose(
+                of_four_ranks[key], values, rtol=1e-9, atol=1e-9, err_msg=key
+            )
 
 
 def test_both_storages_hold_the_same_bytes(copy, mpirun):
@@ -161,82 +192,25 @@ def test_both_storages_hold_the_same_bytes(copy, mpirun):
 
 def test_float16_and_some_positions_change_little(run, copy, python):
     folder = copy("config.yaml", "checkpoints")
-    options = ["--set", "train.save=[]", "--set", "extract.dtype=float16", "--set", "extract.positions=3"]
+    settings = ("train.save=[]", "extract.dtype=float16", "extract.positions=3")
+    options = [word for setting in settings for word in ("--set", setting)]
     done = python("-m", "vinfo_mpi.extract", *SMALL, *options, "--run-dir", folder)
     assert done.returncode == 0, done.stderr
-    half, full = (datasets(one / "activations/epoch_002.h5") for one in (folder, run[0]))
+    half = datasets(folder / "activations/epoch_002.h5")
+    full = datasets(run[0] / "activations/epoch_002.h5")
     assert half["taps/layer1.0/activations"].dtype == np.float16
-    np.testing.assert_allclose(half["taps/layer4.1/activations"], full["taps/layer4.1/activations"], atol=2e-2, rtol=2e-3)
+    np.testing.assert_allclose(
+        half["taps/layer4.1/activations"], full["taps/layer4.1/activations"], atol=2e-2, rtol=2e-3
+    )
     assert half["penultimate/activations"].shape == (400, 3, 32)
-    kept = np.isclose(half["penultimate/activations"][:, :, None], full["penultimate/activations"][:, None], rtol=2e-3, atol=2e-2)
-    assert kept.all(3).any(2).all()  # every kept vector is one of the image's
+    close = np.isclose(
+        half["penultimate/activations"][:, :, None],
+        full["penultimate/activations"][:, None],
+        rtol=2e-3,
+        atol=2e-2,
+    )
+    assert close.all(3).any(2).all()  # every stored vector is one of the image's
     assert done.stderr.count("extract: running") == 1
-
-
-def test_own_checkpoints_take_the_place_of_training(run, tmp_path, python):
-    import torch
-
-    for epoch in (1, 2):
-        state = checkpoints.at(run[0] / "checkpoints", epoch).content()["state"]
-        torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / f"mine_{epoch}.pth")
-    folder = tmp_path / "own"
-    options = [*SMALL, "--set", f"network.checkpoints=['{tmp_path}/mine_*.pth']", "--set", "analyses=[]", "--set", "pages=[]"]
-    done = python("-m", "vinfo_mpi", *options, "--run-dir", folder)
-    assert done.returncode == 0, done.stderr
-    assert "train: up to date" in done.stderr
-    own, ours = Results(folder), Results(run[0])
-    assert own.concepts["complexity"].corr(ours.concepts["complexity"]) > 0.99
-    assert list(own.dynamics.index) == [1, 2]
-
-
-OWN = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.blocks = nn.Sequential(
-            nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()),
-            nn.Sequential(nn.Conv2d(8, 12, 3, stride=2, padding=1), nn.ReLU()),
-        )
-        self.head = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 10))
-
-    def forward(self, images):
-        return self.head(self.blocks(images).mean((2, 3)))
-"""
-
-
-def test_importance_of_a_network_with_a_curved_head_is_that_of_autograd(tmp_path, mpirun, monkeypatch):
-    import torch
-
-    (tmp_path / "own.py").write_text(OWN)
-    (tmp_path / "own.yaml").write_text("""
-name: own
-data: {source: digits, per_class: 12, image_size: 8}
-network: {target: "own:Net"}
-train: {epochs: 2, rate: 0.05}
-extract: {taps: ["blocks.?"]}
-dictionary: {concepts_per_class: 3}
-machine: {batch: 7}
-pages: []
-""")
-    done = mpirun(2, "-m", "vinfo_mpi", "--config", "own.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "runs/own"
-    monkeypatch.syspath_prepend(tmp_path)
-    network = importlib.import_module("own").Net().double()
-    network.load_state_dict(checkpoints.at(folder / "checkpoints", 2).content()["state"])
-    codes = torch.from_numpy(datasets(folder / "codes.h5")["codes"]).requires_grad_()
-    atoms = torch.from_numpy(datasets(folder / "dictionary.h5")["atoms"])
-    stored = datasets(folder / "activations/epoch_002.h5")
-    assert "head/weight" not in stored
-    predicted = torch.from_numpy(stored["samples/prediction"])[:, None]
-    logits = network.head(codes @ atoms).gather(1, predicted).sum()
-    contribution = (torch.autograd.grad(logits, codes)[0] * codes).detach().numpy()
-    concepts = Results(folder).concepts
-    np.testing.assert_allclose(concepts["importance"], np.abs(contribution).mean(0), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(concepts["importance_signed"], contribution.mean(0), rtol=1e-9, atol=1e-12)
 
 
 def test_timings_are_kept_per_stage(run):
@@ -244,7 +218,8 @@ def test_timings_are_kept_per_stage(run):
     assert list(timings) == MADE
     for stage in timings.values():
         assert stage["ranks"] == 2
-        assert all(one["min"] <= one["mean"] <= one["max"] for one in stage["seconds"].values())
+        for phase in stage["seconds"].values():
+            assert phase["min"] <= phase["mean"] <= phase["max"]
     assert timings["extract"]["bytes"]["written"] > 0
     assert timings["score"]["bytes"]["communicated"] > 0
 

@@ -2,7 +2,10 @@ from vinfo_mpi.errors import InputError, choices
 
 
 def test_nearest_names_come_first_and_alone():
-    assert choices("resnet81", ["vgg11", "resnet18", "resnet34"]) == "did you mean 'resnet18', 'resnet34'?"
+    assert (
+        choices("resnet81", ["vgg11", "resnet18", "resnet34"])
+        == "did you mean 'resnet18', 'resnet34'?"
+    )
 
 
 def test_at_most_three_are_near():

@@ -10,9 +10,11 @@ def test_the_worked_example(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(ROOT / "docs/explore.py"))
     assert "complexity ~ temporal score" in capsys.readouterr().out
-    expected = {f"{name}.{kind}" for name in ("complexity", "complexity_importance") for kind in ("pdf", "png")}
-    assert {one.name for one in (tmp_path / "explored").iterdir()} == expected | {
-        "overview.png",
-        "concepts.csv",
-        "concepts.parquet",
+    figures = {
+        f"{name}.{kind}"
+        for name in ("complexity", "complexity_importance")
+        for kind in ("pdf", "png")
     }
+    tables = {"concepts.csv", "concepts.parquet"}
+    written = {path.name for path in (tmp_path / "explored").iterdir()}
+    assert written == figures | tables | {"overview.png"}

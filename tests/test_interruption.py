@@ -1,4 +1,7 @@
-"""A job may end at any moment: what it has computed is kept, and a rerun ends with the numbers of an undisturbed run."""
+"""A job may end at any moment: what it has computed stays, and a rerun ends with the same numbers.
+
+The same as those of an undisturbed run.
+"""
 
 import contextlib
 import json
@@ -22,12 +25,17 @@ from vinfo_mpi.storage.rows import RowReader
 
 # Enough to do for every stage to be hit in the middle; unfinished work is saved ten times a second.
 SETTINGS = [
-    "data.image_size=16", "network.width=0.0625", "train.epochs=3", "train.batch=64", "dictionary.kind=joint",
-    "dictionary.concepts=50", "dictionary.tolerance=1e-12", "dictionary.max_iterations=60", "encode.tolerance=1e-6",
-    "score.folds=100", "analyses=[]", "pages=[]", "extract.maps=final", "machine.batch=40", "machine.rows=200",
+    "data.image_size=16", "network.width=0.0625", "train.epochs=3", "train.batch=64",
+    "dictionary.kind=joint", "dictionary.concepts=50", "dictionary.tolerance=1e-12",
+    "dictionary.max_iterations=60", "encode.tolerance=1e-6", "score.folds=100", "analyses=[]",
+    "pages=[]", "extract.maps=final", "machine.batch=40", "machine.rows=200",
     "machine.save_minutes=0.0015",
 ]  # fmt: skip
-OPTIONS = ["--config", str(ROOT / "config/quickstart.yaml"), *(word for setting in SETTINGS for word in ("--set", setting))]
+OPTIONS = [
+    "--config",
+    str(ROOT / "config/quickstart.yaml"),
+    *(word for setting in SETTINGS for word in ("--set", setting)),
+]
 MADE = {  # what each stage makes, in order
     "train": "checkpoints",
     "extract": "activations",
@@ -38,7 +46,7 @@ MADE = {  # what each stage makes, in order
 }
 ENDS = ["kill one", "kill one", "kill one", "kill all", "kill all"]
 STOPPED = ("train", "extract", "dictionary")  # each saves in a way of its own
-KEPT = {  # what shows that there is something to go on from
+UNFINISHED = {  # what shows that there is something to go on from
     "train": "checkpoints/unfinished.pt",
     "extract": "activations/epoch_000.h5",
     "dictionary": "dictionary.fit.h5",
@@ -46,7 +54,10 @@ KEPT = {  # what shows that there is something to go on from
     "score": ".score.pieces/*.h5",
     "dynamics": ".dynamics.pieces/*.h5",
 }
-REUSED = re.compile(r"(\d+) (?:images|taps) reused|after epoch (\d+), step (\d+)|after iteration (\d+)|to do, (\d+) up to date")
+REUSED = re.compile(
+    r"(\d+) (?:images|taps) reused|after epoch (\d+), step (\d+)|after iteration (\d+)"
+    r"|to do, (\d+) up to date"
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +66,19 @@ def undisturbed(once):
     return once("undisturbed", *OPTIONS)[0]
 
 
-@pytest.mark.parametrize("stages", [["train", "extract", "dictionary"], ["encode", "score", "dynamics"]], ids="-".join)
+@pytest.mark.parametrize(
+    "stages", [["train", "extract", "dictionary"], ["encode", "score", "dynamics"]], ids="-".join
+)
 def test_ended_at_random_moments(undisturbed, tmp_path, stages):
-    """Jobs on other numbers of ranks go on with one run, until every stage was killed and stopped in the middle in every way."""
+    """Jobs on other numbers of ranks go on with one run.
+
+    Until each stage was killed and stopped in the middle in all ways.
+    """
     random = np.random.default_rng([2024, len(stages[0])])
     timings = json.loads((undisturbed / "timings.json").read_text())
-    folder, jobs, before_it = before(undisturbed, stages[0], tmp_path / "0"), 0, None
+    folder = before(undisturbed, stages[0], tmp_path / "0")
+    jobs = 0
+    before_it = None
     for stage in stages:
         ends = list(random.permutation([*ENDS, *(["stop one"] if stage in STOPPED else [])]))
         while ends:
@@ -72,7 +90,7 @@ def test_ended_at_random_moments(undisturbed, tmp_path, stages):
             job.wait_until_running(stage)
             time.sleep(random.uniform(0, 0.4 * timings[stage]["seconds"]["total"]["mean"]))
             if len(ends) == 1:
-                job.wait_until_kept(folder, stage)
+                job.wait_until_something_is_saved(folder, stage)
             code, text = job.end(ends[-1], random)
             whole_or_not_there(folder, MADE[stage])
             if before_it:
@@ -90,15 +108,21 @@ def test_ended_at_random_moments(undisturbed, tmp_path, stages):
     assert code == 0, text
     gone_on_with(stages[-1], text)
     same(stages[-1], folder, undisturbed)
-    assert not [path for path in folder.rglob("*") if "partial" in path.name or "unfinished" in path.name or "pieces" in path.name]
+    temporary = ("partial", "unfinished", "pieces")
+    names = [path.name for path in folder.rglob("*")]
+    assert not [name for name in names if any(word in name for word in temporary)]
 
 
 def test_what_was_begun_with_force_is_gone_on_with(undisturbed, tmp_path):
-    """It takes the place of what was there; readers of images (machine.workers) survive the signal that all processes get."""
+    """It takes the place of what was there.
+
+    Readers of images (machine.workers) survive the signal that all processes get.
+    """
     folder = Path(shutil.copytree(undisturbed, tmp_path / "run"))
-    job = Job("vinfo_mpi.train", folder, 2, tmp_path / "force.log", "--force", "--set", "machine.workers=1")
+    more = ("--force", "--set", "machine.workers=1")
+    job = Job("vinfo_mpi.train", folder, 2, tmp_path / "force.log", *more)
     job.wait_until_running("train")
-    job.wait_until_kept(folder, "train")
+    job.wait_until_something_is_saved(folder, "train")
     code, text = job.end("stop all", None)
     assert code == 75, text
     code, text = Job("vinfo_mpi.train", folder, 2, tmp_path / "on.log").wait()
@@ -112,34 +136,44 @@ class Job:
 
     def __init__(self, module, folder, ranks, log, *more):
         self.log = log
-        command = ["mpirun", "-n", str(ranks), sys.executable, "-m", module, *OPTIONS, "--run-dir", str(folder), *more]
+        command = ["mpirun", "-n", str(ranks), sys.executable, "-m", module]
+        command += [*OPTIONS, "--run-dir", str(folder), *more]
         with log.open("w") as file:
-            self.process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            self.process = subprocess.Popen(
+                command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
 
     def wait_until_running(self, stage):
         """Wait until the stage has begun, or the job has ended."""
         limit = time.monotonic() + 60
-        while f"{stage}: running" not in self.log.read_text(errors="replace") and self.process.poll() is None:
+        while (
+            f"{stage}: running" not in self.log.read_text(errors="replace")
+            and self.process.poll() is None
+        ):
             assert time.monotonic() < limit, self.log.read_text(errors="replace")
             time.sleep(0.01)
 
-    def wait_until_kept(self, folder, stage):
-        """Wait until the stage has something that a rerun need not do again, or the job has ended."""
+    def wait_until_something_is_saved(self, folder, stage):
+        """Wait until a rerun need not do all of the stage again, or the job has ended."""
 
-        def kept():
-            return any(path.stat().st_blocks * 512 > 50_000 or path.suffix != ".partial" for path in folder.glob(KEPT[stage]))
+        def saved():
+            return any(
+                path.stat().st_blocks * 512 > 50_000 or path.suffix != ".partial"
+                for path in folder.glob(UNFINISHED[stage])
+            )
 
-        while self.process.poll() is None and not kept():
+        while self.process.poll() is None and not saved():
             time.sleep(0.001)
 
     def end(self, how, random):
         """Kill or stop one rank or all; return exit code and output."""
         with contextlib.suppress(psutil.NoSuchProcess):
             launcher = psutil.Process(self.process.pid)
-            ranks = [one for one in launcher.children(recursive=True) if "python" in one.name()]
+            members = launcher.children(recursive=True)
+            ranks = [process for process in members if "python" in process.name()]
             chosen = {"kill all": [launcher, *ranks], "stop all": [launcher]}.get(how)
-            for one in random.permutation(ranks)[:1] if chosen is None else chosen:
-                one.send_signal(signal.SIGKILL if how.startswith("kill") else signal.SIGUSR2)
+            for process in random.permutation(ranks)[:1] if chosen is None else chosen:
+                process.send_signal(signal.SIGKILL if how.startswith("kill") else signal.SIGUSR2)
         return self.wait()
 
     def wait(self):
@@ -147,22 +181,23 @@ class Job:
         try:
             code = self.process.wait(120)
         except subprocess.TimeoutExpired:
-            for one in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
-                one.kill()
+            members = psutil.Process(self.process.pid).children(recursive=True)
+            for process in [*members, self.process]:
+                process.kill()
             pytest.fail(f"a job hangs\n{self.log.read_text(errors='replace')}")
         return code, self.log.read_text(errors="replace")
 
 
 def gone_on_with(stage, text):
-    """The job has gone on with what the one before had done of the stage, which may have been all of it."""
-    part = text.split(f"{stage}: running")[-1].split(": running")[0]
-    reused = any(int(number) for found in REUSED.findall(part) for number in found if number)
-    assert f"{stage}: up to date" in text or reused, text
+    """The job has gone on with what the job before had done of the stage, perhaps all of it."""
+    of_stage = text.split(f"{stage}: running")[-1].split(": running")[0]
+    numbers = [number for groups in REUSED.findall(of_stage) for number in groups if number]
+    assert f"{stage}: up to date" in text or any(map(int, numbers)), text
 
 
 def before(undisturbed, stage, folder):
     """Return a copy of the run as it was before a stage."""
-    later = {MADE[one] for one in list(MADE)[list(MADE).index(stage) :]}
+    later = {MADE[name] for name in list(MADE)[list(MADE).index(stage) :]}
     return Path(shutil.copytree(undisturbed, folder, ignore=lambda _, names: later & set(names)))
 
 
@@ -185,19 +220,26 @@ def same(stage, folder, undisturbed):
     """The stage's files hold the numbers of the undisturbed run."""
     if stage == "train":
         for path in sorted((undisturbed / "checkpoints").iterdir()):
-            found, expected = (
-                checkpoints.Checkpoint(0, one / "checkpoints" / path.name).content() for one in (folder, undisturbed)
-            )
-            for name, values in expected["state"].items():
-                np.testing.assert_allclose(found["state"][name], values, rtol=1e-5, atol=1e-6, err_msg=f"{path.name} {name}")
+            expected = checkpoints.Checkpoint(0, path).content()["state"]
+            made_again = folder / "checkpoints" / path.name
+            weights = checkpoints.Checkpoint(0, made_again).content()["state"]
+            for name, values in expected.items():
+                where = f"{path.name} {name}"
+                np.testing.assert_allclose(
+                    weights[name], values, rtol=1e-5, atol=1e-6, err_msg=where
+                )
         return
     for path in sorted(undisturbed.rglob("*.h5")):
         if not path.relative_to(undisturbed).parts[0].startswith(MADE[stage]):
             continue
-        found, expected = (datasets(one / path.relative_to(undisturbed)) for one in (folder, undisturbed))
-        assert found.keys() <= expected.keys()  # results.h5 holds other stages' parts as well
-        for name in found.keys() - {"checksums"}:
+        expected = datasets(path)
+        stored = datasets(folder / path.relative_to(undisturbed))
+        assert stored.keys() <= expected.keys()  # results.h5 holds other stages' parts as well
+        for name in stored.keys() - {"checksums"}:
             if expected[name].dtype.kind == "f":
-                np.testing.assert_allclose(found[name], expected[name], rtol=1e-7, atol=1e-7, err_msg=f"{path.name} {name}")
+                where = f"{path.name} {name}"
+                np.testing.assert_allclose(
+                    stored[name], expected[name], rtol=1e-7, atol=1e-7, err_msg=where
+                )
             else:
-                assert (found[name] == expected[name]).all(), name
+                assert (stored[name] == expected[name]).all(), name

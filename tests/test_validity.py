@@ -1,4 +1,4 @@
-"""Does it measure what it says? Factors of known availability, scored in networks that learned from them."""
+"""Does it measure what it says? Factors of known availability, in networks trained on them."""
 
 import pytest
 from contents import ROOT
@@ -15,11 +15,13 @@ OPTIONS = [
 
 @pytest.fixture(scope="module")
 def factors(tmp_path_factory, mpirun):
-    """Return factors(*settings): the table of factors, and their V-information, of a run with these settings."""
+    """Return factors(*settings): the table of factors, and their V-information, of such a run."""
 
     def make(*settings):
         folder = tmp_path_factory.mktemp("planted") / "run"
-        done = mpirun(2, "-m", "vinfo_mpi.importance", *OPTIONS, *settings, "--run-dir", folder, limit=400)
+        done = mpirun(
+            2, "-m", "vinfo_mpi.importance", *OPTIONS, *settings, "--run-dir", folder, limit=400
+        )
         assert done.returncode == 0, done.stderr
         done = mpirun(2, "-m", "vinfo_mpi.score", *OPTIONS, *settings, "--run-dir", folder)
         assert done.returncode == 0, done.stderr
@@ -36,9 +38,10 @@ def resnet(factors):
 
 
 def beyond_errors(table, simple, hard):
-    """Whether one factor is simpler than another by more than three standard errors of the difference."""
-    one, other = table.loc[simple], table.loc[hard]
-    return other["complexity"] - one["complexity"] > 3 * (one["complexity_se"] ** 2 + other["complexity_se"] ** 2) ** 0.5
+    """Whether a factor is simpler by more than three standard errors of the difference."""
+    difference = table.loc[hard, "complexity"] - table.loc[simple, "complexity"]
+    variance = table.loc[simple, "complexity_se"] ** 2 + table.loc[hard, "complexity_se"] ** 2
+    return difference > 3 * variance**0.5
 
 
 def in_order(table):
@@ -57,7 +60,8 @@ def test_colour_is_simpler_than_shape_and_shape_than_relation_in_a_vgg(factors):
 def test_what_is_not_in_the_image_has_no_vinformation(resnet):
     table, values = resnet
     assert values["noise"].max() < 0.005
-    assert table.loc["noise", "complexity"] == pytest.approx(1, abs=max(0.005, 2 * table.loc["noise", "complexity_se"]))
+    tolerance = max(0.005, 2 * table.loc["noise", "complexity_se"])
+    assert table.loc["noise", "complexity"] == pytest.approx(1, abs=tolerance)
 
 
 def test_an_available_factor_that_predicts_nothing_is_simple_and_unimportant(resnet):

@@ -2,7 +2,8 @@
 
 mpirun -n 8 python -m vinfo_mpi --config config/quickstart.yaml
 
-Single stages: python -m vinfo_mpi.train, .extract, .dictionary, .encode, .score, .importance, .dynamics, .visualise, .report.
+Single stages: python -m vinfo_mpi.train, .extract, .dictionary, .encode, .score, .importance,
+.dynamics, .visualise, .report.
 Any of our files, for people: python -m vinfo_mpi.inspect FILE.
 """
 

@@ -1,4 +1,6 @@
-"""When each concept is learned: V-information from every checkpoint to the final network's codes.
+"""Measure when each concept is learned.
+
+V-information from every checkpoint to the final network's codes.
 
 mpirun -n 8 python -m vinfo_mpi.dynamics
 """

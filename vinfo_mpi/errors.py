@@ -1,32 +1,51 @@
-"""How a run ends other than well: one sentence saying what was found, where, and what to do; and the exit code."""
+"""How a run ends other than well: with one sentence, and an exit code.
+
+The sentence says what was found, where, and what to do.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class InputError(Exception):
-    """Wrong usage, configuration or input: ends every rank with exit code 2 and this sentence, no traceback."""
+    """Wrong usage, configuration or input.
+
+    It ends every rank with exit code 2 and this sentence, no traceback.
+    """
 
     exit_code = 2
 
 
 class NotApplicable(InputError):
-    """What was asked for makes no sense for this network or run: an error where it was asked for by name, else left out."""
+    """What was asked for makes no sense for this network or run.
+
+    An error where it was asked for by name, else left out.
+    """
 
 
 class Failure(Exception):
-    """What the machine refused, such as a write to a full disk: ends every rank with exit code 1 and this sentence."""
+    """What the machine refused, such as a write to a full disk.
+
+    It ends every rank with exit code 1 and this sentence.
+    """
 
     exit_code = 1
 
 
 class Stopped(Exception):
-    """Stopped on request, with the work saved: ends every rank with exit code 75 (EX_TEMPFAIL: run me again)."""
+    """Stopped on request, with the work saved.
+
+    It ends every rank with exit code 75 (EX_TEMPFAIL: run me again).
+    """
 
     exit_code = 75
 
     def __init__(self) -> None:
-        super().__init__("stopped on request, with the work saved; run the same command again to go on")
+        super().__init__(
+            "stopped on request, with the work saved; run the same command again to go on"
+        )
 
 
 def choices(name: object, valid: Iterable[str], at_most: int = 12) -> str:
@@ -37,9 +56,9 @@ def choices(name: object, valid: Iterable[str], at_most: int = 12) -> str:
     >>> choices("x", ["held-out", "in-sample"])
     'valid: held-out, in-sample'
     """
-    names = [str(one) for one in valid]
+    names = [str(each) for each in valid]
     near = get_close_matches(str(name), names, n=3, cutoff=0.6)
     if near:
-        return "did you mean " + ", ".join(f"'{one}'" for one in near) + "?"
+        return "did you mean " + ", ".join(f"'{each}'" for each in near) + "?"
     listed = names if len(names) <= at_most else [*names[:at_most], f"... ({len(names)} in all)"]
     return "valid: " + ", ".join(listed)

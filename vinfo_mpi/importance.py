@@ -1,4 +1,6 @@
-"""How much the decision rests on each concept: gradient times input, signed, and its share of the logit's variance.
+"""Measure how much the decision rests on each concept.
+
+Gradient times input, signed, and its share of the logit's variance.
 
 mpirun -n 8 python -m vinfo_mpi.importance
 """

@@ -1,4 +1,6 @@
-"""Show any file of a run to a person: what it is, where it comes from, what it holds, from where to where its values go.
+"""Show any file of a run to a person.
+
+What it is, where it comes from, what it holds, from where to where its values go.
 
 python -m vinfo_mpi.inspect runs/quickstart/results.h5
 """

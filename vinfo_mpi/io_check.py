@@ -1,4 +1,6 @@
-"""Measure how fast all ranks write to a folder and read from it: one shared file, a file per rank joined, plain files.
+"""Measure how fast all ranks write to a folder and read from it.
+
+One shared file, a file per rank joined, plain files.
 
 mpirun -n 8 python -m vinfo_mpi.io_check --size 4GiB /scratch/me
 """

@@ -1,8 +1,12 @@
-"""The stages in order: what each reads, and which settings its result depends on. Imports nothing heavy."""
+"""Every stage once: who does it, what it reads and makes, which settings matter.
+
+This imports nothing heavy.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,86 +15,200 @@ class Stage:
 
     Attributes
     ----------
+    work : str
+        The function that does it, as ``package.module:function``; its module also has `costs`.
     reads : tuple of str
-        Its inputs: names of `MADE_BY`, or stages whose part of results.h5 it reads.
+        Its inputs: products of other stages, or stages whose part of results.h5 it reads.
     settings : tuple of str
         The sections of the configuration that its result depends on.
-    package : str
-        Where its module is.
+    makes : tuple of str
+        Its products, by their names in `vinfo_mpi.run.products`; by default its part of results.h5.
+    ignores : mapping of str to set of str
+        Settings in these sections that its result does not depend on.
+    files : mapping of str to str
+        Files of the user's that it reads as well: what they are called in `inputs`, and the setting
+        that names them.
+    shows : tuple of str
+        What it reads as well where it is there, but does not need.
+    remedy : str
+        What to change where it needs more memory than there is.
+    long : bool
+        Whether it takes as long as the stages before it together, or longer.
     """
 
+    work: str
     reads: tuple[str, ...]
     settings: tuple[str, ...]
-    package: str = "vinfo_mpi"
+    makes: tuple[str, ...] = ()
+    ignores: Mapping[str, set[str]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    shows: tuple[str, ...] = ()
+    remedy: str = "use more ranks, or lower machine.rows"
+    long: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module that does the work."""
+        return self.work.partition(":")[0]
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The stages that make what it reads."""
-        return tuple(dict.fromkeys(MADE_BY.get(one, one) for one in self.reads))
+        makers = {product: name for name, stage in STAGES.items() for product in stage.makes}
+        return tuple(dict.fromkeys(makers.get(name, name) for name in self.reads))
 
 
-# What a stage may read, beside parts of results.h5, and the stage that makes it. "activations" are those of the final
-# network, "all activations" those of every checkpoint.
-MADE_BY = {
-    "checkpoint": "train",
-    "activations": "extract",
-    "all activations": "extract",
-    "dictionary": "dictionary",
-    "codes": "encode",
-}
+_FEWER_SUMS = "use more ranks, or lower score.folds or the number of concepts"
+_OTHER_PREDICTORS = {"family", "also", "random_features"}  # of the stage score alone
 
 SPINE = {
-    "train": Stage((), ("seed", "data", "network", "train")),
-    "extract": Stage(("checkpoint",), ("seed", "data", "network", "extract")),
-    "dictionary": Stage(("activations",), ("seed", "dictionary")),
-    "encode": Stage(("activations", "dictionary"), ("encode",)),
-    "score": Stage(("activations", "codes"), ("seed", "score")),
-    "importance": Stage(("activations", "dictionary", "codes"), ("importance",)),
-    "dynamics": Stage(("all activations", "codes"), ("seed", "score")),
-}
-
-
-def _analysis(*reads: str, settings: tuple[str, ...]) -> Stage:
-    return Stage(reads, settings, "vinfo_mpi.analyses")
-
-
-ANALYSES = {
-    "flow": _analysis("activations", "codes", "score", settings=("seed", "score", "flow")),
-    "redundancy": _analysis("activations", "codes", settings=("seed", "redundancy")),
-    "support": _analysis("activations", "dictionary", "codes", "score", "importance", settings=("seed", "support")),
-    "hoyer": _analysis("dictionary", "codes", settings=()),
-    "metafeatures": _analysis("activations", "dictionary", "codes", "score", settings=("seed", "metafeatures")),
-    "sparsity": _analysis("all activations", settings=()),
-    "spectrum": _analysis("all activations", settings=("spectrum",)),
-    "robustness": _analysis("activations", "dictionary", "codes", settings=("seed", "data", "network", "encode", "robustness")),
-    "stability": _analysis("activations", "dictionary", "codes", settings=("seed", "dictionary", "stability")),
-    "sedimentation": _analysis(
-        "all activations",
-        "codes",
-        "score",
-        "importance",
-        settings=("seed", "extract", "dictionary", "encode", "score", "importance", "sedimentation"),
+    "train": Stage(
+        "vinfo_mpi.stages.train:train_network",
+        reads=(),
+        makes=("checkpoint",),
+        settings=("seed", "data", "network", "train"),
+        # Which images and epochs are analysed.
+        ignores={"data": {"analyse", "per_class", "on_bad_image"}, "train": {"save"}},
+        remedy="use more ranks, or lower train.batch or machine.batch",
+    ),
+    "extract": Stage(
+        "vinfo_mpi.stages.extract:extract_activations",
+        reads=("checkpoint",),
+        makes=("activations", "all activations"),
+        settings=("seed", "data", "network", "extract"),
+        ignores={"extract": {"maps"}},  # a file with more maps than are asked for is as good
+        remedy="lower machine.batch",
+    ),
+    "dictionary": Stage(
+        "vinfo_mpi.stages.dictionary:make_dictionary",
+        reads=("activations",),
+        makes=("dictionary",),
+        settings=("seed", "dictionary"),
+        files={"atoms": "dictionary.file"},
+        remedy="use more ranks, or lower data.per_class or extract.positions",
+    ),
+    "encode": Stage(
+        "vinfo_mpi.stages.encode:encode_images",
+        reads=("activations", "dictionary"),
+        makes=("codes",),
+        settings=("encode",),
+        remedy="lower machine.rows or the number of concepts",
+    ),
+    "score": Stage(
+        "vinfo_mpi.stages.score:score_concepts",
+        reads=("activations", "codes"),
+        settings=("seed", "score"),
+        remedy=_FEWER_SUMS,
+    ),
+    "importance": Stage(
+        "vinfo_mpi.stages.importance:measure_importance",
+        reads=("activations", "dictionary", "codes"),
+        settings=("importance",),
+    ),
+    "dynamics": Stage(
+        "vinfo_mpi.stages.dynamics:score_checkpoints",
+        reads=("all activations", "codes"),
+        settings=("seed", "score"),
+        ignores={"score": _OTHER_PREDICTORS},
+        remedy=_FEWER_SUMS,
     ),
 }
-LONG = ("robustness", "stability", "sedimentation")  # cost as much as the stages before them, or more
-PAGES = {
-    "visualise": Stage(("activations", "dictionary", "codes", "score"), ("seed", "data", "network", "encode", "visualise")),
-    "report": Stage(("activations", "dictionary", "codes", "score", "importance"), ("report",)),  # and of the others what is there
+
+ANALYSES = {
+    "flow": Stage(
+        "vinfo_mpi.analyses.flow:measure_flow",
+        reads=("activations", "codes", "score"),
+        settings=("seed", "score", "flow"),
+        ignores={"score": _OTHER_PREDICTORS},
+    ),
+    "redundancy": Stage(
+        "vinfo_mpi.analyses.redundancy:measure_redundancy",
+        reads=("activations", "codes"),
+        settings=("seed", "redundancy"),
+    ),
+    "support": Stage(
+        "vinfo_mpi.analyses.support:measure_support",
+        reads=("activations", "dictionary", "codes", "score", "importance"),
+        settings=("seed", "support"),
+    ),
+    "hoyer": Stage(
+        "vinfo_mpi.analyses.hoyer:measure_sparseness",
+        reads=("dictionary", "codes"),
+        settings=(),
+    ),
+    "metafeatures": Stage(
+        "vinfo_mpi.analyses.metafeatures:find_metafeatures",
+        reads=("activations", "dictionary", "codes", "score"),
+        settings=("seed", "metafeatures"),
+        files={"super-classes": "metafeatures.super_classes"},
+    ),
+    "sparsity": Stage(
+        "vinfo_mpi.analyses.sparsity:measure_sparsity",
+        reads=("all activations",),
+        settings=(),
+    ),
+    "spectrum": Stage(
+        "vinfo_mpi.analyses.spectrum:measure_spectrum",
+        reads=("all activations",),
+        settings=("spectrum",),
+    ),
+    "robustness": Stage(
+        "vinfo_mpi.analyses.robustness:measure_robustness",
+        reads=("activations", "dictionary", "codes"),
+        settings=("seed", "data", "network", "encode", "robustness"),
+        long=True,
+    ),
+    "stability": Stage(
+        "vinfo_mpi.analyses.stability:measure_stability",
+        reads=("activations", "dictionary", "codes"),
+        settings=("seed", "dictionary", "stability"),
+        long=True,
+    ),
+    "sedimentation": Stage(
+        "vinfo_mpi.analyses.sedimentation:measure_sedimentation",
+        reads=("all activations", "codes", "score", "importance"),
+        settings=(
+            "seed",
+            "extract",
+            "dictionary",
+            "encode",
+            "score",
+            "importance",
+            "sedimentation",
+        ),
+        ignores={"score": _OTHER_PREDICTORS},
+        long=True,
+    ),
 }
+
+PAGES = {
+    "visualise": Stage(
+        "vinfo_mpi.stages.visualise:draw_pictures",
+        reads=("activations", "dictionary", "codes", "score"),
+        makes=("visualisation",),
+        settings=("seed", "data", "network", "encode", "visualise"),
+        remedy="use more ranks, or lower machine.batch or visualise.concepts, "
+        ".extremes and .per_decile",
+    ),
+    "report": Stage(
+        "vinfo_mpi.stages.report:write_report",
+        reads=("activations", "dictionary", "codes", "score", "importance"),
+        makes=("report",),
+        settings=("report",),
+        shows=("dynamics", *ANALYSES, "visualisation"),
+    ),
+}
+
 STAGES = SPINE | ANALYSES | PAGES
 
 
-def module(stage: str | None) -> str:
-    """Return the module of a stage, of the analyses together, or of the whole pipeline for None."""
-    return f"{STAGES[stage].package}.{stage}" if stage in STAGES else f"vinfo_mpi.{stage}" if stage else "vinfo_mpi"
-
-
-def program(stage: str) -> str:
-    """Return the module that does the work of a stage."""
-    package = STAGES[stage].package
-    return f"{package}.{stage}" if package.endswith("analyses") else f"{package}.stages.{stage}"
+def command(stage: str | None) -> str:
+    """Return what is typed after ``python -m`` for a stage, for ``analyses``, or None: for all."""
+    if stage is None:
+        return "vinfo_mpi"
+    return f"vinfo_mpi.analyses.{stage}" if stage in ANALYSES else f"vinfo_mpi.{stage}"
 
 
 def before(stage: str) -> set[str]:
     """Return all stages that a stage needs, directly or not."""
-    return {one for need in STAGES[stage].needs for one in {need, *before(need)}}
+    return {name for need in STAGES[stage].needs for name in {need, *before(need)}}

@@ -1,4 +1,6 @@
-"""Write the report: pages that anyone can open, with every figure, and every concept with the images that show it.
+"""Write the report: pages that anyone can open.
+
+With every figure, and every concept with the images that show it.
 
 mpirun -n 8 python -m vinfo_mpi.report
 """

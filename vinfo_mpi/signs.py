@@ -1,4 +1,6 @@
-"""What the paper found, looked for in a run: every sign with its value, standard error, and whether it comes out.
+"""Show what the paper found, looked for in a run.
+
+Every sign with its value, standard error, and whether it comes out.
 
 python -m vinfo_mpi.signs runs/quickstart
 """

@@ -1,4 +1,6 @@
-"""Draw pictures that activate concepts most: of the simplest and the most complex, and of some in between.
+"""Draw pictures that activate concepts most.
+
+Of the simplest and the most complex concepts, and of some in between.
 
 mpirun -n 8 python -m vinfo_mpi.visualise
 """

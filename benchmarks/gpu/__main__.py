@@ -71,10 +71,14 @@ SECTIONS = {
 def main() -> int:
     """Look at all sections, or those that are asked for; return 1 if a check has gone wrong."""
     options = parse()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # as our commands do
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+        False  # as our commands do
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gpu-") as work:
-        session = Session(torch.device(options.device), options.tiny, options.seconds, options.out, Path(work))
+        session = Session(
+            torch.device(options.device), options.tiny, options.seconds, options.out, Path(work)
+        )
         running = Runs(session)
         try:
             for name in chosen(options.only):
@@ -89,11 +93,15 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--tiny", action="store_true", help="sizes that a processor can try")
     parser.add_argument("--seconds", type=float, default=450, help="for all of it")
-    parser.add_argument("--only", default="", metavar="A,B", help=f"sections, of {', '.join(SECTIONS)}")
+    parser.add_argument(
+        "--only", default="", metavar="A,B", help=f"sections, of {', '.join(SECTIONS)}"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -103,7 +111,9 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     unknown = set(filter(None, options.only.split(","))) - set(SECTIONS)
     if unknown:
-        parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+        parser.error(
+            f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}"
+        )
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU here; --device cpu --tiny tries it without one")
     return options

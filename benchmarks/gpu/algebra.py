@@ -14,7 +14,7 @@ from benchmarks.gpu.session import Session
 from vinfo_mpi.numerics import nmf, nndsvd, nnls, ridge
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
 from vinfo_mpi.numerics.moments import FoldedCodes, Moments
-from vinfo_mpi.numerics.reduction import itself
+from vinfo_mpi.numerics.reduction import identity
 
 DOUBLE = torch.float64
 PARTS = 20  # atoms that a row is a sum of
@@ -34,7 +34,9 @@ class Prepared(nnls.Dictionary):
         self.penalty = (significant.median() * significant.min()).sqrt()
 
 
-def problem(rows: int, concepts: int, channels: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def problem(
+    rows: int, concepts: int, channels: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return rows that are sparse sums of atoms but for some noise, and the atoms.
 
     Atoms have unit length. All is made on the device.
@@ -72,7 +74,9 @@ def codes(session: Session) -> None:
             memory=session.peak,
         )
         worst = float(result.residual.max())
-        session.check(f"codes of {count} rows reach the residual", worst <= RESIDUAL, residual=worst)
+        session.check(
+            f"codes of {count} rows reach the residual", worst <= RESIDUAL, residual=worst
+        )
 
 
 def dictionary(session: Session) -> None:
@@ -90,7 +94,9 @@ def dictionary(session: Session) -> None:
         session.synchronise()
         ends.append(time.perf_counter())
 
-    nmf.fit(vectors, atoms, group, groups, init="random", max_iterations=8, tolerance=1e-12, after=after)
+    nmf.fit(
+        vectors, atoms, group, groups, init="random", max_iterations=8, tolerance=1e-12, after=after
+    )
     reading = 2 * vectors.nbytes / session.ceilings["memory"]
     floor = max(reading, 4 * vectors.numel() * atoms / session.ceilings["float64"])
     seconds = float(np.median(np.diff(ends)))
@@ -109,7 +115,7 @@ def _start(session: Session, rows: GroupedRows, atoms: int) -> None:
     converted = x.numel() * (x.element_size() + 8)
     name = f"all rows once: {len(x)} x {x.shape[1]}, {x.dtype} to float64"
     session.speed(name, seconds, converted / memory)
-    seconds, _ = session.time(lambda: nndsvd.atoms(rows, atoms, 0, False, itself), 1, warm=0)
+    seconds, _ = session.time(lambda: nndsvd.atoms(rows, atoms, 0, False, identity), 1, warm=0)
     session.speed("initial atoms", seconds, 2 * 8 * 8 * x.numel() / memory)
 
 
@@ -122,26 +128,34 @@ def score(session: Session) -> None:
     for channels in session.choose((256, 2048), (32,)):
         activations = torch.randn(images, channels, device=session.device)
         for rows in (1024, 8192):
-            seconds, moments = session.time(partial(_moments, activations, values, fold, rows), 1, warm=0)
+            seconds, moments = session.time(
+                partial(_moments, activations, values, fold, rows), 1, warm=0
+            )
             floor = 2 * images * channels * (channels + concepts) / session.ceilings["float64"]
-            session.speed(f"moments, {images} x {channels} x {concepts}, {rows} rows at once", seconds, floor)
+            session.speed(
+                f"moments, {images} x {channels} x {concepts}, {rows} rows at once", seconds, floor
+            )
         _solve(session, moments, channels, concepts)
         del moments, activations
 
 
-def _moments(activations: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, rows: int) -> Moments:
+def _moments(
+    activations: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, rows: int
+) -> Moments:
     moments = Moments(FOLDS, activations.shape[1], values.shape[1], activations.device)
     folded = FoldedCodes(FOLDS)
     for start in range(0, len(values), rows):
         block = slice(start, start + rows)
-        moments.add_with(activations[block], folded.of(values[block], fold[block]))
+        moments.add_with(activations[block], folded.take(values[block], fold[block]))
     return moments
 
 
 def _solve(session: Session, moments: Moments, channels: int, concepts: int) -> None:
     products = session.ceilings["float64"]
     seconds, factor = session.time(lambda: ridge.factorise(moments, 0), 1)
-    session.speed(f"  factorisation, {channels} channels, one fold", seconds, 4 * channels**3 / products)
+    session.speed(
+        f"  factorisation, {channels} channels, one fold", seconds, 4 * channels**3 / products
+    )
     seconds, _ = session.time(lambda: ridge.errors(factor, moments, 0, ridge.PENALTIES), 1)
     work = (4 + 2 * len(ridge.PENALTIES)) * concepts * channels**2
     session.speed(

@@ -71,7 +71,9 @@ def _products(session: Session) -> None:
         with tf32(name == "TF32"):
             seconds, _ = session.time(partial(torch.mm, left, right, out=result), 5)
         session.ceilings[name] = 2 * side**3 / seconds
-        session.speed(f"matrix product of side {side}, {name}", seconds, rate=session.ceilings[name])
+        session.speed(
+            f"matrix product of side {side}, {name}", seconds, rate=session.ceilings[name]
+        )
 
 
 @contextmanager
@@ -108,7 +110,9 @@ def decompositions(session: Session) -> None:
     for side in session.choose((256, 512, 1024, 2048), (64,)):
         _eigenvectors(session, side)
     _orthonormal_bases(session)
-    for concepts, channels in session.choose(((2500, 512), (5000, 1024), (10000, 2048)), ((200, 64),)):
+    for concepts, channels in session.choose(
+        ((2500, 512), (5000, 1024), (10000, 2048)), ((200, 64),)
+    ):
         if _singular_vectors(session, concepts, channels) > SLOW:
             session.leave_out("larger singular value decompositions", "the last one was too slow")
             break
@@ -128,7 +132,9 @@ def _eigenvectors(session: Session, side: int) -> None:
     )
     regular = there + side * torch.eye(side, dtype=DOUBLE, device=session.device)
     seconds, _ = session.time(lambda: torch.linalg.cholesky(regular), 2)
-    session.speed(f"  Cholesky factor of {side} x {side}", seconds, side**3 / 3 / session.ceilings["float64"])
+    session.speed(
+        f"  Cholesky factor of {side} x {side}", seconds, side**3 / 3 / session.ceilings["float64"]
+    )
 
 
 def _orthonormal_bases(session: Session) -> None:
@@ -164,10 +170,14 @@ def _singular_vectors(session: Session, concepts: int, channels: int) -> float:
     now, _ = session.time(lambda: torch.linalg.svd(atoms, full_matrices=False), 1, warm=0)
     session.speed(f"singular vectors of {concepts} x {channels}", now)
     if session.on_gpu:
-        seconds, _ = session.time(lambda: torch.linalg.svd(atoms, full_matrices=False, driver="gesvd"), 1, warm=0)
+        seconds, _ = session.time(
+            lambda: torch.linalg.svd(atoms, full_matrices=False, driver="gesvd"), 1, warm=0
+        )
         session.speed("  the same by gesvd", seconds)
     seconds, basis = session.time(lambda: left_singular(atoms)[0], 1)
-    session.speed("  the same by eigenvectors of the Gram matrix", seconds, orthonormal=_departure(basis))
+    session.speed(
+        "  the same by eigenvectors of the Gram matrix", seconds, orthonormal=_departure(basis)
+    )
     return now
 
 
@@ -193,7 +203,9 @@ def sums(session: Session) -> None:
     program = SUMS.format(device=session.device.type, buffer=buffer, tap=tap)
     command = ["mpirun", "-n", "2", sys.executable, "-c", program]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=LIMIT)
-    session.check("sums of two ranks", done.returncode == 0, code=done.returncode, text=done.stderr[-500:])
+    session.check(
+        "sums of two ranks", done.returncode == 0, code=done.returncode, text=done.stderr[-500:]
+    )
     for line in done.stdout.splitlines():
         if line.startswith("RESULT|"):
             _, seconds, size, name = line.split("|")

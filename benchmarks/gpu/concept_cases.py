@@ -23,7 +23,15 @@ from benchmarks.gpu.case import (
     X,
     random,
 )
-from vinfo_mpi.numerics import atom_geometry, examples, nmf, nnls, noise, profiles, support
+from vinfo_mpi.numerics import (
+    atom_geometry,
+    examples,
+    nmf,
+    nnls,
+    noise,
+    profiles,
+    support,
+)
 
 CASES = Cases()
 
@@ -64,7 +72,9 @@ def _factorisations() -> Iterator[tuple[str, Function]]:
         if signed and solver == "mu":
             continue  # multiplicative steps keep signs
 
-        def function(place: Place, solver: str = solver, grouped: bool = grouped, signed: bool = signed) -> Sequence[torch.Tensor]:
+        def function(
+            place: Place, solver: str = solver, grouped: bool = grouped, signed: bool = signed
+        ) -> Sequence[torch.Tensor]:
             return _factorise(place, solver, grouped, signed)
 
         of = "classes" if grouped else "joint"
@@ -149,7 +159,9 @@ def examples_of_concepts(place: Place) -> Sequence[torch.Tensor]:
 @CASES.add
 def support_curves(place: Place) -> Sequence[torch.Tensor]:
     """How accuracy falls when concepts are removed."""
-    orders = support.orders(np.arange(CONCEPTS, dtype=float), np.arange(CONCEPTS)[::-1].astype(float), 3)
+    orders = support.orders(
+        np.arange(CONCEPTS, dtype=float), np.arange(CONCEPTS)[::-1].astype(float), 3
+    )
     curves = support.Curves(orders, np.array([0, 2, 4, 7, CONCEPTS]), ROWS, place(X).device)
     atoms = place(ATOMS[:CONCEPTS])
     weights = place(random(5, CHANNELS, CLASSES))

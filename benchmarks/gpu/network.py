@@ -91,7 +91,9 @@ def _taps(session: Session, model: torch.nn.Module, images: torch.Tensor) -> Non
 
 
 def _pictures(session: Session, model: torch.nn.Module, size: int) -> None:
-    pictures = torch.rand(session.choose(16, 2), 3, size, size, device=session.device, requires_grad=True)
+    pictures = torch.rand(
+        session.choose(16, 2), 3, size, size, device=session.device, requires_grad=True
+    )
 
     def step() -> None:
         model(pictures).sum().backward()
@@ -128,11 +130,15 @@ def extraction(session: Session, runs: Runs) -> None:
     whole = time.perf_counter() - start
     session.check("extraction of ResNet-50", code == 0, code=code)
     if code == 0:
-        timings = json.loads((runs.folder("extraction") / "timings.json").read_text())["extract"]["seconds"]
+        timings = json.loads((runs.folder("extraction") / "timings.json").read_text())["extract"][
+            "seconds"
+        ]
         seconds = timings["total"]["max"]
         phases = {name: values["max"] for name, values in timings.items()}
         name = f"the stage: {images} images, {readers} readers"
-        session.speed(name, seconds, images_per_second=images / seconds, phases=phases, with_start=whole)
+        session.speed(
+            name, seconds, images_per_second=images / seconds, phases=phases, with_start=whole
+        )
     _jpeg(session)
 
 
@@ -147,9 +153,13 @@ def _jpeg(session: Session) -> None:
     steps = AUGMENTATIONS["none"](Preprocessing(SIDE, [0.5] * 3, [0.5] * 3, 256))
     prepare = v2.Compose([v2.ToImage(), v2.RGB(), *steps])
     with _one_thread():
-        seconds, _ = session.time(lambda: prepare(Image.open(io.BytesIO(file.getvalue())).convert("RGB")), 20)
+        seconds, _ = session.time(
+            lambda: prepare(Image.open(io.BytesIO(file.getvalue())).convert("RGB")), 20
+        )
     size = len(file.getvalue()) // 1000
-    session.speed(f"a JPEG of {size} kB: decoded, resized, cropped", seconds, images_per_second=1 / seconds)
+    session.speed(
+        f"a JPEG of {size} kB: decoded, resized, cropped", seconds, images_per_second=1 / seconds
+    )
 
 
 @contextlib.contextmanager

@@ -56,7 +56,11 @@ def _of_gpu() -> dict[str, Any]:
     properties = torch.cuda.get_device_properties(0)
     query = "name,driver_version,clocks.sm,clocks.mem,power.limit,mig.mode.current"
     command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
-    said = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which("nvidia-smi") else ""
+    said = (
+        subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        if shutil.which("nvidia-smi")
+        else ""
+    )
     return {
         "gpu": properties.name,
         "uuid": str(properties.uuid),
@@ -95,7 +99,9 @@ def _eigenvectors(session: Session, side: int) -> None:
     identity = torch.eye(side, dtype=torch.float64, device=session.device)
     orthonormal = float((vectors.T @ vectors - identity).abs().max())
     right = residual < RESIDUAL and orthonormal < ORTHONORMAL
-    session.check(f"eigenvectors of {side} x {side}", right, residual=residual, orthonormal=orthonormal)
+    session.check(
+        f"eigenvectors of {side} x {side}", right, residual=residual, orthonormal=orthonormal
+    )
 
 
 def _convolution(session: Session) -> None:

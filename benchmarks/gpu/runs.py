@@ -67,7 +67,9 @@ class Runs:
         for setting in settings if self.session.on_gpu else (*settings, "machine.device=cpu"):
             command += ["--set", setting]
         with self._log(name).open("w") as log:
-            self._processes[name] = subprocess.Popen(command, env=environment(), stdout=log, stderr=subprocess.STDOUT)
+            self._processes[name] = subprocess.Popen(
+                command, env=environment(), stdout=log, stderr=subprocess.STDOUT
+            )
 
     def finish(self, name: str) -> int:
         """Wait for a run; return its exit code, 124 if it has taken too long."""
@@ -110,7 +112,9 @@ class Runs:
         for process in self._processes.values():
             process.terminate()
         logs = sorted(self.session.work.glob("*.log"))
-        (self.session.out / "logs.txt").write_text("".join(f"===== {path.stem}\n{self.said(path.stem)}" for path in logs))
+        (self.session.out / "logs.txt").write_text(
+            "".join(f"===== {path.stem}\n{self.said(path.stem)}" for path in logs)
+        )
 
     def _log(self, name: str) -> Path:
         return self.session.work / f"{name}.log"
@@ -142,7 +146,9 @@ def differences(first: Path, second: Path, files: tuple[str, ...]) -> dict[str, 
 
 def _datasets(file: h5py.File) -> list[str]:
     names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    file.visititems(
+        lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+    )
     return names
 
 
@@ -235,7 +241,9 @@ def _training(session: Session, runs: Runs, two: bool) -> None:
         session.check("training, two ranks on one device", code == 0, code=code)
     code = runs.finish("trained")
     lines = runs.said("trained").strip().splitlines()
-    session.check("training on one rank", code == 0, code=code, said=lines[-1][-90:] if lines else "")
+    session.check(
+        "training on one rank", code == 0, code=code, said=lines[-1][-90:] if lines else ""
+    )
 
 
 def _largest(apart: dict[str, float], count: int = 5) -> dict[str, float]:
@@ -258,7 +266,11 @@ def out_of_memory(session: Session, runs: Runs) -> None:
     options = ["--config", str(session.work / "cpu.json"), "--run-dir", str(runs.folder("full"))]
     options += ["--set", "pages=[]", "--set", "analyses=[]"]
     command = [sys.executable, "-c", program, *options]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=PATIENCE
+    )
     right = done.returncode == 1 and "memory" in done.stderr
     sentence = "Traceback" not in done.stderr
-    session.check("out of memory ends with 1 and says so", right, sentence=sentence, text=done.stderr[-500:])
+    session.check(
+        "out of memory ends with 1 and says so", right, sentence=sentence, text=done.stderr[-500:]
+    )

@@ -19,7 +19,17 @@ from benchmarks.gpu.case import (
     X,
     random,
 )
-from vinfo_mpi.numerics import attribution, cka, directions, fidelity, fourier, gram, moments, ridge, spectrum
+from vinfo_mpi.numerics import (
+    attribution,
+    cka,
+    directions,
+    fidelity,
+    fourier,
+    gram,
+    moments,
+    ridge,
+    spectrum,
+)
 
 CASES = Cases()
 
@@ -42,7 +52,7 @@ def _moments(place: Place, folds_: int, products: torch.dtype = torch.float64) -
 def moments_added_and_reduced(place: Place) -> Sequence[torch.Tensor]:
     """Moments of two parts of the data, those of some concepts."""
     sums = _moments(place, FOLDS)
-    reduced = (sums + sums).reduced(mine=range(2, 6))
+    reduced = (sums + sums).reduced(concepts=range(2, 6))
     return [reduced.n, reduced.x, reduced.xx, reduced.z, reduced.zx, reduced.zz]
 
 
@@ -57,7 +67,7 @@ def moments_of_float32_products(place: Place) -> Sequence[torch.Tensor]:
 def cka_and_redundancy(place: Place) -> Sequence[torch.Tensor]:
     """CKA with every concept, whole and masked."""
     sums = _moments(place, 1)
-    return [cka.redundancy(sums, cka.masks(CHANNELS, 0.5, 7)), cka.of_moments(sums)]
+    return [cka.redundancy(sums, cka.masks(CHANNELS, 0.5, 7)), cka.from_moments(sums)]
 
 
 @CASES.add
@@ -76,7 +86,9 @@ def ridge_own_folds(place: Place) -> Sequence[torch.Tensor]:
 @CASES.add_float32
 def ridge_in_sample(place: Place) -> Sequence[torch.Tensor]:
     """V-information on the rows that were fitted, float32 products."""
-    scores = ridge.r2(place(X), place(CODES), place(FOLD), estimator="in-sample", products=torch.float32)
+    scores = ridge.r2(
+        place(X), place(CODES), place(FOLD), estimator="in-sample", products=torch.float32
+    )
     return [torch.from_numpy(scores.r2)]
 
 
@@ -106,7 +118,7 @@ def gram_of_parts(place: Place) -> Sequence[torch.Tensor]:
 @CASES.add
 def spectrum_of_gram(place: Place) -> Sequence[torch.Tensor]:
     """Eigenvalues of the feature map, and how they fit the task."""
-    result = spectrum.of(_gram(place))
+    result = spectrum.from_gram(_gram(place))
     numbers = [
         result.laziness,
         result.effective_dimension,

@@ -18,8 +18,9 @@ def files(run):
 def similarity(x, z):
     """Return linear CKA by its definition on n × n matrices (Kornblith et al. 2019)."""
     centring = np.eye(len(x)) - 1 / len(x)
-    one, other = (centring @ part @ part.T @ centring for part in (x, z[:, None]))
-    return (one * other).sum() / np.sqrt((one * one).sum() * (other * other).sum())
+    of_x = centring @ x @ x.T @ centring
+    of_z = centring @ np.outer(z, z) @ centring
+    return (of_x * of_z).sum() / np.sqrt((of_x * of_x).sum() * (of_z * of_z).sum())
 
 
 def test_cka_of_both_branches_is_that_of_the_definition(files):
@@ -31,25 +32,31 @@ def test_cka_of_both_branches_is_that_of_the_definition(files):
             x = stored[f"taps/{blocks[block]}.{branch}/activations"].astype(float)
             for concept in (0, 17, 39):
                 expected = similarity(x, codes["codes"][:, concept])
-                assert results[f"flow/{branch}_cka"][block, concept] == pytest.approx(expected, abs=1e-8)
+                assert results[f"flow/{branch}_cka"][block, concept] == pytest.approx(
+                    expected, abs=1e-8
+                )
 
 
 def test_vinformation_of_a_branch_is_that_of_scikit_learn(files):
     stored, codes, results = files
-    x, z = stored["taps/layer3.0.shortcut/activations"].astype(float), codes["codes"][:, 5]
+    x = stored["taps/layer3.0.shortcut/activations"].astype(float)
+    z = codes["codes"][:, 5]
     fold = folds.assign(stored["samples/id"], stored["samples/label"], 5, 0)
-    best = []
+    errors = []
     for penalty in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0):
         error = 0.0
-        for one in range(5):
-            train, test = fold != one, fold == one
-            mean, std = x[train].mean(0), x[train].std(0)
-            scaled = (x - mean) / np.where(std > 0, std, 1)
+        for number in range(5):
+            train = fold != number
+            test = fold == number
+            std = x[train].std(0)
+            scaled = (x - x[train].mean(0)) / np.where(std > 0, std, 1)
             # The mean eigenvalue of a correlation matrix is the share of channels that vary.
-            model = Ridge(alpha=train.sum() * penalty * (std > 0).mean()).fit(scaled[train], z[train])
+            model = Ridge(alpha=train.sum() * penalty * (std > 0).mean()).fit(
+                scaled[train], z[train]
+            )
             error += np.square(z[test] - model.predict(scaled[test])).sum()
-        best.append(error)
-    expected = max(0, 1 - min(best) / np.square(z - z.mean()).sum())
+        errors.append(error)
+    expected = max(0, 1 - min(errors) / np.square(z - z.mean()).sum())
     block = [name.decode() for name in results["flow/blocks"]].index("layer3.0")
     assert results["flow/shortcut_vinformation"][block, 5] == pytest.approx(expected, abs=1e-8)
 
@@ -63,14 +70,19 @@ def test_curves_are_means_over_the_simplest_and_the_most_complex_tenth(files):
         np.testing.assert_allclose(results[f"flow/{end}_main_cka_se"], values.std(1, ddof=1) / 2)
 
 
+def activations(stored, name):
+    """Return what was stored of a tap or branch, with its shift."""
+    return stored[f"taps/{name}/activations"] + stored[f"taps/{name}/shift"]
+
+
 def test_the_branches_add_up_to_the_blocks(files):
     stored = files[0]
     for order, block in enumerate(["layer1.0", "layer2.0", "layer4.1"]):
-        main, shortcut, output = (
-            stored[f"taps/{name}/activations"] + stored[f"taps/{name}/shift"]
-            for name in (f"{block}.main", f"{block}.shortcut", block)
-        )
-        # The ReLU lies between: by Jensen the mean of the positive part is at least the positive part of the mean.
+        main = activations(stored, f"{block}.main")
+        shortcut = activations(stored, f"{block}.shortcut")
+        output = activations(stored, block)
+        # The ReLU lies between: by Jensen the mean of the positive part is at least the positive
+        # part of the mean.
         assert (output >= np.maximum(main + shortcut, 0) - 1e-5).all(), order
         assert (output - (main + shortcut)).std() > 0
 
@@ -83,6 +95,14 @@ def test_axes_are_numbered(run):
 
 def test_a_network_without_residual_blocks_is_refused(copy, python):
     folder = copy("config.yaml", "checkpoints")
-    done = python("-m", "vinfo_mpi.analyses.flow", *SMALL, "--run-dir", folder, "--set", "extract.branches=false")
+    done = python(
+        "-m",
+        "vinfo_mpi.analyses.flow",
+        *SMALL,
+        "--run-dir",
+        folder,
+        "--set",
+        "extract.branches=false",
+    )
     assert done.returncode == 2
     assert "vinfo_mpi: flow needs residual blocks" in done.stderr

@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 from sklearn.manifold import trustworthiness
 
-from vinfo_mpi.analyses import metafeatures
+from vinfo_mpi.analyses import metafeatures, super_classes
 from vinfo_mpi.errors import InputError
 
 DIGITS = [str(number) for number in range(10)]
@@ -23,9 +23,10 @@ def files(run):
 
 
 def test_clusters_are_those_of_k_means(files):
-    atoms, cluster = files[1]["atoms"], files[3]["concepts/cluster"]
+    atoms = files[1]["atoms"]
+    cluster = files[3]["concepts/cluster"]
     assert set(cluster) == set(range(9))  # 1.5 √40
-    centres = np.array([atoms[cluster == one].mean(0) for one in range(9)])
+    centres = np.array([atoms[cluster == number].mean(0) for number in range(9)])
     squared = np.square(atoms[:, None] - centres).sum(-1)
     assert (squared.argmin(1) == cluster).all()
     assert squared.min(1).sum() <= 1.05 * KMeans(9, n_init=20, random_state=7).fit(atoms).inertia_
@@ -33,15 +34,17 @@ def test_clusters_are_those_of_k_means(files):
 
 def test_mean_complexity_of_the_clusters(files):
     results = files[3]
-    complexity, cluster = results["concepts/complexity"], results["concepts/cluster"]
+    complexity = results["concepts/complexity"]
+    cluster = results["concepts/cluster"]
     assert (np.diff(results["metafeatures/complexity"]) >= 0).all()
-    for one in results["metafeatures/clusters"]:
-        members = complexity[cluster == one]
-        assert results["metafeatures/size"][one] == len(members)
-        assert results["metafeatures/complexity"][one] == pytest.approx(members.mean(), rel=1e-12)
+    for number in results["metafeatures/clusters"]:
+        members = complexity[cluster == number]
+        mean = results["metafeatures/complexity"][number]
+        assert results["metafeatures/size"][number] == len(members)
+        assert mean == pytest.approx(members.mean(), rel=1e-12)
         if len(members) > 1:
             error = members.std(ddof=1) / np.sqrt(len(members))
-            assert results["metafeatures/complexity_se"][one] == pytest.approx(error, rel=1e-9)
+            assert results["metafeatures/complexity_se"][number] == pytest.approx(error, rel=1e-9)
 
 
 def test_the_map_keeps_neighbours_together(files):
@@ -49,14 +52,17 @@ def test_the_map_keeps_neighbours_together(files):
     assert trustworthiness(files[1]["atoms"], place) > 0.85
 
 
-@pytest.mark.parametrize(("prefix", "of"), [("", lambda label: label), ("super_", lambda label: label % 2)])
-def test_trees_are_those_of_the_mean_codes(files, prefix, of):
+@pytest.mark.parametrize(
+    ("prefix", "group_of"), [("", lambda label: label), ("super_", lambda label: label % 2)]
+)
+def test_trees_are_those_of_the_mean_codes(files, prefix, group_of):
     stored, _, codes, results = files
-    groups = of(stored["samples/label"])
-    means = np.array([codes["codes"][groups == one].mean(0) for one in np.unique(groups)])
+    groups = group_of(stored["samples/label"])
+    means = np.array([codes["codes"][groups == group].mean(0) for group in np.unique(groups)])
     expected = linkage(pdist(means, "cosine"), "average")
     np.testing.assert_allclose(results[f"metafeatures/{prefix}linkage"], expected, atol=1e-9)
-    assert results[f"metafeatures/{prefix}leaves"].tolist() == dendrogram(expected, no_plot=True)["leaves"]
+    leaves = dendrogram(expected, no_plot=True)["leaves"]
+    assert results[f"metafeatures/{prefix}leaves"].tolist() == leaves
 
 
 def test_names_of_classes_and_super_classes(files):
@@ -69,7 +75,7 @@ def test_names_of_classes_and_super_classes(files):
 def test_super_classes_are_text_whatever_they_look_like(tmp_path):
     path = tmp_path / "classes.yaml"
     path.write_text("yes: 1\n1.0: no\nno: 1\n")
-    names, groups = metafeatures.super_classes(path, ["1.0", "no", "yes"])
+    names, groups = super_classes.read(path, ["1.0", "no", "yes"])
     assert names == ["no", "1"] and groups.tolist() == [0, 1, 1]
 
 
@@ -81,8 +87,14 @@ def test_super_classes_are_text_whatever_they_look_like(tmp_path):
         ("- 0\n- 1\n", "holds no pairs; write a line for each class, such as '0: "),
         ("", "holds no pairs"),
         ("0: even", "gives class '1' no super-class; add a line '1: "),
-        ((ROOT / "tests/parity.yaml").read_text().replace("7: odd", "7:"), "gives class '7' no super-class"),
-        ((ROOT / "tests/parity.yaml").read_text() + "10: even", "names '10', which is no class of the data set; did you mean "),
+        (
+            (ROOT / "tests/parity.yaml").read_text().replace("7: odd", "7:"),
+            "gives class '7' no super-class",
+        ),
+        (
+            (ROOT / "tests/parity.yaml").read_text() + "10: even",
+            "names '10', which is no class of the data set; did you mean ",
+        ),
     ],
 )
 def test_super_classes_that_are_not_right_are_refused_in_a_sentence(tmp_path, text, message):
@@ -90,12 +102,16 @@ def test_super_classes_that_are_not_right_are_refused_in_a_sentence(tmp_path, te
     if text is not None:
         path.write_text(text)
     with pytest.raises(InputError) as refused:
-        metafeatures.super_classes(path, DIGITS)
+        super_classes.read(path, DIGITS)
     sentence = str(refused.value)
-    assert sentence.startswith(f"metafeatures.super_classes: {path} ") and message in sentence and "\n" not in sentence
+    assert sentence.startswith(f"metafeatures.super_classes: {path} ")
+    assert message in sentence
+    assert "\n" not in sentence
 
 
 def test_umap_that_is_not_installed_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(InputError, match=r"needs umap-learn .*: pip install umap-learn, or use tsne"):
+    with pytest.raises(
+        InputError, match=r"needs umap-learn .*: pip install umap-learn, or use tsne"
+    ):
         metafeatures._map(np.eye(8), "umap", 0)

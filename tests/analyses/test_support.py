@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from contents import datasets
 
-ORDERS = ["importance-descending", "importance-ascending", "complexity-ascending", "complexity-descending", "random"]
+ORDERS = [
+    "importance-descending",
+    "importance-ascending",
+    "complexity-ascending",
+    "complexity-descending",
+    "random",
+]
 
 
 @pytest.fixture(scope="module")
@@ -13,11 +19,13 @@ def files(run):
     return [datasets(run[0] / name) for name in names]
 
 
-def right(files, kept):
+def right(files, concepts):
     """Return which images get their label from these concepts."""
     stored, dictionary, codes, _ = files
     atoms = dictionary["atoms"]
-    vectors = np.array([sum((z[k] * atoms[k] for k in kept), np.zeros(atoms.shape[1])) for z in codes["codes"]])
+    vectors = np.zeros((len(codes["codes"]), atoms.shape[1]))
+    for concept in concepts:
+        vectors += np.outer(codes["codes"][:, concept], atoms[concept])
     logits = vectors @ stored["head/weight"].T.astype(float) + stored["head/bias"]
     return logits.argmax(1) == stored["samples/label"]
 
@@ -38,14 +46,18 @@ def test_names_and_proportions(files):
 def test_accuracy_and_relative_accuracy_are_those_of_the_rebuilt_vectors(files, order):
     results = files[3]
     concepts = order_of(files, ORDERS[order])
-    whole = right(files, concepts)
-    assert 0.2 < whole.mean() < 1  # else the test says little
+    by_all = right(files, concepts)
+    assert 0.2 < by_all.mean() < 1  # else the test says little
     for step in (0, 3, 11, 20):
-        part = right(files, concepts[: 2 * step])
-        share = part.mean()
+        by_some = right(files, concepts[: 2 * step])
+        share = by_some.mean()
         assert results["support/accuracy"][order, step] == pytest.approx(share, abs=1e-12)
-        assert results["support/accuracy_se"][order, step] == pytest.approx(np.sqrt(share * (1 - share) / len(part)), abs=1e-12)
-        assert results["support/relative"][order, step] == pytest.approx(share / whole.mean(), abs=1e-12)
+        assert results["support/accuracy_se"][order, step] == pytest.approx(
+            np.sqrt(share * (1 - share) / len(by_some)), abs=1e-12
+        )
+        assert results["support/relative"][order, step] == pytest.approx(
+            share / by_all.mean(), abs=1e-12
+        )
     assert results["support/relative_se"][order, 20] == 0  # it is 1 whatever the images
 
 
@@ -58,6 +70,8 @@ def test_area_is_that_under_the_relative_accuracy(files):
 
 def test_random_orders_lie_between_the_ends_and_their_draws_spread(files):
     results = files[3]
-    assert results["support/area"][1] < results["support/area"][4] < results["support/area"][0]
+    area = results["support/area"]
+    assert area[1] < area[4] < area[0]
     share = results["support/accuracy"][4]
-    assert (results["support/accuracy_se"][4, 3:15] > np.sqrt(share * (1 - share) / 400)[3:15]).all()
+    binomial = np.sqrt(share * (1 - share) / 400)
+    assert (results["support/accuracy_se"][4, 3:15] > binomial[3:15]).all()

@@ -2,11 +2,13 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks import extract
+from benchmarks import extract, writing
 from benchmarks.extract import Case
 from benchmarks.side_by_side import Options
 
-TINY = Case("tiny", ("data.per_class=2", "network.width=0.0625", "data.image_size=16", "machine.batch=8"), 2)
+TINY = Case(
+    "tiny", ("data.per_class=2", "network.width=0.0625", "data.image_size=16", "machine.batch=8"), 2
+)
 ONCE = Options(repeats=1)
 
 
@@ -38,7 +40,7 @@ def test_other_activations_are_noticed():
 
 
 def test_everybody_writes_the_same(tmp_path):
-    rows = extract.written(2, tmp_path, ONCE, rows=3)
+    rows = writing.compare(2, tmp_path, ONCE, rows=3)
     kinds = ["parallel", "virtual"] if h5py.get_config().mpi else ["virtual"]
     assert [row.method for row in rows[: len(kinds)]] == [f"ours, {kind}" for kind in kinds]
     assert "equal" in rows[0].note and all("GB/s" in row.note for row in rows)

@@ -1,4 +1,4 @@
-"""Every benchmark of numerics at a tiny size: the answers agree, and what the table says of them is what they are."""
+"""Every benchmark of numerics at a tiny size: the answers agree, the table says what they are."""
 
 import pytest
 
@@ -10,7 +10,11 @@ ONCE = Options(repeats=1)
 
 def test_v_information_is_that_of_himalaya_and_scikit_learn():
     whole, parts = v_information.cases(ONCE, [v_information.Size(1500, 20, 30)])
-    assert [row.method for row in whole] == ["vinfo_mpi", "himalaya RidgeCV", "scikit-learn RidgeCV"]
+    assert [row.method for row in whole] == [
+        "vinfo_mpi",
+        "himalaya RidgeCV",
+        "scikit-learn RidgeCV",
+    ]
     assert "of himalaya" in whole[0].note
     assert [row.method for row in parts] == ["moments", "solve"]
     assert all(0 < row.share < 2 for row in parts)

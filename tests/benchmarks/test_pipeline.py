@@ -6,21 +6,42 @@ from contents import SMALL
 from benchmarks import pipeline
 from benchmarks.pipeline import Stage
 
-FEW = [*SMALL[3::2], "analyses=[hoyer]", "pages=[]", "train.epochs=1", "data.per_class=10", "dictionary.concepts_per_class=2"]
+FEW = [
+    *SMALL[3::2],
+    "analyses=[hoyer]",
+    "pages=[]",
+    "train.epochs=1",
+    "data.per_class=10",
+    "dictionary.concepts_per_class=2",
+]
 
 
 def test_stages_are_measured_on_one_rank_and_on_two(tmp_path):
     stages = {stage.name: stage for stage in pipeline.measure(FEW, tmp_path)}
-    assert list(stages) == [pipeline.START, "extract", "dictionary", "encode", "score", "importance", "dynamics", "hoyer"]
+    assert list(stages) == [
+        pipeline.START,
+        "extract",
+        "dictionary",
+        "encode",
+        "score",
+        "importance",
+        "dynamics",
+        "hoyer",
+    ]
     for ranks in (1, 2):
         timings = json.loads((tmp_path / f"ranks_{ranks}" / "timings.json").read_text())
-        assert all(one["ranks"] == ranks for one in timings.values()) and "train" not in timings
-        for name, one in timings.items():
-            assert stages[name].seconds[ranks] == one["seconds"]["total"]["max"]
-            assert stages[name].communicated[ranks] == one["bytes"]["communicated"]
+        assert all(timing["ranks"] == ranks for timing in timings.values())
+        assert "train" not in timings
+        for name, timing in timings.items():
+            assert stages[name].seconds[ranks] == timing["seconds"]["total"]["max"]
+            assert stages[name].communicated[ranks] == timing["bytes"]["communicated"]
     assert stages["score"].communicated[1] == 0 < stages["score"].communicated[2]
     assert all(stages[name].operations > 0 for name in ("extract", "dictionary", "encode", "score"))
-    assert all(stage.communicated == stage.formula for stage in stages.values() if stage.name != pipeline.START)
+    assert all(
+        stage.communicated == stage.formula
+        for stage in stages.values()
+        if stage.name != pipeline.START
+    )
 
 
 def test_efficiency_is_one_where_two_ranks_take_half_the_time():

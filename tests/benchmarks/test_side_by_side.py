@@ -13,8 +13,10 @@ def equal(answers):
 
 
 def test_ratios_and_shares_are_those_of_the_medians(monkeypatch):
-    fast, slow = Contestant("fast", lambda: 1, work=10, limit=1000), Contestant("slow", lambda: 1)
-    seconds = {fast.call: iter([9.0, 0.3, 0.1, 0.2]), slow.call: iter([9.0, 0.5, 0.8, 0.4])}  # the first calls warm up
+    fast = Contestant("fast", lambda: 1, work=10, limit=1000)
+    slow = Contestant("slow", lambda: 1)
+    # The first calls warm up.
+    seconds = {fast.call: iter([9.0, 0.3, 0.1, 0.2]), slow.call: iter([9.0, 0.5, 0.8, 0.4])}
     monkeypatch.setattr(limits, "timed", lambda call: (next(seconds[call]), call()))
     first, second = side_by_side.compare("a case", [fast, slow], equal, repeats=3)
     assert (first.median, second.median) == (0.2, 0.5)
@@ -25,10 +27,12 @@ def test_ratios_and_shares_are_those_of_the_medians(monkeypatch):
 
 def test_nothing_is_timed_where_answers_differ():
     calls = []
+    contestants = [
+        Contestant(str(answer), lambda answer=answer: calls.append(answer) or answer)
+        for answer in (1, 2)
+    ]
     with pytest.raises(AssertionError):
-        side_by_side.compare(
-            "a case", [Contestant(str(answer), lambda answer=answer: calls.append(answer) or answer) for answer in (1, 2)], equal
-        )
+        side_by_side.compare("a case", contestants, equal)
     assert calls == [1, 2]
 
 
@@ -41,12 +45,13 @@ def test_the_peak_is_what_is_held_for_a_while():
 def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     path = tmp_path / "some" / "where.json"
     monkeypatch.setattr("sys.argv", ["nothing", "--json", str(path), "--repeats", "2"])
-    side_by_side.main(
-        "Nothing beside nothing.",
-        "nothing",
-        lambda options: iter([side_by_side.compare("a case", [Contestant("one", int)], equal, options.repeats)]),
-    )
+
+    def cases(options):
+        yield side_by_side.compare("a case", [Contestant("one", int)], equal, options.repeats)
+
+    side_by_side.main("Nothing beside nothing.", "nothing", cases)
     assert "a case" in capsys.readouterr().out
-    found = json.loads(path.read_text())
-    assert [row["method"] for row in found["rows"]] == ["one"] and len(found["rows"][0]["seconds"]) == 2
-    assert found["machine"]["matrix products, float64, operations/s"] > 0
+    content = json.loads(path.read_text())
+    assert [row["method"] for row in content["rows"]] == ["one"]
+    assert len(content["rows"][0]["seconds"]) == 2
+    assert content["machine"]["matrix products, float64, operations/s"] > 0

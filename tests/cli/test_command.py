@@ -1,7 +1,20 @@
+"""What every command shares: help, mistakes, what it shows instead of running."""
+
 import h5py
 import pytest
+from contents import ROOT
 
-STAGES = ["train", "extract", "dictionary", "encode", "score", "importance", "dynamics", "visualise", "report"]
+STAGES = [
+    "train",
+    "extract",
+    "dictionary",
+    "encode",
+    "score",
+    "importance",
+    "dynamics",
+    "visualise",
+    "report",
+]
 
 
 @pytest.fixture
@@ -9,7 +22,9 @@ def light(python, tmp_path):
     """Run python where whatever takes long to import, and MPI, fails to."""
     for name in ("torch", "h5py", "mpi4py"):
         (tmp_path / f"{name}.py").write_text(f"raise AssertionError('{name} was imported')")
-    return lambda *arguments, **environment: python(*arguments, PYTHONPATH=str(tmp_path), **environment)
+    return lambda *arguments, **environment: python(
+        *arguments, PYTHONPATH=str(tmp_path), **environment
+    )
 
 
 def sentence(result):
@@ -44,9 +59,21 @@ def test_help_is_shown_once(mpirun):
 @pytest.mark.parametrize(
     "module, arguments, expected",
     [
-        ("vinfo_mpi.score", ["--set", "train.epoch=1"], "--set: unknown key 'train.epoch'; did you mean 'epochs'"),
-        ("vinfo_mpi.score", ["--config", "nowhere.yaml"], "cannot read the configuration nowhere.yaml"),
-        ("vinfo_mpi.score", ["--onyl"], "unrecognized arguments: --onyl; see python -m vinfo_mpi.score --help"),
+        (
+            "vinfo_mpi.score",
+            ["--set", "train.epoch=1"],
+            "--set: unknown key 'train.epoch'; did you mean 'epochs'",
+        ),
+        (
+            "vinfo_mpi.score",
+            ["--config", "nowhere.yaml"],
+            "cannot read the configuration nowhere.yaml",
+        ),
+        (
+            "vinfo_mpi.score",
+            ["--onyl"],
+            "unrecognized arguments: --onyl; see python -m vinfo_mpi.score --help",
+        ),
         ("vinfo_mpi.score", ["--set"], "argument --set: expected one argument"),
         ("vinfo_mpi", ["--only"], "--only belongs to a single stage"),
     ],
@@ -61,12 +88,62 @@ def test_mistakes_answer_without_anything_heavy(light, module, arguments, expect
 def test_configuration_of_the_environment(light, tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text("network: {name: resnet18}\ntrain: {epochs: twelve}\n")
-    assert f"{path}, line 2: 'train.epochs' is 'twelve'" in sentence(light("-m", "vinfo_mpi", VINFO_CONFIG=str(path)))
+    refused = light("-m", "vinfo_mpi", VINFO_CONFIG=str(path))
+    assert f"{path}, line 2: 'train.epochs' is 'twelve'" in sentence(refused)
 
 
 def test_mistake_is_told_once_by_all_ranks(mpirun):
     result = mpirun(2, "-m", "vinfo_mpi.score", "--set", "train.epoch=1", limit=60)
     assert "unknown key 'train.epoch'" in sentence(result)
+
+
+# --- what is shown instead ---
+
+
+@pytest.fixture
+def stages(python, tmp_path):
+    """Return stages(*settings), which the option --stages shows of the sample; no MPI is there."""
+    (tmp_path / "mpi4py.py").write_text("raise AssertionError('mpi4py was imported')")
+
+    def stages(*settings):
+        options = [word for setting in settings for word in ("--set", setting)]
+        sample = ["--config", ROOT / "config/quickstart.yaml"]
+        result = python(
+            *("-m", "vinfo_mpi.train", *sample, *options, "--stages"), PYTHONPATH=str(tmp_path)
+        )
+        assert result.returncode == 0, result.stderr
+        names, stages = zip(*map(str.split, result.stdout.splitlines()), strict=True)
+        assert set(names) == {"quickstart"}
+        return list(stages)
+
+    return stages
+
+
+def test_stages(stages):
+    whole = [*STAGES[:-2], "analyses", *STAGES[-2:]]
+    assert stages() == whole
+    assert stages("analyses=all") == whole
+    assert stages("analyses=[]", "pages=[report]") == [*STAGES[:-2], "report"]
+
+
+def test_stages_that_make_no_sense_are_left_out(stages, tmp_path):
+    assert "dynamics" not in stages("train.epochs=0")
+    for epoch in (1, 2):
+        (tmp_path / f"own{epoch}.pt").touch()
+    of_own = stages(f"network.checkpoints=[{tmp_path}/own*.pt]")
+    assert of_own[0] == "extract"
+    assert "dynamics" in of_own
+
+
+def test_stages_of_a_mistake(python):
+    result = python("-m", "vinfo_mpi", "--stages", "--set", "network.checkpoints=[nowhere/*.pt]")
+    assert "nothing matches 'nowhere/*.pt'" in sentence(result)
+    assert result.stdout == ""
+
+
+def test_stages_are_shown_once(mpirun):
+    result = mpirun(2, "-m", "vinfo_mpi", "--stages")
+    assert result.stdout.count("train") == 1, result.stderr
 
 
 # --- what runs ---
@@ -83,6 +160,7 @@ def test_info(mpirun, tmp_path):
     result = mpirun(2, "-m", "vinfo_mpi", "--info", "--run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert ("Open MPI" in result.stdout) != ("MPICH" in result.stdout)
-    assert ("parallel: all ranks write one file" if h5py.get_config().mpi else "serial") in result.stdout
+    parallel = h5py.get_config().mpi
+    assert ("parallel: all ranks write one file" if parallel else "serial") in result.stdout
     assert "ranks 0-1, 1 thread each" in result.stdout
     assert not (tmp_path / "run").exists()

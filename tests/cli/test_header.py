@@ -3,8 +3,10 @@
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
+import psutil
 import pytest
 import torch
 
@@ -16,12 +18,19 @@ from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.run.provenance import digest
 from vinfo_mpi.run.run import Run
 
-JOB = {"SLURM_JOB_ID": "4242", "SLURM_JOB_NAME": "birds", "SLURM_RESTART_COUNT": "2", "SLURM_JOB_NODELIST": "node[07-08]"}
+JOB = {
+    "SLURM_JOB_ID": "4242",
+    "SLURM_JOB_NAME": "birds",
+    "SLURM_RESTART_COUNT": "2",
+    "SLURM_JOB_NODELIST": "node[07-08]",
+}
 
 
 @pytest.fixture
 def run(tmp_path):
-    return Run(load_config(DEFAULT_CONFIG), tmp_path / "run", Ranks(), torch.device("cpu"), [], "command")
+    return Run(
+        load_config(DEFAULT_CONFIG), tmp_path / "run", Ranks(), torch.device("cpu"), [], "command"
+    )
 
 
 def test_head(run, monkeypatch):
@@ -29,32 +38,43 @@ def test_head(run, monkeypatch):
         monkeypatch.setenv(name, value)
     run.bindings = [Binding("node07", "cpu", "", "", 4)]
     text = header.head(run)
-    for part in (
+    storage = "parallel" if h5py.get_config().mpi else "serial"
+    for fact in (
         "Slurm 4242, birds, restarted 2 times, nodes node[07-08]",
         f"torch {torch.__version__}",
-        f"{h5py.version.hdf5_version}, h5py {h5py.__version__}, {'parallel' if h5py.get_config().mpi else 'serial'}",
+        f"{h5py.version.hdf5_version}, h5py {h5py.__version__}, {storage}",
         f"quickstart, fingerprint {digest(run.config.model_dump(mode='json'))}",
         f"{run.folder} on ",
         "1 on 1 nodes",
         "node07  rank 0, 4 threads each, cpu",
     ):
-        assert part in text
+        assert fact in text
     assert not run.folder.exists()
 
 
 def test_another_setting_another_fingerprint(run, tmp_path):
-    other = Run(load_config(DEFAULT_CONFIG, ["seed=1"]), run.folder, run.ranks, run.device, [], "command")
-    lines = ([line for line in header.head(one).splitlines() if line.startswith("experiment")] for one in (run, other))
-    assert next(lines) != next(lines)
+    changed = load_config(DEFAULT_CONFIG, ["seed=1"])
+    changed_run = Run(changed, run.folder, run.ranks, run.device, [], "command")
+
+    def experiment(run):
+        [line] = [line for line in header.head(run).splitlines() if line.startswith("experiment")]
+        return line
+
+    assert experiment(run) != experiment(changed_run)
 
 
 def test_no_job():
     assert header.job({}) == ""
-    assert header.job({"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}).startswith("Slurm 7 (5_3)")
+    assert header.job(
+        {"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}
+    ).startswith("Slurm 7 (5_3)")
 
 
 def test_one_line_per_node_however_many_ranks():
-    cluster = [Binding(f"n{rank // 8:03d}", f"cuda:{rank % 8}", "H100", f"uuid-{rank}", 12) for rank in range(800)]
+    cluster = [
+        Binding(f"n{rank // 8:03d}", f"cuda:{rank % 8}", "H100", f"uuid-{rank}", 12)
+        for rank in range(800)
+    ]
     lines = header.nodes(cluster)
     assert len(lines) == 100
     assert lines[1].startswith("n001  ranks 8-15, 12 threads each, H100: 8 on cuda:0 uuid-8, ")
@@ -63,34 +83,50 @@ def test_one_line_per_node_however_many_ranks():
 
 def test_ranks_dealt_out_over_nodes():
     dealt = [Binding(("a", "bb")[rank % 2], "cpu", "", "", 1 + rank % 2) for rank in range(5)]
-    assert header.nodes(dealt) == ["a   ranks 0,2,4, 1 thread each, cpu", "bb  ranks 1,3, 2 threads each, cpu"]
+    assert header.nodes(dealt) == [
+        "a   ranks 0,2,4, 1 thread each, cpu",
+        "bb  ranks 1,3, 2 threads each, cpu",
+    ]
 
 
-MOUNTS = r"""
-22 1 254:0 / / rw,relatime - ext4 /dev/root rw
-30 22 0:26 / /scratch rw,relatime shared:2 - lustre 10.0.0.1@tcp:/fs rw
-31 30 0:27 / /scratch/my\040group rw master:1 - nfs4 server:/x rw
-32 22 0:28 / /scratchy rw - tmpfs none rw
-33 22 0:29 / /home rw - ext3 /dev/old rw
-34 22 0:30 / /home rw - beegfs home rw
-"""
+MOUNTS = {  # in the order of mounting: where, and of which type
+    "/": "ext4",
+    "/scratch": "lustre",
+    "/scratch/my group": "nfs4",
+    "/scratchy": "tmpfs",
+}
+
+
+@pytest.fixture
+def mounted(monkeypatch):
+    """Return mounted(*pairs of place and type), which has psutil tell of these file systems."""
+
+    def tell(*pairs):
+        partitions = [SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in pairs]
+        monkeypatch.setattr(psutil, "disk_partitions", lambda all: partitions)
+
+    return tell
 
 
 @pytest.mark.parametrize(
-    ("path", "place", "kind"),
+    ("path", "place"),
     [
-        ("/", "/", "ext4"),
-        ("/usr/lib", "/", "ext4"),
-        ("/scratch/runs/a", "/scratch", "lustre"),
-        ("/scratch", "/scratch", "lustre"),
-        ("/scratch/my group/runs", "/scratch/my group", "nfs4"),
-        ("/scratchy/x", "/scratchy", "tmpfs"),
-        ("/home/me", "/home", "beegfs"),  # mounted over
+        ("/", "/"),
+        ("/usr/lib", "/"),
+        ("/scratch/runs/a", "/scratch"),
+        ("/scratch", "/scratch"),
+        ("/scratch/my group/runs", "/scratch/my group"),
+        ("/scratchy/x", "/scratchy"),
     ],
 )
-def test_the_longest_mount_counts(tmp_path, path, place, kind):
-    (tmp_path / "mountinfo").write_text(MOUNTS.lstrip())
-    assert header.mount(Path(path), tmp_path / "mountinfo") == (Path(place), kind)
+def test_the_longest_mount_counts(mounted, path, place):
+    mounted(*MOUNTS.items())
+    assert header.mount(Path(path)) == (Path(place), MOUNTS[place])
+
+
+def test_of_two_at_the_same_place_the_later_one_counts(mounted):
+    mounted(("/", "ext4"), ("/home", "ext3"), ("/home", "beegfs"))
+    assert header.mount(Path("/home/me")) == (Path("/home"), "beegfs")
 
 
 def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
@@ -102,6 +138,10 @@ def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
     assert free == pytest.approx(shutil.disk_usage(tmp_path).free / 2**30, abs=1)
 
 
-def test_without_a_list_of_mounts(tmp_path):
-    assert header.mount(tmp_path, tmp_path / "none") is None
-    assert header.file_system(tmp_path, tmp_path / "none").endswith("GiB free")
+def test_without_a_list_of_mounts(tmp_path, monkeypatch):
+    def unknown(all):
+        raise OSError
+
+    monkeypatch.setattr(psutil, "disk_partitions", unknown)
+    assert header.mount(tmp_path) is None
+    assert header.file_system(tmp_path).endswith("GiB free")

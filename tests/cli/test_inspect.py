@@ -1,4 +1,4 @@
-"""The view of every file of a run: all that it holds, true numbers, plain text where no terminal reads it."""
+"""The view of every file of a run: all that it holds, true numbers, plain text for programs."""
 
 import re
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from contents import datasets
 
-from vinfo_mpi.cli import inspect
+from vinfo_mpi.cli import inspect, inspect_hdf5
 from vinfo_mpi.errors import InputError
 
 HDF5 = ("results.h5", "dictionary.h5", "codes.h5", "activations/epoch_001.h5")
@@ -17,28 +17,28 @@ HDF5 = ("results.h5", "dictionary.h5", "codes.h5", "activations/epoch_001.h5")
 @pytest.fixture
 def large(monkeypatch):
     """Let a dataset count as large from 64 KiB on."""
-    monkeypatch.setattr(inspect, "BLOCK", 2**12)
-    monkeypatch.setattr(inspect, "LIMIT", 2**16)
+    monkeypatch.setattr(inspect_hdf5, "BLOCK", 2**12)
+    monkeypatch.setattr(inspect_hdf5, "LIMIT", 2**16)
 
 
 def line(text, name):
-    return next(one for one in text.split("\n") if one.split()[:1] == [name])
+    return next(line for line in text.split("\n") if line.split()[:1] == [name])
 
 
 @pytest.mark.parametrize("name", HDF5)
 def test_hdf5_files_with_the_ranges_of_all_datasets(run, name):
-    text, described = inspect.inspect(run[0] / name), []
-    for dataset, values in datasets(run[0] / name).items():
-        found = line(text, f"/{dataset}")
+    text = inspect.inspect(run[0] / name)
+    stored = datasets(run[0] / name)
+    for dataset, values in stored.items():
+        row = line(text, f"/{dataset}")
         if values.dtype.kind in "iuf":
             values = values.astype(float)
             for number in (np.nanmin(values), np.nanmean(values), np.nanmax(values)):
-                assert any(_is(word, number) for word in found.split()), (found, number)
+                assert any(_is(word, number) for word in row.split()), (row, number)
     with h5py.File(run[0] / name) as file:
         assert file.attrs["filetype"] in text
         assert file.attrs["fingerprint"] in text
-        file.visititems(lambda _, thing: isinstance(thing, h5py.Group) or described.append(thing.attrs["description"]))
-    assert all(one in text for one in described)
+        assert all(file[dataset].attrs["description"] in text for dataset in stored)
 
 
 def test_the_share_of_nan_is_shown(run):
@@ -50,17 +50,19 @@ def test_the_share_of_nan_is_shown(run):
 
 def test_large_datasets_are_looked_at_here_and_there(run, large):
     path = run[0] / "activations/epoch_001.h5"
-    text, stored = inspect.inspect(path), datasets(path)
-    found = line(text, "/penultimate/activations")
-    assert stored["penultimate/activations"].nbytes > inspect.LIMIT
-    mean = float(re.search(r" ~\S+ +~(\S+) +~\S+ ", found)[1])
-    assert mean == pytest.approx(stored["penultimate/activations"].mean(dtype=float), rel=0.3)
-    assert mean != pytest.approx(stored["penultimate/activations"].mean(dtype=float), rel=1e-5)
+    text = inspect.inspect(path)
+    values = datasets(path)["penultimate/activations"]
+    assert values.nbytes > inspect_hdf5.LIMIT
+    row = line(text, "/penultimate/activations")
+    mean = float(re.search(r" ~\S+ +~(\S+) +~\S+ ", row)[1])
+    assert mean == pytest.approx(values.mean(dtype=float), rel=0.3)
+    assert mean != pytest.approx(values.mean(dtype=float), rel=1e-5)
     assert "~" not in line(text, "/samples/label")
 
 
 def test_results_with_quantiles_and_both_ends(run):
-    text, stored = inspect.inspect(run[0]), datasets(run[0] / "results.h5")
+    text = inspect.inspect(run[0])
+    stored = datasets(run[0] / "results.h5")
     living = stored["concepts/complexity"][stored["concepts/alive"] == 1]
     assert line(text.split("quantiles")[1], "complexity").split()[1:] == [
         f"{value:.4g}" for value in np.quantile(living, [0, 0.1, 0.5, 0.9, 1])
@@ -73,44 +75,58 @@ def test_results_with_quantiles_and_both_ends(run):
 
 def test_checkpoints(run):
     path = run[0] / "checkpoints/epoch_002.pt"
-    text, content = inspect.inspect(path), torch.load(path, weights_only=True)
-    weight = content["state"]["conv1.weight"]
-    assert line(text, "conv1.weight").split()[-3:] == [f"{one.item():.4g}" for one in (weight.min(), weight.mean(), weight.max())]
-    assert f"{sum(one.numel() for one in content['state'].values())} in {len(content['state'])} tensors" in text
+    text = inspect.inspect(path)
+    content = torch.load(path, weights_only=True)
+    state = content["state"]
+    weight = state["conv1.weight"]
+    expected = [f"{value.item():.4g}" for value in (weight.min(), weight.mean(), weight.max())]
+    assert line(text, "conv1.weight").split()[-3:] == expected
+    weights = sum(tensor.numel() for tensor in state.values())
+    assert f"{weights} in {len(state)} tensors" in text
     assert line(text, "accuracy").split()[1] == str(content["accuracy"])
 
 
 def test_plan_and_timings(run):
     assert line(inspect.inspect(run[0] / "plan.json"), "n").split() == ["n", "400"]
-    assert line(inspect.inspect(run[0] / "timings.json"), "robustness").split()[:2] == ["robustness", "2"]
+    assert line(inspect.inspect(run[0] / "timings.json"), "robustness").split()[:2] == [
+        "robustness",
+        "2",
+    ]
 
 
 def test_a_dictionary_that_is_not_finished(run, tmp_path):
-    with h5py.File(run[0] / "dictionary.h5") as source, h5py.File(tmp_path / "dictionary.fit.h5", "w") as file:
+    with (
+        h5py.File(run[0] / "dictionary.h5") as source,
+        h5py.File(tmp_path / "dictionary.fit.h5", "w") as file,
+    ):
         file.attrs.update({**source.attrs, "filetype": "vinfo-dictionary-fit"})
         source.copy("atoms", file)
     assert "/atoms" in inspect.inspect(tmp_path / "dictionary.fit.h5")
 
 
 def test_brackets_are_no_markup(run, tmp_path):
-    with h5py.File(run[0] / "dictionary.h5") as source, h5py.File(tmp_path / "one.h5", "w") as file:
+    path = tmp_path / "brackets.h5"
+    with h5py.File(run[0] / "dictionary.h5") as source, h5py.File(path, "w") as file:
         file.attrs.update(source.attrs)
         file["[red]x[/red]"] = [1.0]
-    assert "/[red]x[" in inspect.inspect(tmp_path / "one.h5")
+    assert "/[red]x[" in inspect.inspect(path)
 
 
 def test_no_escape_codes_where_no_terminal_reads(run, python):
-    done = python("-m", "vinfo_mpi.inspect", *(run[0] / name for name in HDF5), NO_COLOR="", TERM="xterm-256color")
+    paths = [run[0] / name for name in HDF5]
+    done = python("-m", "vinfo_mpi.inspect", *paths, NO_COLOR="", TERM="xterm-256color")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
-    assert all(one == one.rstrip() for one in done.stdout.split("\n"))
+    assert all(row == row.rstrip() for row in done.stdout.split("\n"))
     assert done.stdout.count("fingerprint") >= len(HDF5)
 
 
 def test_what_is_not_ours_is_refused(run, tmp_path, python):
-    text, foreign, weights = tmp_path / "a.txt", tmp_path / "b.h5", tmp_path / "c.pt"
+    text = tmp_path / "a.txt"
     text.write_text("text")
+    foreign = tmp_path / "b.h5"
     h5py.File(foreign, "w").close()
+    weights = tmp_path / "c.pt"
     torch.save({"conv1.weight": torch.zeros(1)}, weights)
     damaged = tmp_path / "plan.json"
     damaged.write_text("{")
@@ -125,7 +141,9 @@ def test_what_is_not_ours_is_refused(run, tmp_path, python):
 
 
 def _is(word, number):
+    """Whether a word is a number, as far as four digits can tell."""
+    rounding = 0.5 if abs(number) > 1e4 else 1e-12
     try:
-        return float(word.strip("~")) == pytest.approx(number, rel=1e-3, abs=0.5 if abs(number) > 1e4 else 1e-12)
+        return float(word.strip("~")) == pytest.approx(number, rel=1e-3, abs=rounding)
     except ValueError:
         return False

@@ -14,7 +14,18 @@ KINDS = ["parallel", "virtual", "plain"] if h5py.get_config().mpi else ["virtual
 
 
 def test_every_way_is_measured_and_nothing_is_left(mpirun, tmp_path):
-    done = mpirun(3, "-m", "vinfo_mpi.io_check", "--size", "12.5MiB", "--hint", "romio_cb_write=enable", "--alignment", 1, tmp_path)
+    done = mpirun(
+        3,
+        "-m",
+        "vinfo_mpi.io_check",
+        "--size",
+        "12.5MiB",
+        "--hint",
+        "romio_cb_write=enable",
+        "--alignment",
+        1,
+        tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     first, _, *rows, last = done.stdout.splitlines()
     assert first == "12 MiB over 3 ranks on 1 nodes, MiB/s"
@@ -31,7 +42,10 @@ def test_every_way_is_measured_and_nothing_is_left(mpirun, tmp_path):
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--size", "5"], r"--size 5: expected a number and a unit, valid: KiB, MiB, GiB, TiB; for example 4GiB"),
+        (
+            ["--size", "5"],
+            r"--size 5: expected a number and a unit, valid: KiB, MiB, GiB, TiB; for example 4GiB",
+        ),
         (["--size", "0GiB"], r"--size 0GiB: expected .*"),
         (["--size", "900TiB"], r".* has \d+ MiB free, \d+ are needed; lower --size"),
         (["--hint", "fast"], r"--hint fast: expected KEY=VALUE, .*"),
@@ -45,8 +59,23 @@ def test_what_cannot_be_measured_is_refused(python, tmp_path, arguments, sentenc
 
 def test_a_rank_that_cannot_write_ends_all(tmp_path):
     check = ["-m", "vinfo_mpi.io_check", "--size", "12MiB", tmp_path]
-    words = ["mpirun", "-n", 1, sys.executable, *check, ":", "-n", 1, "prlimit", "--fsize=1000000", sys.executable, *check]
-    done = subprocess.run([str(word) for word in words], env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    words = [
+        "mpirun",
+        "-n",
+        1,
+        sys.executable,
+        *check,
+        ":",
+        "-n",
+        1,
+        "prlimit",
+        "--fsize=1000000",
+        sys.executable,
+        *check,
+    ]
+    done = subprocess.run(
+        [str(word) for word in words], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 1, done.stderr
     assert len(re.findall("^vinfo_mpi: cannot write ", done.stderr, re.MULTILINE)) == 1
 

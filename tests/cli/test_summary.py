@@ -28,7 +28,19 @@ def test_a_line_per_stage(run):
     quick = stage | {"seconds": {"total": {"max": 4.25}}}
     (run.folder / "timings.json").write_text(json.dumps({"extract": stage, "score": quick}))
     head, extract, score = summary.tail(run).splitlines()
-    assert extract.split() == ["extract", "1:02:05", "h", "3.0", "MiB", "1023.0", "B", "5.0", "TiB", "1.5", "GiB"]
+    assert extract.split() == [
+        "extract",
+        "1:02:05",
+        "h",
+        "3.0",
+        "MiB",
+        "1023.0",
+        "B",
+        "5.0",
+        "TiB",
+        "1.5",
+        "GiB",
+    ]
     assert score.split()[:3] == ["score", "4.2", "s"]
     assert len(head) == len(extract) == len(score)
     run.results.touch()

@@ -11,21 +11,21 @@ LIVING = np.flatnonzero(np.isfinite(COMPLEXITY))
 
 
 def test_extremes_and_some_of_every_decile():
-    found = choose(Visualise(extremes=4, per_decile=3), COMPLEXITY, 0)
+    chosen = choose(Visualise(extremes=4, per_decile=3), COMPLEXITY, 0)
     order = LIVING[np.argsort(COMPLEXITY[LIVING])]
-    assert set(order[:4]) | set(order[-4:]) <= set(found)
-    assert (np.diff(found) > 0).all()
-    rank = np.argsort(np.argsort(COMPLEXITY[LIVING]))[np.searchsorted(LIVING, found)]
+    assert set(order[:4]) | set(order[-4:]) <= set(chosen)
+    assert (np.diff(chosen) > 0).all()
+    rank = np.argsort(np.argsort(COMPLEXITY[LIVING]))[np.searchsorted(LIVING, chosen)]
     assert (np.bincount(rank // 10, minlength=10) >= 3).all()
-    assert 30 <= len(found) <= count(Visualise(extremes=4, per_decile=3), 103) == 38
-    assert np.array_equal(found, choose(Visualise(extremes=4, per_decile=3), COMPLEXITY, 0))
-    assert not np.array_equal(found, choose(Visualise(extremes=4, per_decile=3), COMPLEXITY, 1))
+    assert 30 <= len(chosen) <= count(Visualise(extremes=4, per_decile=3), 103) == 38
+    assert np.array_equal(chosen, choose(Visualise(extremes=4, per_decile=3), COMPLEXITY, 0))
+    assert not np.array_equal(chosen, choose(Visualise(extremes=4, per_decile=3), COMPLEXITY, 1))
 
 
 @pytest.mark.parametrize("size", [1, 3, 12])
 def test_more_wanted_than_there_are(size):
-    found = choose(Visualise(extremes=20, per_decile=20), np.linspace(0, 1, size), 0)
-    assert found.tolist() == list(range(size))
+    chosen = choose(Visualise(extremes=20, per_decile=20), np.linspace(0, 1, size), 0)
+    assert chosen.tolist() == list(range(size))
     assert count(Visualise(extremes=20, per_decile=20), size) == size
 
 
@@ -37,7 +37,10 @@ def test_an_explicit_choice_may_be_dead():
 
 
 def test_concepts_that_are_not_there_are_refused():
-    for function in (lambda: choose(Visualise(concepts=[0, 103]), COMPLEXITY, 0), lambda: count(Visualise(concepts=[103]), 103)):
+    for function in (
+        lambda: choose(Visualise(concepts=[0, 103]), COMPLEXITY, 0),
+        lambda: count(Visualise(concepts=[103]), 103),
+    ):
         with pytest.raises(InputError, match="names concept 103, but there are 103, from 0 to 102"):
             function()
     with pytest.raises(InputError, match="no concept varies"):

@@ -1,3 +1,5 @@
+"""Reading a configuration: what is right, and the sentence for what is wrong."""
+
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ def load(tmp_path):
 
 @pytest.fixture
 def refused(load):
-    """Return refused(text, *settings), which returns the sentence that refuses the configuration."""
+    """Return refused(text, *settings), which returns the sentence that refuses it."""
 
     def refused(*arguments):
         with pytest.raises(InputError) as caught:
@@ -53,13 +55,21 @@ def test_what_is_not_named_has_its_default(load):
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_dump_reloads_to_the_same(load, path):
-    settings = load_config(path, ["extract.taps=[layer4.*, conv1]", "extract.positions=3", "train.save=[1, 2]"])
+    settings = load_config(
+        path, ["extract.taps=[layer4.*, conv1]", "extract.positions=3", "train.save=[1, 2]"]
+    )
     assert load(dump_config(settings)) == settings
 
 
 def test_set_overrides_the_file(load):
     text = "network: {name: resnet50}\ntrain: {epochs: 3, rate: 0.1}"
-    settings = load(text, "train.epochs=5", "machine.workers=2", "extract.taps=[layer4.2]", "data.root=/data/x=y")
+    settings = load(
+        text,
+        "train.epochs=5",
+        "machine.workers=2",
+        "extract.taps=[layer4.2]",
+        "data.root=/data/x=y",
+    )
     assert settings.train == schema.Train(epochs=5, rate=0.1)
     assert settings.machine.workers == 2
     assert settings.extract.taps == ["layer4.2"]
@@ -78,7 +88,12 @@ def test_whole_numbers_are_numbers(load):
     "text, line, key, nearest",
     [
         ("network: {name: resnet18}\ntrian: {}\n", 2, "trian", "train"),
-        ("network: {name: resnet18}\n\ntrain:\n  epochs: 1\n  epoch: 2\n", 5, "train.epoch", "epochs"),
+        (
+            "network: {name: resnet18}\n\ntrain:\n  epochs: 1\n  epoch: 2\n",
+            5,
+            "train.epoch",
+            "epochs",
+        ),
         ("network:\n  name: resnet18\n  weight: x\n", 3, "network.weight", "weights"),
     ],
 )
@@ -88,12 +103,16 @@ def test_unknown_key(refused, text, line, key, nearest):
 
 
 def test_unknown_key_like_no_other_lists_the_valid(refused):
-    assert "unknown key 'encode.xyz'; valid: positions, tolerance" in refused("network: {name: a}\nencode: {xyz: 1}")
+    assert "unknown key 'encode.xyz'; valid: positions, tolerance" in refused(
+        "network: {name: a}\nencode: {xyz: 1}"
+    )
 
 
 def test_unknown_key_of_set(refused):
     text = "network: {name: resnet18}"
-    assert refused(text, "data.sourc=x").startswith("--set: unknown key 'data.sourc'; did you mean 'source'?")
+    assert refused(text, "data.sourc=x").startswith(
+        "--set: unknown key 'data.sourc'; did you mean 'source'?"
+    )
 
 
 # --- wrong values ---
@@ -109,14 +128,26 @@ def test_unknown_key_of_set(refused):
         ("train: {save: most}", "'train.save' is 'most': input should be a valid list or 'all'"),
         ("extract: {taps: 3}", "'extract.taps' is 3: input should be a valid list or 'auto'"),
         ("extract: {taps: [1]}", "'extract.taps' is 1: input should be a valid string or 'auto'"),
-        ("extract: {positions: none}", "'extract.positions' is 'none': input should be a valid integer or 'all'"),
-        ("extract: {positions: 0}", "'extract.positions' is 0: input should be greater than or equal to 1 or 'all'"),
+        (
+            "extract: {positions: none}",
+            "'extract.positions' is 'none': input should be a valid integer or 'all'",
+        ),
+        (
+            "extract: {positions: 0}",
+            "'extract.positions' is 0: input should be greater than or equal to 1 or 'all'",
+        ),
         ("extract: {pooling: max}", "'extract.pooling' is 'max': string should match pattern"),
         ("data: {mean: [a, 0.5, 0.5]}", "'data.mean' is 'a': input should be a valid number"),
-        ("data: {analyse: most}", "'data.analyse' is 'most': input should be 'train', 'test' or 'all'"),
+        (
+            "data: {analyse: most}",
+            "'data.analyse' is 'most': input should be 'train', 'test' or 'all'",
+        ),
         ("data:", "'data' is None: input should be a valid dictionary"),
         ("machine: {workers: true}", "'machine.workers' is True: input should be a valid integer"),
-        ("dictionary: {solver: mu, atoms: signed}", "dictionary.solver: mu needs non-negative atoms; use hals"),
+        (
+            "dictionary: {solver: mu, atoms: signed}",
+            "dictionary.solver: mu needs non-negative atoms; use hals",
+        ),
         ("name: a/b", "'name' is 'a/b': string should match pattern"),
     ],
 )
@@ -151,15 +182,21 @@ def test_network_is_missing(refused):
 
 @pytest.mark.parametrize("network", ["{name: resnet18, target: 'own:net'}", "{weights: own.pt}"])
 def test_network_comes_from_one_place(refused, network):
-    assert "line 1: give exactly one of network.name and network.target" in refused(f"network: {network}")
+    assert "line 1: give exactly one of network.name and network.target" in refused(
+        f"network: {network}"
+    )
 
 
 def test_width_is_for_small_images(refused):
-    assert "network.width applies to small_images: true only" in refused("network: {name: resnet18, width: 0.5}")
+    assert "network.width applies to small_images: true only" in refused(
+        "network: {name: resnet18, width: 0.5}"
+    )
 
 
 def test_small_images_are_for_named_networks(refused):
-    assert "small_images applies to network.name only" in refused("network: {target: 'own:net', small_images: true}")
+    assert "small_images applies to network.name only" in refused(
+        "network: {target: 'own:net', small_images: true}"
+    )
 
 
 @pytest.mark.parametrize("number", ["1e-5", "1E-5", "1.0e-5", "0.00001"])

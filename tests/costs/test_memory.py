@@ -1,4 +1,7 @@
-"""Peak memory of passes over the images, in a process of their own: it does not grow with their number, and the plan covers it."""
+"""Peak memory of passes over the images: it does not grow with their number, the plan covers it.
+
+Each is measured in a process that does nothing else.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,19 +9,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from contents import ROOT
-from small_run import on
+from small_run import on, run_stage
 
 from benchmarks.limits import Peak
-from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts import encoders_costs, vinformation, vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
-from vinfo_mpi.costs import memory
-from vinfo_mpi.stages import encode
+from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.run.part import Part
+from vinfo_mpi.stages.encode import encode_images
 from vinfo_mpi.storage import codes, hdf5
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.hdf5 import Table
 
-WIDTH, CONCEPTS, POSITIONS, CLASSES = 128, 500, 4, 10
-WARM, FEW, MANY = 20, 2000, 8000  # images: the codes of many take 24 MB more than those of few
+WIDTH = 128
+CONCEPTS = 500
+POSITIONS = 4
+CLASSES = 10
+# Images: the codes of many take 24 MB more than those of few.
+WARM = 20
+FEW = 2000
+MANY = 8000
 SETTINGS = ("machine.rows=500", "encode.max_iterations=10")
 NOISE = 10e6  # bytes by which peaks differ from one run to the next
 CHILD = """
@@ -34,7 +44,7 @@ print(test_memory.measured(*sys.argv[1:]))
 def write(folder, n):
     """Write random activations, atoms and codes of n images."""
     run = on(folder, *SETTINGS)
-    head = np.ones((CLASSES, WIDTH), np.float32), np.zeros(CLASSES, np.float32)
+    head = (np.ones((CLASSES, WIDTH), np.float32), np.zeros(CLASSES, np.float32))
     shift = {"last": np.zeros(WIDTH, np.float32)}
     names = [str(number) for number in range(CLASSES)]
     layout = Layout(shift, {}, "average", "float32", CLASSES, names, (POSITIONS, WIDTH), head)
@@ -45,59 +55,75 @@ def write(folder, n):
         with run.writer(path, columns, n, 500, run.provenance(filetype, "", {}), tables) as writer:
             for rows in writer.todo:
                 random = np.random.default_rng(rows.start)
-                values = {name: random.random((len(rows), *column.shape)).astype(column.dtype) for name, column in columns.items()}
+                values = {
+                    name: random.random((len(rows), *column.shape)).astype(column.dtype)
+                    for name, column in columns.items()
+                }
                 values["samples/id"] = np.arange(rows.start, rows.stop)
                 writer.write(rows.start, values)
-    atoms = Table(np.random.default_rng(0).random((CONCEPTS, WIDTH)), "atoms", axes=("concept", "channel"))
+    atoms = Table(
+        np.random.default_rng(0).random((CONCEPTS, WIDTH)), "atoms", axes=("concept", "channel")
+    )
     hdf5.write_tables(run.dictionary, {"atoms": atoms}, run.provenance("vinfo-dictionary", "", {}))
 
 
 def moments(folder, n):
     """Return the peak of the moments' pass, above what the process held before."""
     run = on(folder, *SETTINGS)
-    with run.open_activations(run.final) as activations, run.open_codes() as found, Peak() as peak:
-        fold = vinformation.fold_of_rows(run, found, activations)
-        (sums,) = vinformation.moments_of(run, [Source(activations, "last")], found, fold)
+    with run.open_activations(run.final) as activations, run.open_codes() as codes, Peak() as peak:
+        fold = vinformation.fold_of_rows(run, codes, activations)
+        (sums,) = vinformation.moments_of(run, [Source(activations, "last")], codes, fold)
         assert sums.n.sum() == n
     return peak.bytes
 
 
-def codes_of(folder, n):
+def encoding(folder, n):
     """Return the peak of the encode loop, above what the process held before."""
     run = on(folder, *SETTINGS)
+    part = Part(run, "encode", run_stage)
     with Peak() as peak:
-        encode.run(run, force=True)
-    with run.open_codes() as found:
-        assert found.shape("codes") == (n, CONCEPTS)
+        part.discard()
+        encode_images(run, part)
+    with run.open_codes() as codes:
+        assert codes.shape("codes") == (n, CONCEPTS)
     return peak.bytes
 
 
-PASSES = {"moments": moments, "codes_of": codes_of}
+PASSES = {"moments": moments, "encoding": encoding}
 PLANNED = {
-    "moments": lambda sizes, config: memory.vinformation(sizes, config, 1, [WIDTH]),
-    "codes_of": lambda sizes, config: memory.encode(sizes, config, 1),
+    "moments": lambda work: vinformation_costs.memory(work, [WIDTH]),
+    "encoding": encoders_costs.memory,
 }
 
 
-def measured(folder, one, n):
-    """Return the peak of a pass over n images in this process, after one over few, which loads what libraries load late."""
+def measured(folder, name, n):
+    """Return the peak of a pass over n images in this process.
+
+    After a pass over few, which loads what libraries load late.
+    """
     for count in (WARM, int(n)):
-        peak = PASSES[one](Path(folder) / str(count), count)
+        peak = PASSES[name](Path(folder) / str(count), count)
     return peak
 
 
-@pytest.mark.parametrize("one", PASSES)
-def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path, python, one):
+@pytest.mark.parametrize("name", PASSES)
+def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path, python, name):
     peaks = {}
     write(tmp_path / str(WARM), WARM)
     for n in (FEW, MANY):
         write(tmp_path / str(n), n)
-        done = python("-c", CHILD, tmp_path, one, n, cwd=ROOT)
+        done = python("-c", CHILD, tmp_path, name, n, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         peaks[n] = int(done.stdout)
     sizes = SimpleNamespace(
-        n=MANY, concepts=CONCEPTS, d=WIDTH, positions=POSITIONS, linear=True, classes=[""] * CLASSES, outputs=CLASSES
+        n=MANY,
+        concepts=CONCEPTS,
+        d=WIDTH,
+        positions=POSITIONS,
+        linear=True,
+        classes=[""] * CLASSES,
+        outputs=CLASSES,
     )
-    planned = PLANNED[one](sizes, on(tmp_path, *SETTINGS).config)
+    planned = PLANNED[name](Workload(sizes, on(tmp_path, *SETTINGS).config, ranks=1))
     assert peaks[MANY] < peaks[FEW] + NOISE
     assert peaks[MANY] < planned + NOISE

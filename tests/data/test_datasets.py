@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from vinfo_mpi.config.schema import Data
 from vinfo_mpi.data import datasets
+from vinfo_mpi.data.images import Images, rank_in_class
 from vinfo_mpi.errors import InputError
 
 
@@ -22,13 +23,17 @@ def save_images(folder, count=5):
         Image.new("L", (6, 6), number).save(folder / f"{number}.png")
 
 
-def save_mnist(root, labels, part):
+def save_mnist(root, labels, split):
     """Write MNIST's own files: the image of a label is filled with it."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     pixels = np.repeat(np.array(labels, np.uint8), 28 * 28)
-    (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 2051, len(labels), 28, 28) + pixels.tobytes())
-    (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, len(labels)) + bytes(labels))
+    (raw / f"{split}-images-idx3-ubyte").write_bytes(
+        struct.pack(">IIII", 2051, len(labels), 28, 28) + pixels.tobytes()
+    )
+    (raw / f"{split}-labels-idx1-ubyte").write_bytes(
+        struct.pack(">II", 2049, len(labels)) + bytes(labels)
+    )
 
 
 def save_module(folder, monkeypatch, name, text):
@@ -44,7 +49,9 @@ def test_digits_are_those_of_scikit_learn(digits):
     assert np.array_equal(digits.labels, bunch.target)
     assert digits.classes == [str(number) for number in range(10)]
     for index in (0, 700, 1796):
-        assert np.array_equal(np.asarray(digits.read(index)), np.round(bunch.images[index] * 255 / 16))
+        assert np.array_equal(
+            np.asarray(digits.read(index)), np.round(bunch.images[index] * 255 / 16)
+        )
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])
@@ -56,32 +63,37 @@ def test_the_same_share_of_every_class_is_held_out(share):
 
 
 def test_ids_and_division_depend_on_the_seed_alone(digits):
-    again, other = datasets.load(Data(), seed=0), datasets.load(Data(), seed=1)
+    again = datasets.load(Data(), seed=0)
+    other_seed = datasets.load(Data(), seed=1)
     assert np.array_equal(again.test, digits.test)
-    assert not np.array_equal(other.test, digits.test)
-    assert np.array_equal(other.labels, digits.labels)
+    assert not np.array_equal(other_seed.test, digits.test)
+    assert np.array_equal(other_seed.labels, digits.labels)
 
 
 # --- which images are analysed ---
 
 
 def test_analysed_are_those_of_the_split(digits):
-    parts = [digits.analysed(Data(analyse=name), seed=0) for name in ("train", "test", "all")]
-    assert np.array_equal(parts[0], np.flatnonzero(~digits.test))
-    assert np.array_equal(parts[1], np.flatnonzero(digits.test))
-    assert np.array_equal(parts[2], np.arange(1797))
-    assert np.array_equal(digits.training(), parts[0])
+    train = digits.analysed(Data(analyse="train"), seed=0)
+    assert np.array_equal(train, np.flatnonzero(~digits.test))
+    assert np.array_equal(digits.training(), train)
+    test = digits.analysed(Data(analyse="test"), seed=0)
+    assert np.array_equal(test, np.flatnonzero(digits.test))
+    assert np.array_equal(digits.analysed(Data(analyse="all"), seed=0), np.arange(1797))
 
 
 def test_per_class_is_balanced_nested_and_ascending(digits):
-    few, more = (digits.analysed(Data(per_class=count), seed=0) for count in (7, 20))
+    few = digits.analysed(Data(per_class=7), seed=0)
+    more = digits.analysed(Data(per_class=20), seed=0)
     assert np.bincount(digits.labels[few]).tolist() == [7] * 10
     assert set(few) < set(more)
     assert (np.diff(few) > 0).all()
 
 
 def test_per_class_depends_on_the_seed(digits):
-    assert set(digits.analysed(Data(per_class=7), seed=0)) != set(digits.analysed(Data(per_class=7), seed=1))
+    first = digits.analysed(Data(per_class=7), seed=0)
+    second = digits.analysed(Data(per_class=7), seed=1)
+    assert set(first) != set(second)
 
 
 def test_per_class_takes_learned_and_held_out_images_alike(digits):
@@ -91,8 +103,8 @@ def test_per_class_takes_learned_and_held_out_images_alike(digits):
 
 def test_which_image_is_chosen_does_not_depend_on_the_order_of_the_others(digits):
     order = np.random.default_rng(0).permutation(1797)
-    first = datasets._rank_in_class(np.arange(1797), digits.labels, 5)
-    assert np.array_equal(datasets._rank_in_class(order, digits.labels[order], 5), first[order])
+    first = rank_in_class(np.arange(1797), digits.labels, 5)
+    assert np.array_equal(rank_in_class(order, digits.labels[order], 5), first[order])
 
 
 def test_skipped_images_are_replaced_by_the_next_of_their_class(digits):
@@ -106,7 +118,7 @@ def test_skipped_images_are_replaced_by_the_next_of_their_class(digits):
 
 
 def test_nothing_left_to_analyse():
-    images = datasets.Images(lambda index: None, np.zeros(3, np.int64), np.zeros(3, bool), ["a"])
+    images = Images(lambda index: None, np.zeros(3, np.int64), np.zeros(3, bool), ["a"])
     with pytest.raises(InputError, match=r"data\.analyse: test leaves no image"):
         images.analysed(Data(analyse="test"), seed=0)
 
@@ -139,7 +151,8 @@ def test_folders_for_training_and_validation(tmp_path):
 def test_validation_images_alone(tmp_path):
     for name in ("cat", "dog"):
         save_images(tmp_path / "val" / name)
-    assert datasets.load(Data(source="folder", root=str(tmp_path)), seed=0).classes == ["cat", "dog"]
+    images = datasets.load(Data(source="folder", root=str(tmp_path)), seed=0)
+    assert images.classes == ["cat", "dog"]
 
 
 def test_different_classes_in_training_and_validation(tmp_path):
@@ -165,14 +178,18 @@ def test_missing_folder(tmp_path):
         datasets.load(Data(source="folder"), seed=0)
 
 
-@pytest.mark.parametrize("damage", [lambda content: b"no image", lambda content: content[:45]], ids=["garbage", "cut"])
+@pytest.mark.parametrize(
+    "damage", [lambda content: b"no image", lambda content: content[:45]], ids=["garbage", "cut"]
+)
 def test_unreadable_image_is_named(tmp_path, damage):
     save_images(tmp_path / "cat")
     path = tmp_path / "cat" / "3.png"
     path.write_bytes(damage(path.read_bytes()))
     images = datasets.load(Data(source="folder", root=str(tmp_path)), seed=0)
     assert images.read(2)
-    with pytest.raises(InputError, match=rf"cannot read the image {path} .*data\.on_bad_image: skip"):
+    with pytest.raises(
+        InputError, match=rf"cannot read the image {path} .*data\.on_bad_image: skip"
+    ):
         images.read(3)
 
 
@@ -195,11 +212,16 @@ def test_torchvision_data_set_not_on_disk(tmp_path):
 
 
 def test_torchvision_data_set_that_needs_more_than_a_folder(tmp_path):
-    with pytest.raises(InputError, match=r"CocoDetection cannot be made from data\.root alone.*package\.module:function"):
+    with pytest.raises(
+        InputError,
+        match=r"CocoDetection cannot be made from data\.root alone.*package\.module:function",
+    ):
         datasets.load(Data(source="CocoDetection", root=str(tmp_path)), seed=0)
 
 
-@pytest.mark.parametrize("wrong, right", [("CIFAR", "CIFAR10"), ("digit", "digits"), ("folders", "folder")])
+@pytest.mark.parametrize(
+    "wrong, right", [("CIFAR", "CIFAR10"), ("digit", "digits"), ("folders", "folder")]
+)
 def test_unknown_source_names_the_nearest(wrong, right):
     with pytest.raises(InputError, match=f"'{wrong}' is no data set; did you mean .*'{right}'"):
         datasets.load(Data(source=wrong), seed=0)
@@ -222,7 +244,7 @@ def one():
     import fake_sets
 
     pair = datasets.load(Data(source="fake_sets:pair"), seed=0)
-    expected = [item for part in fake_sets.pair() for item in part]
+    expected = [item for dataset in fake_sets.pair() for item in dataset]
     assert pair.labels.tolist() == [label for _, label in expected]
     assert pair.test.tolist() == [False] * 6 + [True] * 2
     for index, (image, _) in enumerate(expected):
@@ -232,7 +254,10 @@ def one():
 
 def test_target_that_is_not_there(tmp_path, monkeypatch):
     save_module(tmp_path, monkeypatch, "own_set", "def dataset(): ...")
-    with pytest.raises(InputError, match=r"data\.source: 'own_set' has no function 'datset'; did you mean 'dataset'"):
+    with pytest.raises(
+        InputError,
+        match=r"data\.source: 'own_set' has no function 'datset'; did you mean 'dataset'",
+    ):
         datasets.load(Data(source="own_set:datset"), seed=0)
     with pytest.raises(InputError, match=r"data\.source: cannot import 'no_such_module'"):
         datasets.load(Data(source="no_such_module:dataset"), seed=0)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,27 +60,39 @@ def test_unreadable_images_are_listed(folder):
 
 def test_remembered_images_are_the_same(folder):
     reads = []
-    counted = datasets.Images(lambda index: reads.append(index) or folder.read(index), folder.labels, folder.test, folder.classes)
-    loader, ids = Loader(counted, HALF, CPU), np.array([0, 1, 2])
-    first, again = ([images for images, _, _ in loader.batches([ids[:2], ids[2:]])] for _ in range(2))
-    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+    def read(index):
+        reads.append(index)
+        return folder.read(index)
+
+    loader = Loader(replace(folder, read=read), HALF, CPU)
+    batches = [np.array([0, 1]), np.array([2])]
+    first = torch.cat([images for images, _, _ in loader.batches(batches)])
+    again = torch.cat([images for images, _, _ in loader.batches(batches)])
+    assert torch.equal(first, again)
     assert reads == [0, 1, 2]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_augmentation_follows_from_seed_and_image_alone(folder, workers):
-    """Not from the order, nor from what else draws random numbers; and it leaves those of the network alone."""
+    """Not from the order, nor from what else draws random numbers.
+
+    And it leaves those of the network alone.
+    """
 
     def augmented(ids, seed):
         torch.manual_seed(0)
-        read = Loader(folder, HALF, CPU, workers).batches([np.array(ids)], "resized-crop-flip", seed)
-        images, numbers, _ = next(read)
-        assert workers or torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(0)))
+        loader = Loader(folder, HALF, CPU, workers)
+        images, numbers, _ = next(loader.batches([np.array(ids)], "resized-crop-flip", seed))
+        untouched = torch.rand(1, generator=torch.Generator().manual_seed(0))
+        assert workers or torch.equal(torch.rand(1), untouched)
         return dict(zip(numbers.tolist(), images, strict=True))
 
-    first, again, other = augmented([0, 1, 2], 5), augmented([2, 0], 5), augmented([0, 1, 2], 6)
+    first = augmented([0, 1, 2], 5)
+    again = augmented([2, 0], 5)
+    other_seed = augmented([0, 1, 2], 6)
     assert all(torch.equal(first[number], again[number]) for number in again)
-    assert not any(torch.equal(first[number], other[number]) for number in other)
+    assert not any(torch.equal(first[number], other_seed[number]) for number in other_seed)
     assert not torch.equal(first[0], first[1])
 
 
@@ -89,24 +103,33 @@ def test_augmentation_follows_from_seed_and_image_alone(folder, workers):
 def test_normalised_as_torchvision_does(dtype):
     images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
     images = images if dtype == torch.uint8 else images / 255
-    mean, std = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
+    mean = [0.4, 0.5, 0.6]
+    std = [0.1, 0.2, 0.3]
     peer = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
     torch.testing.assert_close(Preprocessing(5, mean, std, 5).normalised(images), peer(images))
 
 
 def test_preprocessing_comes_from_the_weights_unless_configured():
-    own = architectures.own_transforms(Network(name="resnet18", weights="IMAGENET1K_V1"))
-    assert Preprocessing.of(Data(), own) == Preprocessing(224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], own.resize_size[0])
-    assert Preprocessing.of(Data(image_size=96, std=[1.0, 1.0, 1.0]), own) == Preprocessing(96, own.mean, [1.0, 1.0, 1.0], 96)
-    assert Preprocessing.of(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3, 32)
+    transforms = architectures.own_transforms(Network(name="resnet18", weights="IMAGENET1K_V1"))
+    of_weights = Preprocessing.from_config(Data(), transforms)
+    assert of_weights == Preprocessing(
+        224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], transforms.resize_size[0]
+    )
+    partly = Preprocessing.from_config(Data(image_size=96, std=[1.0, 1.0, 1.0]), transforms)
+    assert partly == Preprocessing(96, transforms.mean, [1.0, 1.0, 1.0], 96)
+    assert Preprocessing.from_config(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3, 32)
 
 
 def test_normalisation_needs_three_channels():
-    with pytest.raises(InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"):
-        Preprocessing.of(Data(mean=[0.5]))
+    with pytest.raises(
+        InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"
+    ):
+        Preprocessing.from_config(Data(mean=[0.5]))
 
 
 def test_what_is_shown_is_what_was_normalised():
-    own = Preprocessing(8, [0.4, 0.5, 0.6], [0.2, 0.3, 0.1], 8)
-    image = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    torch.testing.assert_close((255 * own.shown(own.normalised(image))).round().byte(), image)
+    preprocessing = Preprocessing(8, [0.4, 0.5, 0.6], [0.2, 0.3, 0.1], 8)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, 8, 8), generator=generator).byte()
+    shown_images = preprocessing.denormalised(preprocessing.normalised(images))
+    torch.testing.assert_close((255 * shown_images).round().byte(), images)

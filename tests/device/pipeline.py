@@ -20,7 +20,9 @@ import torchvision  # noqa: F401  while it is imported it must see no pretended 
 torch.inference_mode = torch.no_grad
 
 
-def alone(network: torch.nn.Module, device_ids: list[torch.device] | None = None) -> torch.nn.Module:
+def alone(
+    network: torch.nn.Module, device_ids: list[torch.device] | None = None
+) -> torch.nn.Module:
     """Take the place of DistributedDataParallel, on one rank."""
     assert device_ids == [pretended.CUDA]
     return network

@@ -88,7 +88,9 @@ class Pretended(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+    def __torch_dispatch__(
+        cls, function: Any, types: Any, arguments: Any = (), options: Any = None
+    ) -> Any:
         return _perform(function, arguments, options or {})
 
     def __repr__(self, **_: Any) -> str:
@@ -110,7 +112,9 @@ class Pretended(torch.Tensor):
 class _Mode(TorchDispatchMode):
     """Sends every operation through here, also those that make tensors from nothing."""
 
-    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Any = (), options: Any = None
+    ) -> Any:
         return _perform(function, arguments, options or {})
 
 
@@ -140,7 +144,9 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
         COUNTS.wait(name)
     COUNTS.operations += 1
     operation = MARKING.get(name, function)
-    result = operation(*_on_processor(arguments), **_on_processor(options) | _instead(options, arrives))
+    result = operation(
+        *_on_processor(arguments), **_on_processor(options) | _instead(options, arrives)
+    )
     result = tree_map_only(torch.Tensor, Pretended, result) if there else result
     return return_and_correct_aliasing(function, arguments, options, result)
 
@@ -166,7 +172,9 @@ def _refuse_mixture(name: str, tensors: list[torch.Tensor]) -> None:
     apart = [tensor for tensor in tensors if not isinstance(tensor, Pretended)]
     if any(tensor.dim() for tensor in apart) or (apart and name in STRICT):
         places = [f"{tuple(tensor.shape)} on {tensor.device}" for tensor in tensors]
-        raise DeviceError(f"{name}: expected all tensors to be on the same device, found {', '.join(places)}")
+        raise DeviceError(
+            f"{name}: expected all tensors to be on the same device, found {', '.join(places)}"
+        )
 
 
 def _index(name: str, arguments: Any) -> None:
@@ -236,9 +244,13 @@ def device() -> Iterator[torch.device]:
         ),
         mock.patch.object(torch.Tensor, "pin_memory", lambda tensor, device=None: tensor),
         mock.patch.object(threading.Thread, "run", _run_thread),
-        torch.backends.cudnn.flags(enabled=False),  # it would choose operations that a processor lacks
+        torch.backends.cudnn.flags(
+            enabled=False
+        ),  # it would choose operations that a processor lacks
     )
-    torch.__future__.set_overwrite_module_params_on_conversion(True)  # values cannot be exchanged under a tensor
+    torch.__future__.set_overwrite_module_params_on_conversion(
+        True
+    )  # values cannot be exchanged under a tensor
     with contextlib.ExitStack() as stack:
         for patch in patches:
             stack.enter_context(patch)

@@ -58,7 +58,9 @@ def test_refuses(expression, evaluated):
 def test_counts(expression, evaluated):
     counted = evaluated[expression]
     assert counted["error"] is None
-    assert (sum(counted["synchronisations"].values()), sum(counted["copied"].values())) == COUNTED[expression]
+    assert (sum(counted["synchronisations"].values()), sum(counted["copied"].values())) == COUNTED[
+        expression
+    ]
 
 
 @pytest.mark.parametrize("what", TRUE)

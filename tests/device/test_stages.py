@@ -176,7 +176,9 @@ def runs(python, mpirun, environment, tmp_path_factory):
         shared = start(functools.partial(mpirun, 2), PIPELINE, base / "two", *main)
         device.result()
     counts = [json.loads((base / name).read_text()) for name in ("alone.0", "two.0", "two.1")]
-    return Runs(base / "cpu", base / "device", base / "shared", counts[0], counts[1:], shared.stderr)
+    return Runs(
+        base / "cpu", base / "device", base / "shared", counts[0], counts[1:], shared.stderr
+    )
 
 
 def assert_equal(stage, expected, actual):
@@ -188,7 +190,9 @@ def assert_equal(stage, expected, actual):
     for name, values in written.items():
         if values.dtype.kind == "f":
             scale = np.nanmax(np.abs(values), initial=0)
-            np.testing.assert_allclose(on_device[name], values, rtol=0, atol=EQUAL * scale, err_msg=name)
+            np.testing.assert_allclose(
+                on_device[name], values, rtol=0, atol=EQUAL * scale, err_msg=name
+            )
         else:
             np.testing.assert_array_equal(on_device[name], values, err_msg=name)
 

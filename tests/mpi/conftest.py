@@ -1,6 +1,7 @@
-"""Tests that every rank runs: `mpirun -n R python -m pytest tests/mpi`, the same assertions on all ranks.
+"""Tests that every rank runs: `mpirun -n R python -m pytest tests/mpi`.
 
-Rank 0 reports. The others are silent until a test fails there: whoever fails says so, with its rank, and ends all.
+The same assertions on all ranks. Rank 0 reports. The others are silent until a test fails there:
+whoever fails says so, with its rank, and ends all.
 """
 
 import io
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
-from vinfo_mpi.parallel.guard import PASSING_ON
+from vinfo_mpi.parallel.guard import RELAY_TIME
 from vinfo_mpi.parallel.ranks import Ranks
 
 WORLD = MPI.COMM_WORLD
@@ -37,10 +38,11 @@ def pytest_collectreport(report):
 def _end_all(report):
     """A rank that fails alone leaves the others in their collective calls: none may wait for it."""
     if report.failed and WORLD.Get_size() > 1:
-        parts = [("", report.longreprtext), *report.sections]
-        text = "\n".join(f"{title}\n{part}" for title, part in parts)
-        os.write(2, f"\nrank {WORLD.Get_rank()} of {WORLD.Get_size()}: {report.nodeid} failed\n{text}\n".encode())
-        time.sleep(PASSING_ON)
+        sections = [("", report.longreprtext), *report.sections]
+        text = "\n".join(f"{title}\n{content}" for title, content in sections)
+        where = f"rank {WORLD.Get_rank()} of {WORLD.Get_size()}"
+        os.write(2, f"\n{where}: {report.nodeid} failed\n{text}\n".encode())
+        time.sleep(RELAY_TIME)
         WORLD.Abort(1)
 
 

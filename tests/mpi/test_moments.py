@@ -7,7 +7,8 @@ import torch
 from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.moments import Moments
 
-FOLDS, CHANNELS = 3, 6
+FOLDS = 3
+CHANNELS = 6
 
 
 def data(rows, concepts):
@@ -18,7 +19,7 @@ def data(rows, concepts):
     return x, z, torch.arange(rows) % FOLDS
 
 
-def moments(x, z, fold):
+def moments_of(x, z, fold):
     result = Moments(FOLDS, x.shape[1], z.shape[1])
     result.add(x, z, fold)
     return result
@@ -28,26 +29,34 @@ def moments(x, z, fold):
 @pytest.mark.parametrize("rows", [2, 50])
 def test_ranks_together_equal_one_process(ranks, rows, concepts):
     """More ranks than concepts, or than rows, as well."""
-    everything = data(rows, concepts)
-    mine, columns = (slice(block.start, block.stop) for block in (ranks.block(rows), ranks.block(concepts)))
-    whole = moments(*everything)
-    part = moments(*(one[mine] for one in everything)).reduced(ranks.sum, ranks.sum_scatter, ranks.block(concepts))
+    arrays = data(rows, concepts)
+    whole = moments_of(*arrays)
+    block = ranks.block(rows)
+    here = moments_of(*(array[block.start : block.stop] for array in arrays))
+    of_rank = ranks.block(concepts)
+    reduced = here.reduced(ranks.sum, ranks.reduce_scatter, of_rank)
+    columns = slice(of_rank.start, of_rank.stop)
 
     expected = {
         "n": whole.n, "x": whole.x, "xx": whole.xx,
         "z": whole.z[:, columns], "zz": whole.zz[:, columns], "zx": whole.zx[columns],
     }  # fmt: skip
     for name, values in expected.items():
-        np.testing.assert_allclose(getattr(part, name), values, rtol=1e-12, atol=1e-12, err_msg=name)
+        sums = getattr(reduced, name)
+        np.testing.assert_allclose(sums, values, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("concepts", [1, 5])
-def test_scores_follow_for_each_ranks_own_concepts(ranks, concepts):
+def test_scores_follow_for_the_concepts_of_each_rank(ranks, concepts):
     """A rank without concepts goes through the regression all the same."""
     x, z, fold = data(60, concepts)
-    rows, columns = ranks.block(60), ranks.block(concepts)
-    mine = slice(rows.start, rows.stop)
-    part = moments(x[mine], z[mine], fold[mine]).reduced(ranks.sum, ranks.sum_scatter, columns)
-    squared = [ridge.errors(ridge.factorise(part, held_out), part, held_out, ridge.PENALTIES) for held_out in range(FOLDS)]
-    r2 = ranks.concatenate(ridge.finish(torch.stack(squared), part, ridge.PENALTIES).r2)
+    block = ranks.block(60)
+    rows = slice(block.start, block.stop)
+    moments = moments_of(x[rows], z[rows], fold[rows])
+    moments = moments.reduced(ranks.sum, ranks.reduce_scatter, ranks.block(concepts))
+    squared = [
+        ridge.errors(ridge.factorise(moments, held_out), moments, held_out, ridge.PENALTIES)
+        for held_out in range(FOLDS)
+    ]
+    r2 = ranks.concatenate(ridge.finish(torch.stack(squared), moments, ridge.PENALTIES).r2)
     assert r2 == pytest.approx(ridge.r2(x.numpy(), z.numpy(), fold.numpy()).r2, abs=1e-10)

@@ -18,10 +18,13 @@ def largest(count, monkeypatch):
 
 
 def numbers(ranks, *shape, dtype=torch.float64):
-    """Return different numbers on each rank, and their sum over the ranks; whole, so that every order adds the same."""
+    """Return different numbers on each rank, and their sum over the ranks.
+
+    Whole, so that every order adds the same.
+    """
     base = torch.arange(np.prod(shape, dtype=int)).reshape(shape) + 1
-    every = sum((rank + 1) ** 2 for rank in range(ranks.size))
-    return (base * (ranks.rank + 1) ** 2).to(dtype), (base * every).to(dtype)
+    factors = [(rank + 1) ** 2 for rank in range(ranks.size)]
+    return (base * factors[ranks.rank]).to(dtype), (base * sum(factors)).to(dtype)
 
 
 @SMALL_COUNT
@@ -37,10 +40,11 @@ def test_sum(ranks, largest, shape, dtype):
 
 def test_sum_of_views_is_one_buffer(ranks):
     buffer, expected = numbers(ranks, 10)
-    first, second = buffer[:6].view(2, 3), buffer[6:]
+    matrix = buffer[:6].view(2, 3)
+    vector = buffer[6:]
     ranks.sum(buffer)
-    assert torch.equal(first, expected[:6].view(2, 3))
-    assert torch.equal(second, expected[6:])
+    assert torch.equal(matrix, expected[:6].view(2, 3))
+    assert torch.equal(vector, expected[6:])
 
 
 def test_only_contiguous_tensors_travel(ranks):
@@ -51,11 +55,11 @@ def test_only_contiguous_tensors_travel(ranks):
 
 @SMALL_COUNT
 @pytest.mark.parametrize("shape", [(1,), (2, 3), (3,), (5, 4), (8, 2, 3), (13, 7)])
-def test_sum_scatter(ranks, largest, shape):
+def test_reduce_scatter(ranks, largest, shape):
     values, expected = numbers(ranks, *shape)
-    mine = ranks.block(shape[0])
-    result = ranks.sum_scatter(values)
-    assert torch.equal(result, expected[mine.start : mine.stop])
+    block = ranks.block(shape[0])
+    result = ranks.reduce_scatter(values)
+    assert torch.equal(result, expected[block.start : block.stop])
 
 
 @SMALL_COUNT
@@ -69,30 +73,31 @@ def test_broadcast(ranks, largest):
 def test_bytes_sent(ranks):
     values = torch.zeros(10, dtype=torch.float64)
     ranks.sum(values)
-    ranks.sum_scatter(values)
+    ranks.reduce_scatter(values)
     ranks.broadcast(values, root=0)
-    calls = 0 if ranks.size == 1 else 3 if ranks.is_root else 2
-    assert ranks.bytes_sent == calls * 80
+    calls = 3 if ranks.is_root else 2  # only the root's broadcast counts
+    assert ranks.bytes_sent == (calls * 80 if ranks.size > 1 else 0)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_concatenate_with_empty_parts(ranks, axis):
     """Odd ranks have nothing."""
-    parts = [np.full((2, 0 if rank % 2 else 3), rank) for rank in range(ranks.size)]
-    parts = [part if axis == 1 else part.T for part in parts]
-    result = ranks.concatenate(parts[ranks.rank], axis=axis)
+    arrays = [np.full((2, 0 if rank % 2 else 3), rank) for rank in range(ranks.size)]
+    if axis == 0:
+        arrays = [array.T for array in arrays]
+    result = ranks.concatenate(arrays[ranks.rank], axis=axis)
     assert result.shape[axis] == 3 * ((ranks.size + 1) // 2)
-    assert np.array_equal(result, np.concatenate(parts, axis=axis))
+    assert np.array_equal(result, np.concatenate(arrays, axis=axis))
 
 
 def test_block_covers_all_rows_in_rank_order(ranks):
     for total in (0, 1, 3, 10):
-        blocks = ranks.gather(ranks.block(total))
+        blocks = ranks.allgather(ranks.block(total))
         assert [row for block in blocks for row in block] == list(range(total))
 
 
-def test_gather_and_any(ranks):
-    assert ranks.gather(f"rank {ranks.rank}") == [f"rank {rank}" for rank in range(ranks.size)]
+def test_allgather_and_any(ranks):
+    assert ranks.allgather(f"rank {ranks.rank}") == [f"rank {rank}" for rank in range(ranks.size)]
     assert ranks.any(ranks.rank == ranks.size - 1)
     assert not ranks.any(False)
 
@@ -153,12 +158,13 @@ def test_on_root_fails_on_all(ranks):
 
 
 def test_waiting_in_the_background_leaves_the_core_to_others(ranks):
-    other = ranks.apart()
-    began, used = time.perf_counter(), time.thread_time()
+    duplicate = ranks.duplicate()
+    start = time.perf_counter()
+    computed_before = time.thread_time()
     if ranks.rank == ranks.size - 1:
         time.sleep(0.3)  # the others wait for this one
-    other.wait()
-    other.free()
+    duplicate.wait()
+    duplicate.free()
     if ranks.size > 1:
-        assert time.perf_counter() - began >= 0.2
-    assert time.thread_time() - used < 0.1
+        assert time.perf_counter() - start >= 0.2
+    assert time.thread_time() - computed_before < 0.1

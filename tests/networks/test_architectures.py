@@ -15,9 +15,12 @@ def small(seed=0, **options):
     return architectures.build(SMALL.model_copy(update=options), 5)
 
 
-def same(one, other):
-    states = one.state_dict(), other.state_dict()
-    return states[0].keys() == states[1].keys() and all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+def same(left, right):
+    left_state = left.state_dict()
+    right_state = right.state_dict()
+    return left_state.keys() == right_state.keys() and all(
+        torch.equal(values, right_state[name]) for name, values in left_state.items()
+    )
 
 
 # --- building ---
@@ -41,11 +44,17 @@ def test_torchvision_network_has_an_output_per_class():
 def test_small_resnets(name, width, channels, last):
     network = architectures.build(Network(name=name, small_images=True, width=width), 5)
     assert network.conv1.kernel_size == (3, 3)
-    assert [getattr(network, f"layer{stage}")[0].conv1.out_channels for stage in (1, 2, 3, 4)] == channels
+    assert [
+        getattr(network, f"layer{stage}")[0].conv1.out_channels for stage in (1, 2, 3, 4)
+    ] == channels
     assert network.fc.weight.shape == (5, last)
     shapes = []
-    network.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[2:]))
-    network.layer4.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[2:]))
+    network.layer1.register_forward_hook(
+        lambda module, inputs, output: shapes.append(output.shape[2:])
+    )
+    network.layer4.register_forward_hook(
+        lambda module, inputs, output: shapes.append(output.shape[2:])
+    )
     assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
     assert shapes == [(16, 16), (2, 2)]  # no stride and no pooling before the first block
 
@@ -66,7 +75,7 @@ def test_small_vggs(name, width, channels):
     convolutions = [layer for layer in network.features if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in convolutions] == channels
     assert [layer.in_channels for layer in convolutions] == [3, *channels[:-1]]
-    assert not any(one.is_meta for one in [*network.parameters(), *network.buffers()])
+    assert not any(tensor.is_meta for tensor in [*network.parameters(), *network.buffers()])
     assert all(layer.bias.abs().max() == 0 < layer.weight.std() for layer in convolutions)
     maps = []
     network.features.register_forward_hook(lambda module, inputs, output: maps.append(output))
@@ -76,7 +85,9 @@ def test_small_vggs(name, width, channels):
 
 
 def test_small_images_are_for_resnets_and_vggs():
-    with pytest.raises(InputError, match="small_images applies to ResNets and VGGs, not to DenseNet"):
+    with pytest.raises(
+        InputError, match="small_images applies to ResNets and VGGs, not to DenseNet"
+    ):
         architectures.build(Network(name="densenet121", small_images=True), 5)
 
 
@@ -92,7 +103,10 @@ def test_unknown_network_names_the_nearest():
 
 
 def test_unknown_weights_name_the_nearest():
-    with pytest.raises(InputError, match=r"network\.weights: 'IMAGENET1K_V3' .*resnet50; did you mean .*'IMAGENET1K_V2'"):
+    with pytest.raises(
+        InputError,
+        match=r"network\.weights: 'IMAGENET1K_V3' .*resnet50; did you mean .*'IMAGENET1K_V2'",
+    ):
         architectures.build(Network(name="resnet50", weights="IMAGENET1K_V3"), 5)
 
 
@@ -100,14 +114,18 @@ def test_unknown_weights_name_the_nearest():
 
 
 def test_target(tmp_path, monkeypatch):
-    (tmp_path / "own_network.py").write_text("from torch import nn\ndef make(): return nn.Linear(3, 2)\ndef number(): return 3\n")
+    (tmp_path / "own_network.py").write_text(
+        "from torch import nn\ndef make(): return nn.Linear(3, 2)\ndef number(): return 3\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     network = architectures.build(Network(target="own_network:make"), 5)
     assert isinstance(network, nn.Linear)
     assert not network.training
     with pytest.raises(InputError, match=r"own_network:number returned int, not a torch module"):
         architectures.build(Network(target="own_network:number"), 5)
-    with pytest.raises(InputError, match=r"'own_network' has no function 'mak'; did you mean 'make'"):
+    with pytest.raises(
+        InputError, match=r"'own_network' has no function 'mak'; did you mean 'make'"
+    ):
         architectures.build(Network(target="own_network:mak"), 5)
 
 
@@ -116,8 +134,19 @@ def test_target(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "nest, prefix",
-    [(None, prefix) for prefix in ("", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.")]
-    + [(nest, "module.") for nest in ("state_dict", "model_state_dict", "model", "net", "network")],
+    [
+        (None, ""),
+        (None, "module."),
+        (None, "_orig_mod."),
+        (None, "model."),
+        (None, "module._orig_mod."),
+        (None, "_orig_mod.module."),
+        ("state_dict", "module."),
+        ("model_state_dict", "module."),
+        ("model", "module."),
+        ("net", "module."),
+        ("network", "module."),
+    ],
 )
 def test_state_dict_as_training_scripts_leave_it(tmp_path, nest, prefix):
     trained = small(seed=1)
@@ -133,18 +162,29 @@ def test_names_that_are_the_networks_own_are_no_prefix():
             super().__init__()
             self.model = small()
 
-    trained, other = Wrapper(), Wrapper()
+    trained = Wrapper()
+    loaded = Wrapper()
     nn.init.ones_(trained.model.fc.weight)
-    states.load_state(other, {f"module.{name}": value for name, value in trained.state_dict().items()}, "own")
-    assert same(other, trained)
+    state = {f"module.{name}": value for name, value in trained.state_dict().items()}
+    states.load_state(loaded, state, "own")
+    assert same(loaded, trained)
 
 
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        (lambda state: state.pop("layer1.0.bn1.weight"), "1 keys are missing, first 'layer1.0.bn1.weight'"),
-        (lambda state: state.update(extra=torch.zeros(1), more=torch.zeros(1)), "2 are unexpected, first 'extra'"),
-        (lambda state: state.update({"fc.bias": torch.zeros(9)}), r"'fc.bias' is \(9,\) instead of \(5,\)"),
+        (
+            lambda state: state.pop("layer1.0.bn1.weight"),
+            "1 keys are missing, first 'layer1.0.bn1.weight'",
+        ),
+        (
+            lambda state: state.update(extra=torch.zeros(1), more=torch.zeros(1)),
+            "2 are unexpected, first 'extra'",
+        ),
+        (
+            lambda state: state.update({"fc.bias": torch.zeros(9)}),
+            r"'fc.bias' is \(9,\) instead of \(5,\)",
+        ),
     ],
     ids=["missing", "unexpected", "shape"],
 )
@@ -158,7 +198,10 @@ def test_state_dict_that_does_not_fit(tmp_path, change, sentence):
 
 def test_state_dict_of_another_network(tmp_path):
     torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "weights.pt")
-    with pytest.raises(InputError, match=r"keys are missing, first 'conv1\.weight'; 2 are unexpected, first 'weight'"):
+    with pytest.raises(
+        InputError,
+        match=r"keys are missing, first 'conv1\.weight'; 2 are unexpected, first 'weight'",
+    ):
         small(weights=str(tmp_path / "weights.pt"))
 
 
@@ -183,6 +226,7 @@ def test_weights_file_without_weights(tmp_path, content, sentence):
 
 
 def test_pickled_code_is_not_run(tmp_path):
-    torch.save(resnet18, tmp_path / "weights.pt")  # a function: loading it would import and trust it
+    # A function: loading it would import and trust it.
+    torch.save(resnet18, tmp_path / "weights.pt")
     with pytest.raises(InputError, match="torch can load safely"):
         small(weights=str(tmp_path / "weights.pt"))

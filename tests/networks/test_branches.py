@@ -20,56 +20,72 @@ NETWORKS = {
 def network(name):
     torch.manual_seed(0)
     module = torchvision.models.get_model(name, weights=None).eval()
-    for part in module.modules():  # statistics of its own: at their start batch norms do next to nothing
-        if isinstance(part, nn.BatchNorm2d):
-            part.running_mean.normal_(0, 0.1)
-            part.running_var.uniform_(0.5, 1.5)
-        if hasattr(part, "layer_scale"):
-            part.layer_scale.data.fill_(0.5)  # else the main branch is a millionth of the shortcut
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):  # at their start they do next to nothing
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+        if hasattr(layer, "layer_scale"):  # else the main branch is a millionth of the shortcut
+            layer.layer_scale.data.fill_(0.5)
     return module
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @torch.no_grad()
 def test_main_branch_and_shortcut_give_the_output_of_the_block(name):
-    module, images = network(name), torch.randn(2, 3, 224 if name == "vit_b_16" else 64, 224 if name == "vit_b_16" else 64)
+    module = network(name)
+    size = 224 if name == "vit_b_16" else 64
+    images = torch.randn(2, 3, size, size)
     names = taps.find(module, Extract(), images[:1])
     blocks = branches.find(module, names, images)
     assert list(blocks) == names  # every block of these families
-    seen, outputs = {}, {}
+    sums = {}
+    outputs = {}
 
-    def add(part, values):
-        seen[part] = seen.get(part, 0) + values.clone()
+    def add(branch, values):
+        sums[branch] = sums.get(branch, 0) + values.clone()
 
-    with (
-        branches.watched(module, blocks, add),
-        branches.hooks.outputs(module, names, lambda key, values: outputs.update({key: values.clone()})),
-    ):
+    def keep(block, values):
+        outputs[block] = values.clone()
+
+    with branches.watched(module, blocks, add), branches.hooks.outputs(module, names, keep):
         module(images)
     for block in names:
-        total = seen[f"{block}.main"] + seen[f"{block}.shortcut"]
+        main = sums[f"{block}.main"]
+        shortcut = sums[f"{block}.shortcut"]
+        total = main + shortcut
         expected = total.relu() if NETWORKS[name] == "relu" else total
         torch.testing.assert_close(outputs[block], expected, rtol=1e-5, atol=1e-5)
-        assert seen[f"{block}.main"].std() > 1e-3
-        assert seen[f"{block}.shortcut"].std() > 1e-3
+        assert main.std() > 1e-3
+        assert shortcut.std() > 1e-3
 
 
 @torch.no_grad()
 def test_the_branches_of_a_bottleneck_are_its_convolutions_and_its_downsampling():
-    module, images = network("resnet50"), torch.randn(2, 3, 64, 64)
+    module = network("resnet50")
+    images = torch.randn(2, 3, 64, 64)
     before = module.layer1(module.maxpool(module.relu(module.bn1(module.conv1(images)))))
     block = module.layer2[0]
-    main = block.bn3(block.conv3(block.relu(block.bn2(block.conv2(block.relu(block.bn1(block.conv1(before))))))))
+    inner = block.relu(block.bn1(block.conv1(before)))
+    inner = block.relu(block.bn2(block.conv2(inner)))
+    main = block.bn3(block.conv3(inner))
     names = ["layer2.0", "layer4.2"]
     reading = taps.read(module, names, images, Extract(), branches.find(module, names, images))
-    assert list(reading.branches) == ["layer2.0.main", "layer2.0.shortcut", "layer4.2.main", "layer4.2.shortcut"]
+    assert list(reading.branches) == [
+        "layer2.0.main",
+        "layer2.0.shortcut",
+        "layer4.2.main",
+        "layer4.2.shortcut",
+    ]
     torch.testing.assert_close(reading.branches["layer2.0.main"], main.mean((2, 3)))
-    torch.testing.assert_close(reading.branches["layer2.0.shortcut"], block.downsample(before).mean((2, 3)))
+    torch.testing.assert_close(
+        reading.branches["layer2.0.shortcut"], block.downsample(before).mean((2, 3))
+    )
 
 
 @torch.no_grad()
 def test_pooling_of_branches_is_that_of_the_taps():
-    module, images = network("resnet18"), torch.randn(2, 3, 64, 64)
+    module = network("resnet18")
+    images = torch.randn(2, 3, 64, 64)
     blocks = branches.find(module, ["layer1.1"], images)
     reading = taps.read(module, ["layer1.0", "layer1.1"], images, Extract(pooling="grid:2"), blocks)
     # The shortcut of the second block is the output of the first.
@@ -81,7 +97,9 @@ class Odd(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv2, self.bn2, self.downsample = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), None
+        self.conv2 = nn.Conv2d(3, 3, 1)
+        self.bn2 = nn.BatchNorm2d(3)
+        self.downsample = None
 
     def forward(self, values):
         return 2 * (self.bn2(self.conv2(values)) + values)
@@ -97,10 +115,13 @@ def test_a_block_whose_branches_do_not_add_up_has_none():
 
 @torch.no_grad()
 def test_the_share_of_values_that_are_not_zero():
-    module, images = network("resnet18"), torch.randn(3, 3, 64, 64)
+    module = network("resnet18")
+    images = torch.randn(3, 3, 64, 64)
     reading = taps.read(module, ["layer1.0", "layer4.1"], images, Extract())
-    kept = {}
-    module.layer4[1].register_forward_hook(lambda _, inputs, output: kept.update(output=output.clone()))
+    outputs = []
+    module.layer4[1].register_forward_hook(lambda _, inputs, output: outputs.append(output.clone()))
     module(images)
-    expected = [(one.numpy() != 0).mean() for one in kept["output"]]
-    torch.testing.assert_close(reading.nonzero["layer4.1"].double(), torch.tensor(expected), rtol=1e-6, atol=0)
+    expected = [(feature_map.numpy() != 0).mean() for feature_map in outputs[0]]
+    torch.testing.assert_close(
+        reading.nonzero["layer4.1"].double(), torch.tensor(expected), rtol=1e-6, atol=0
+    )

@@ -14,30 +14,36 @@ def network(seed):
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
 
 
-def save(one, net, **others):
-    checkpoints.save(one, net, torch.optim.SGD(net.parameters(), 0.1, momentum=0.9), **others)
+def save(checkpoint, net, **further):
+    optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    checkpoints.save(checkpoint, net, optimiser, **further)
 
 
 def epochs(folder, **train):
-    return [one.epoch for one in checkpoints.expected(folder, RESNET, Train(**train))]
+    expected = checkpoints.expected(folder, RESNET, Train(**train))
+    return [checkpoint.epoch for checkpoint in expected]
 
 
 # --- on disk ---
 
 
 def test_round_trip(tmp_path):
-    saved, loaded = network(0), network(1)
-    one = checkpoints.at(tmp_path / "checkpoints", 7)
-    save(one, saved, accuracy=0.5)
-    assert one.path == tmp_path / "checkpoints" / "epoch_007.pt"
-    assert one.content()["epoch"] == 7
-    assert one.content()["accuracy"] == 0.5
-    one.load_into(loaded)
-    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in saved.state_dict().items())
+    saved = network(0)
+    loaded = network(1)
+    checkpoint = checkpoints.at(tmp_path / "checkpoints", 7)
+    save(checkpoint, saved, accuracy=0.5)
+    assert checkpoint.path == tmp_path / "checkpoints" / "epoch_007.pt"
+    assert checkpoint.content()["epoch"] == 7
+    assert checkpoint.content()["accuracy"] == 0.5
+    checkpoint.load_into(loaded)
+    state = loaded.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in saved.state_dict().items())
 
 
 def test_fingerprint_is_that_of_the_weights(tmp_path):
-    first, second, third = (checkpoints.at(tmp_path, epoch) for epoch in (1, 2, 3))
+    first = checkpoints.at(tmp_path, 1)
+    second = checkpoints.at(tmp_path, 2)
+    third = checkpoints.at(tmp_path, 3)
     save(first, network(0), accuracy=0.5)
     save(second, network(0))
     changed = network(0)
@@ -51,46 +57,57 @@ def test_fingerprint_is_that_of_the_weights(tmp_path):
 
 @pytest.mark.parametrize("what", ["weights", "optimiser state"])
 def test_a_changed_bit_is_noticed(tmp_path, what):
-    one, net = checkpoints.at(tmp_path, 1), network(0)
+    checkpoint = checkpoints.at(tmp_path, 1)
+    net = network(0)
     optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
     net(torch.rand(2, 3, 5, 5)).sum().backward()
     optimiser.step()
-    checkpoints.save(one, net, optimiser)
-    held = net[0].weight if what == "weights" else optimiser.state[net[0].weight]["momentum_buffer"]
-    data, stored = bytearray(one.path.read_bytes()), held.detach().numpy().tobytes()
+    checkpoints.save(checkpoint, net, optimiser)
+    weight = net[0].weight
+    held = weight if what == "weights" else optimiser.state[weight]["momentum_buffer"]
+    data = bytearray(checkpoint.path.read_bytes())
+    stored = held.detach().numpy().tobytes()
     assert data.count(stored) == 1
     data[data.index(stored) + 17] ^= 4
-    one.path.write_bytes(data)
-    with pytest.raises(InputError, match=rf"epoch_001.pt: its {what} are not what was saved .*; delete it and train again"):
-        one.load_into(net, optimiser)
+    checkpoint.path.write_bytes(data)
+    with pytest.raises(
+        InputError,
+        match=rf"epoch_001.pt: its {what} are not what was saved .*; delete it and train again",
+    ):
+        checkpoint.load_into(net, optimiser)
 
 
 def test_fingerprint_of_the_users_own_changes_with_the_file(tmp_path):
-    one = checkpoints.Checkpoint(1, tmp_path / "own.pt", ours=False)
-    torch.save(network(0).state_dict(), one.path)
-    before = one.fingerprint()
-    assert one.fingerprint() == before
-    torch.save(network(1).state_dict(), one.path)
-    assert one.fingerprint() != before
+    checkpoint = checkpoints.Checkpoint(1, tmp_path / "own.pt", ours=False)
+    torch.save(network(0).state_dict(), checkpoint.path)
+    before = checkpoint.fingerprint()
+    assert checkpoint.fingerprint() == before
+    torch.save(network(1).state_dict(), checkpoint.path)
+    assert checkpoint.fingerprint() != before
 
 
 def test_users_own_is_loaded_without_its_prefix(tmp_path):
-    saved, loaded = network(0), network(1)
-    torch.save({"state_dict": {f"module.{name}": value for name, value in saved.state_dict().items()}}, tmp_path / "own.pt")
+    saved = network(0)
+    loaded = network(1)
+    state = {f"module.{name}": value for name, value in saved.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "own.pt")
     checkpoints.Checkpoint(1, tmp_path / "own.pt", ours=False).load_into(loaded)
     assert torch.equal(loaded[0].weight, saved[0].weight)
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign"])
 def test_damaged_file(tmp_path, damage):
-    one = checkpoints.at(tmp_path, 1)
-    save(one, network(0))
+    checkpoint = checkpoints.at(tmp_path, 1)
+    path = checkpoint.path
+    save(checkpoint, network(0))
     if damage == "cut":
-        one.path.write_bytes(one.path.read_bytes()[:500])
+        path.write_bytes(path.read_bytes()[:500])
     else:
-        torch.save(network(0).state_dict(), one.path)
-    with pytest.raises(InputError, match=rf"{one.path} cannot be read .*delete it and run vinfo_mpi\.train again"):
-        one.load_into(network(1))
+        torch.save(network(0).state_dict(), path)
+    with pytest.raises(
+        InputError, match=rf"{path} cannot be read .*delete it and run vinfo_mpi\.train again"
+    ):
+        checkpoint.load_into(network(1))
 
 
 # --- which are expected ---
@@ -112,13 +129,16 @@ def test_epoch_outside_the_training(tmp_path, epoch):
 def test_users_own_are_sorted_by_number(tmp_path):
     for name in ("step_10.pt", "step_2.pt", "step_100.pt", "last.pt"):
         (tmp_path / name).touch()
-    own = Network(name="resnet18", checkpoints=[f"{tmp_path}/step_*.pt", f"{tmp_path}/last.pt"])
-    found = checkpoints.expected(tmp_path, own, Train())
-    assert [one.path.name for one in found] == ["step_2.pt", "step_10.pt", "step_100.pt", "last.pt"]
-    assert [one.epoch for one in found] == [1, 2, 3, 4]
-    assert not any(one.ours for one in found)
+    patterns = [f"{tmp_path}/step_*.pt", f"{tmp_path}/last.pt"]
+    options = Network(name="resnet18", checkpoints=patterns)
+    expected = checkpoints.expected(tmp_path, options, Train())
+    names = [checkpoint.path.name for checkpoint in expected]
+    assert names == ["step_2.pt", "step_10.pt", "step_100.pt", "last.pt"]
+    assert [checkpoint.epoch for checkpoint in expected] == [1, 2, 3, 4]
+    assert not any(checkpoint.ours for checkpoint in expected)
 
 
 def test_users_own_that_are_not_there(tmp_path):
+    options = Network(name="resnet18", checkpoints=[f"{tmp_path}/step_*.pt"])
     with pytest.raises(InputError, match=r"network\.checkpoints: nothing matches '.*/step_\*\.pt'"):
-        checkpoints.expected(tmp_path, Network(name="resnet18", checkpoints=[f"{tmp_path}/step_*.pt"]), Train())
+        checkpoints.expected(tmp_path, options, Train())

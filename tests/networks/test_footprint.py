@@ -14,27 +14,35 @@ def per_image(total):
 
 
 def test_forward_counts_what_is_alive_at_once():
-    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 1000), nn.Linear(1000, 10), nn.Linear(10, 1000))
+    network = nn.Sequential(
+        nn.Flatten(), nn.Linear(3 * 64, 1000), nn.Linear(1000, 10), nn.Linear(10, 1000)
+    )
     # The input and the wide layer, then the narrow one: what has been used is gone.
     assert per_image(footprint.forward(network, 8, FEW)) == 4 * (3 * 64 + 1000 + 10)
 
 
 def test_training_keeps_what_the_gradient_needs():
-    layers = [nn.Flatten(), *(layer for _ in range(5) for layer in (nn.Linear(192, 192), nn.Tanh()))]
-    found = per_image(footprint.training(nn.Sequential(*layers), 8, FEW))
-    # Each Tanh keeps its output, which the next layer needs as well; two gradients are alive on the way back.
-    assert 4 * 192 * (1 + 5) < found <= 4 * 192 * (1 + 5 + 4)
+    layers = [
+        nn.Flatten(),
+        *(layer for _ in range(5) for layer in (nn.Linear(192, 192), nn.Tanh())),
+    ]
+    measured = per_image(footprint.training(nn.Sequential(*layers), 8, FEW))
+    # Each Tanh keeps its output, which the next layer needs as well; two gradients are alive on the
+    # way back.
+    assert 4 * 192 * (1 + 5) < measured <= 4 * 192 * (1 + 5 + 4)
 
 
 def test_convolutions_lay_their_operands_out_anew():
     network = nn.Conv2d(3, 5, 3, padding=1)
-    image, result = 4 * 3 * 64, 4 * 5 * 64
+    image = 4 * 3 * 64
+    result = 4 * 5 * 64
     assert per_image(footprint.forward(network, 8, FEW)) == 2 * (image + result)
 
 
 def test_what_does_not_grow_with_the_batch_is_left_out():
     wide = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16, 10000, bias=False), nn.Linear(10000, 1))
-    assert per_image(footprint.training(wide, 4, FEW)) < 4 * 10000 * 4  # the weights' gradients are 48 times as large
+    # The weights' gradients are 48 times as large.
+    assert per_image(footprint.training(wide, 4, FEW)) < 4 * 10000 * 4
 
 
 def test_blocks_of_the_heap_leave_holes():
@@ -71,4 +79,4 @@ def test_the_network_is_left_as_it_was(training):
     network.train(training)
     footprint.training(network, 8, 4)
     assert network.training == training
-    assert all(one.grad is None for one in network.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())

@@ -45,7 +45,9 @@ def test_no_linear_head(resnet):
     with torch.device("meta"):
         network = models.vgg11().eval()
     network.features = models.vgg.make_layers([8, "M", 16, "M"])
-    network.classifier = torch.nn.Sequential(torch.nn.Linear(16 * 49, 16), torch.nn.ReLU(), torch.nn.Linear(16, 5))
+    network.classifier = torch.nn.Sequential(
+        torch.nn.Linear(16 * 49, 16), torch.nn.ReLU(), torch.nn.Linear(16, 5)
+    )
     reading = read(network)
     assert heads.linear(network, reading.map.mean(1), reading.outputs) is None
 
@@ -58,7 +60,9 @@ def test_replaced_head_of_a_resnet_is_its_last_layer(resnet, dtype):
     torch.testing.assert_close(logits, resnet.fc(vectors), rtol=1e-5, atol=1e-5)
     for label in range(5):
         [gradient] = torch.autograd.grad(logits[:, label].sum(), vectors, retain_graph=True)
-        torch.testing.assert_close(gradient, resnet.fc.weight[label].expand(6, -1), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            gradient, resnet.fc.weight[label].expand(6, -1), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_replaced_head_of_a_transformer_gives_every_token_the_vector():
@@ -80,6 +84,9 @@ def test_what_learns():
     assert heads.learned(network, "all") == list(network.parameters())
     assert heads.learned(network, "head") == [network.fc.weight, network.fc.bias]
     network(torch.randn(2, 3, 16, 16)).sum().backward()
-    assert [name for name, value in network.named_parameters() if value.grad is not None] == ["fc.weight", "fc.bias"]
+    assert [name for name, value in network.named_parameters() if value.grad is not None] == [
+        "fc.weight",
+        "fc.bias",
+    ]
     with pytest.raises(InputError, match="needs a linear layer, and this network has none"):
         heads.learned(torch.nn.Conv2d(3, 5, 1), "head")

@@ -33,7 +33,10 @@ def read(network, images, **options):
 
 @torch.no_grad()
 def first_block_by_hand(network, images):
-    """Return the first block's main branch before the addition, and its output, without any in-place operation."""
+    """Return the first block's main branch before the addition, and its output.
+
+    Without any in-place operation.
+    """
     block = network.layer1[0]
     x = network.bn1(network.conv1(images)).relu()
     main = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu()))
@@ -56,19 +59,22 @@ def first_block_by_hand(network, images):
 def test_auto_finds_every_block(name, count, first, last):
     with torch.device("meta"):  # shapes alone: nothing is computed
         network = models.get_model(name).eval()
-        found = taps.find(network, Extract(), torch.zeros(1, 3, 224, 224))
-    assert len(found) == count
-    assert (found[0], found[-1]) == (first, last)
+        names = taps.find(network, Extract(), torch.zeros(1, 3, 224, 224))
+    assert len(names) == count
+    assert (names[0], names[-1]) == (first, last)
 
 
 def test_taps_come_in_forward_order(resnet, images):
-    found = taps.find(resnet, Extract(taps=["layer4.1", "layer2.?", "conv1", "layer2.0"]), images[:1])
-    assert found == ["conv1", "layer2.0", "layer2.1", "layer4.1"]
+    extract = Extract(taps=["layer4.1", "layer2.?", "conv1", "layer2.0"])
+    names = taps.find(resnet, extract, images[:1])
+    assert names == ["conv1", "layer2.0", "layer2.1", "layer4.1"]
     assert list(read(resnet, images, taps=["layer4.1", "conv1"]).pooled) == ["conv1", "layer4.1"]
 
 
 def test_unknown_tap_names_the_nearest(resnet, images):
-    with pytest.raises(InputError, match=r"no module is called 'layer4\.3'; did you mean .*'layer4\.1'"):
+    with pytest.raises(
+        InputError, match=r"no module is called 'layer4\.3'; did you mean .*'layer4\.1'"
+    ):
         taps.find(resnet, Extract(taps=["layer4.3"]), images)
 
 
@@ -79,14 +85,19 @@ def test_unused_module(resnet, images):
 
 
 def test_module_that_gives_no_map():
-    with torch.device("meta"), pytest.raises(InputError, match=r"'encoder\..*self_attention' gives shape \(\); expected"):
+    with (
+        torch.device("meta"),
+        pytest.raises(InputError, match=r"'encoder\..*self_attention' gives shape \(\); expected"),
+    ):
         network = models.vit_b_16().eval()
         taps.find(network, Extract(taps=["*_3.self_attention"]), torch.zeros(1, 3, 224, 224))
 
 
 def test_unknown_family(images):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    with pytest.raises(InputError, match=r"auto knows the blocks of ResNet, .*, not of Sequential; name modules"):
+    with pytest.raises(
+        InputError, match=r"auto knows the blocks of ResNet, .*, not of Sequential; name modules"
+    ):
         taps.find(network, Extract(), images)
     assert taps.find(network, Extract(taps=["1"]), images) == ["1"]
 
@@ -104,7 +115,8 @@ def test_in_place_operations_do_not_reach_what_is_read(resnet, images):
     torch.testing.assert_close(before_addition.map, main.flatten(2).transpose(1, 2))
 
 
-@pytest.mark.parametrize("size", [8, 16])  # 8: the last map is a single position, whose transpose is no copy
+# 8: the last map is a single position, whose transpose is no copy.
+@pytest.mark.parametrize("size", [8, 16])
 def test_network_without_in_place_operations_shows_the_same(resnet, images, size):
     images = images[..., :size, :size]
     options = {"taps": ["layer*.?.bn2", "layer?.?"]}
@@ -114,12 +126,17 @@ def test_network_without_in_place_operations_shows_the_same(resnet, images, size
         if isinstance(module, nn.ReLU):
             module.inplace = False
         if name in inplace.pooled:
-            module.register_forward_hook(lambda module, inputs, output, name=name: recorded.update({name: output.clone()}))
+            module.register_forward_hook(
+                lambda module, inputs, output, name=name: recorded.update({name: output.clone()})
+            )
     resnet(images)
     assert len(inplace.pooled) == 16
     for name, values in inplace.pooled.items():
         torch.testing.assert_close(values, recorded[name].mean((2, 3)))
-    torch.testing.assert_close(read(resnet, images, taps=["layer4.1.bn2"]).map.mean(1), recorded["layer4.1.bn2"].mean((2, 3)))
+    torch.testing.assert_close(
+        read(resnet, images, taps=["layer4.1.bn2"]).map.mean(1),
+        recorded["layer4.1.bn2"].mean((2, 3)),
+    )
 
 
 def test_outputs_are_the_logits(resnet, images):
@@ -142,7 +159,9 @@ def test_grid_pooling(resnet, images, grid):
     assert pooled.shape == (3, 4 * grid * grid)
 
 
-@pytest.mark.parametrize("tokens, pooled, positions", [("class", 0, 1), ("mean", slice(1, None), 4)])
+@pytest.mark.parametrize(
+    "tokens, pooled, positions", [("class", 0, 1), ("mean", slice(1, None), 4)]
+)
 def test_tokens_of_transformers(images, tokens, pooled, positions):
     torch.manual_seed(0)
     network = models.VisionTransformer(16, 8, 2, 2, hidden_dim=8, mlp_dim=16, num_classes=5).eval()
@@ -152,6 +171,10 @@ def test_tokens_of_transformers(images, tokens, pooled, positions):
         x = torch.cat([network.class_token.expand(3, -1, -1), x], 1) + network.encoder.pos_embedding
         for block, values in zip(network.encoder.layers, reading.pooled.values(), strict=True):
             x = block(x)
-            torch.testing.assert_close(values, x[:, pooled] if tokens == "class" else x[:, pooled].mean(1))
+            torch.testing.assert_close(
+                values, x[:, pooled] if tokens == "class" else x[:, pooled].mean(1)
+            )
     assert reading.map.shape == (3, positions, 8)
-    torch.testing.assert_close(reading.map.mean(1), reading.pooled["encoder.layers.encoder_layer_1"])
+    torch.testing.assert_close(
+        reading.map.mean(1), reading.pooled["encoder.layers.encoder_layer_1"]
+    )

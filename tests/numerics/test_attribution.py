@@ -4,7 +4,10 @@ import torch
 from vinfo_mpi.concepts.slopes import network_slopes
 from vinfo_mpi.numerics.attribution import Attribution, variance_shares
 
-N, K, D, C = 30, 7, 5, 4
+N = 30
+K = 7
+D = 5
+C = 4
 
 
 def problem(seed=0):
@@ -31,7 +34,9 @@ def test_gradient_times_input_equals_autograd_with_respect_to_the_codes():
 
 def test_any_head_gives_the_derivatives_of_a_linear_one():
     codes, atoms, weight, classes = problem()
-    slopes = network_slopes(lambda vectors: vectors @ weight.T + 3, atoms, torch.zeros(1, dtype=torch.float64), batch=7)
+    slopes = network_slopes(
+        lambda vectors: vectors @ weight.T + 3, atoms, torch.zeros(1, dtype=torch.float64), batch=7
+    )
     torch.testing.assert_close(slopes(codes, classes), (weight @ atoms.T)[classes])
 
 
@@ -39,7 +44,11 @@ def test_a_curved_head_is_differentiated_at_the_reconstruction():
     codes, atoms, weight, classes = problem()
     offset = torch.linspace(-1, 1, atoms.shape[1], dtype=torch.float64)
     slopes = network_slopes(lambda vectors: (vectors @ weight.T).square(), atoms, offset, batch=100)
-    expected = 2 * ((offset + codes @ atoms) @ weight.T).gather(1, classes[:, None]) * (weight @ atoms.T)[classes]
+    expected = (
+        2
+        * ((offset + codes @ atoms) @ weight.T).gather(1, classes[:, None])
+        * (weight @ atoms.T)[classes]
+    )
     torch.testing.assert_close(slopes(codes, classes), expected)
 
 
@@ -47,8 +56,10 @@ def test_shares_equal_a_monte_carlo_estimate_of_the_total_sobol_index():
     random = np.random.default_rng(0)
     contribution = random.normal(size=K)
     samples = 200_000
-    # Jansen's estimator: half the mean squared change when one mask alone is drawn anew, over the variance.
-    masks, others = (random.integers(0, 2, size=(samples, K)) for _ in range(2))
+    # Jansen's estimator: half the mean squared change when one mask alone is drawn anew, over the
+    # variance.
+    masks = random.integers(0, 2, size=(samples, K))
+    others = random.integers(0, 2, size=(samples, K))
     logits = masks @ contribution
     estimate = np.empty(K)
     for k in range(K):

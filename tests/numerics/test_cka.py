@@ -13,14 +13,16 @@ FOLDS = 3
 def data(n=60, d=8, k=5, seed=0):
     """Correlated activations of several scales, and codes that hang on them more or less."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(n, d)) @ random.normal(size=(d, d)) * 10.0 ** random.uniform(-1, 1, d) + 1
+    mixed = random.normal(size=(n, d)) @ random.normal(size=(d, d))
+    x = mixed * 10.0 ** random.uniform(-1, 1, d) + 1
     z = np.abs(x @ random.normal(size=(d, k)) + random.normal(size=(n, k)) * np.linspace(0, 20, k))
     return x, z
 
 
-def of(x, z, first=0):
+def moments_of(x, z, first=0):
     moments = Moments(FOLDS, x.shape[1], z.shape[1])
-    moments.add(torch.from_numpy(x), torch.from_numpy(z), torch.arange(first, first + len(x)) % FOLDS)
+    fold = torch.arange(first, first + len(x)) % FOLDS
+    moments.add(torch.from_numpy(x), torch.from_numpy(z), fold)
     return moments
 
 
@@ -33,8 +35,11 @@ def by_definition(x, z):
         return np.trace(a @ centring @ b @ centring)
 
     kernel = x @ x.T
+    size = hsic(kernel, kernel)
     concepts = [np.outer(column, column) for column in z.T]
-    return np.array([hsic(kernel, one) / np.sqrt(hsic(kernel, kernel) * hsic(one, one)) for one in concepts])
+    return np.array(
+        [hsic(kernel, concept) / np.sqrt(size * hsic(concept, concept)) for concept in concepts]
+    )
 
 
 @given(st.integers(4, 60), st.integers(1, 12), st.integers(1, 6), st.integers(0, 1000))
@@ -42,7 +47,7 @@ def test_cka_is_that_of_its_definition(n, d, k, seed):
     x, z = data(n, d, k, seed)
     expected = by_definition(x, z)
     np.testing.assert_allclose(cka.linear(x, z), expected, atol=1e-8)
-    np.testing.assert_allclose(cka.of_moments(of(x, z)), expected, atol=1e-8)
+    np.testing.assert_allclose(cka.from_moments(moments_of(x, z)), expected, atol=1e-8)
 
 
 def test_cka_far_from_zero():
@@ -51,11 +56,17 @@ def test_cka_far_from_zero():
     np.testing.assert_allclose(cka.linear(x + 1e6, z - 1e6), by_definition(x, z), atol=1e-8)
 
 
-@given(st.floats(0.01, 100), st.floats(-100, 100).filter(lambda scale: abs(scale) > 0.01), st.integers(0, 1000))
+@given(
+    st.floats(0.01, 100),
+    st.floats(-100, 100).filter(lambda scale: abs(scale) > 0.01),
+    st.integers(0, 1000),
+)
 def test_cka_ignores_rotation_and_scale_of_x_and_scale_of_z(scale_x, scale_z, seed):
     x, z = data(seed=seed)
     rotation = np.linalg.qr(np.random.default_rng(seed + 1).normal(size=(8, 8))).Q
-    np.testing.assert_allclose(cka.linear(scale_x * x @ rotation + 3, scale_z * z), cka.linear(x, z), atol=1e-8)
+    np.testing.assert_allclose(
+        cka.linear(scale_x * x @ rotation + 3, scale_z * z), cka.linear(x, z), atol=1e-8
+    )
 
 
 def test_cka_of_a_concept_with_itself_is_1():
@@ -66,17 +77,19 @@ def test_cka_of_a_concept_with_itself_is_1():
 def test_masks_in_closed_form_equal_masked_activations():
     x, z = data()
     masks = cka.masks(8, 0.4, 20)
-    found, share = cka.masked(of(x, z), masks), cka.redundancy(of(x, z), masks)
     expected = np.stack([by_definition(x * mask, z) for mask in masks.numpy()])
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    np.testing.assert_allclose(cka.masked(moments_of(x, z), masks), expected, atol=1e-9)
+    share = cka.redundancy(moments_of(x, z), masks)
     np.testing.assert_allclose(share, expected / by_definition(x, z), atol=1e-9)
 
 
 def test_moments_of_parts_give_the_cka_of_the_whole():
     x, z = data()
     masks = cka.masks(8, 0.5, 3)
-    parts = of(x[:25], z[:25]) + of(x[25:], z[25:], first=25)
-    torch.testing.assert_close(cka.masked(parts, masks), cka.masked(of(x, z), masks), rtol=1e-10, atol=0)
+    parts = moments_of(x[:25], z[:25]) + moments_of(x[25:], z[25:], first=25)
+    torch.testing.assert_close(
+        cka.masked(parts, masks), cka.masked(moments_of(x, z), masks), rtol=1e-10, atol=0
+    )
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1])
@@ -86,28 +99,33 @@ def test_what_is_constant_has_no_cka(constant):
     assert np.isnan(cka.linear(x, z)).tolist() == [False, True, False, False, False]
     x[:, 2:] = constant
     only_constant = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 1], [1, 0, 0, 1, 1, 1, 1, 1]])
-    found, share = cka.masked(of(x, z), only_constant), cka.redundancy(of(x, z), only_constant)
-    assert found[0].isnan().all()
+    masked = cka.masked(moments_of(x, z), only_constant)
+    share = cka.redundancy(moments_of(x, z), only_constant)
+    assert masked[0].isnan().all()
     varying = [0, 2, 3, 4]
-    assert found[1, 1].isnan()
-    np.testing.assert_allclose(found[1, varying], by_definition(x[:, :1], z[:, varying]), atol=1e-9)
+    assert masked[1, 1].isnan()
+    expected = by_definition(x[:, :1], z[:, varying])
+    np.testing.assert_allclose(masked[1, varying], expected, atol=1e-9)
     assert share[0].nan_to_num(-1).tolist() == [0, -1, 0, 0, 0]
     x[:] = constant
     assert np.isnan(cka.linear(x, z)).all()
 
 
 def test_a_concept_that_is_nowhere_has_no_redundancy():
-    x, z = np.array([[1.0], [-1.0], [1.0], [-1.0]]), np.array([[1.0], [1.0], [-1.0], [-1.0]])
+    x = np.array([[1.0], [-1.0], [1.0], [-1.0]])
+    z = np.array([[1.0], [1.0], [-1.0], [-1.0]])
     assert cka.linear(x, z).tolist() == [0]
-    assert cka.redundancy(of(x, z), torch.ones(1, 1)).isnan().all()
+    assert cka.redundancy(moments_of(x, z), torch.ones(1, 1)).isnan().all()
 
 
-@pytest.mark.parametrize(("rate", "kept"), [(0.01, 1), (0.1, 2), (0.5, 10), (0.9, 18), (1.0, 20)])
-def test_masks_keep_the_same_number_of_channels_each_equally_often(rate, kept):
+@pytest.mark.parametrize(
+    ("rate", "channels"), [(0.01, 1), (0.1, 2), (0.5, 10), (0.9, 18), (1.0, 20)]
+)
+def test_masks_keep_the_same_number_of_channels_each_equally_often(rate, channels):
     masks = cka.masks(20, rate, 2000, seed=3)
     assert masks.shape == (2000, 20)
     assert set(masks.unique().tolist()) <= {0.0, 1.0}
-    assert (masks.sum(1) == kept).all()
-    np.testing.assert_allclose(masks.mean(0), kept / 20, atol=0.06)
+    assert (masks.sum(1) == channels).all()
+    np.testing.assert_allclose(masks.mean(0), channels / 20, atol=0.06)
     assert (masks == cka.masks(20, rate, 2000, seed=3)).all()
-    assert kept == 20 or (masks != cka.masks(20, rate, 2000, seed=4)).any()
+    assert channels == 20 or (masks != cka.masks(20, rate, 2000, seed=4)).any()

@@ -15,23 +15,24 @@ pytestmark = pytest.mark.filterwarnings("error")
 def planted(groups=6, members=15, d=20, seed=0):
     """Return atoms around a few directions, of any length, and which direction each is of."""
     random = np.random.default_rng(seed)
-    of = random.permutation(np.repeat(np.arange(groups), members))
-    atoms = random.gamma(0.5, size=(groups, d))[of] + 0.05 * random.random((len(of), d))
-    return atoms * random.uniform(0.1, 10, (len(of), 1)), of
+    group = random.permutation(np.repeat(np.arange(groups), members))
+    atoms = random.gamma(0.5, size=(groups, d))[group] + 0.05 * random.random((len(group), d))
+    return atoms * random.uniform(0.1, 10, (len(group), 1)), group
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_directions_are_found_whatever_the_lengths(seed):
-    atoms, of = planted(seed=seed)
-    found = kmeans(atoms, 6, seed)
-    assert adjusted_rand_score(of, found) == 1
-    assert set(found) == set(range(6))
+    atoms, group = planted(seed=seed)
+    cluster = kmeans(atoms, 6, seed)
+    assert adjusted_rand_score(group, cluster) == 1
+    assert set(cluster) == set(range(6))
 
 
 def test_there_are_no_more_clusters_than_different_atoms():
     assert sorted(kmeans(np.eye(3), 10)) == [0, 1, 2]
-    found = kmeans(np.repeat(np.eye(4)[:2], 5, axis=0), 4)
-    assert len(set(found[:5])) == len(set(found[5:])) == 1 and found[0] != found[5]
+    cluster = kmeans(np.repeat(np.eye(4)[:2], 5, axis=0), 4)
+    assert len(set(cluster[:5])) == len(set(cluster[5:])) == 1
+    assert cluster[0] != cluster[5]
     assert kmeans(np.ones((1, 3)), 1).tolist() == [0]
 
 
@@ -48,13 +49,23 @@ def test_rounding_does_not_depend_on_the_threads_of_the_machine(monkeypatch):
     assert set(threads) == {1}
 
 
-members = st.lists(st.tuples(st.integers(0, 4), st.one_of(st.floats(-10, 10, width=32), st.just(np.nan))), min_size=1, max_size=40)
+members = st.lists(
+    st.tuples(st.integers(0, 4), st.one_of(st.floats(-10, 10, width=32), st.just(np.nan))),
+    min_size=1,
+    max_size=40,
+)
+
+
+def columns(points):
+    """Return clusters numbered 0, 1, ... without a gap, and values."""
+    cluster = np.array([number for number, _ in points])
+    values = np.array([value for _, value in points])
+    return np.unique(cluster, return_inverse=True)[1], values
 
 
 @given(members)
 def test_summary_is_that_of_pandas(points):
-    cluster, values = (np.array(column) for column in zip(*points, strict=True))
-    cluster = np.unique(cluster, return_inverse=True)[1]
+    cluster, values = columns(points)
     size, mean, error = summary(cluster, values)
     groups = pd.Series(values).groupby(cluster)
     assert size.tolist() == groups.size().tolist()
@@ -64,11 +75,11 @@ def test_summary_is_that_of_pandas(points):
 
 @given(members)
 def test_ranked_clusters_are_the_same_ones_in_the_order_of_their_means(points):
-    cluster, values = (np.array(column) for column in zip(*points, strict=True))
-    cluster = np.unique(cluster, return_inverse=True)[1]
-    found = ranked(cluster, values)
-    assert len({(one, other) for one, other in zip(cluster, found, strict=True)}) == len(set(cluster)) == len(set(found))
-    _, mean, _ = summary(found, values)
+    cluster, values = columns(points)
+    renumbered = ranked(cluster, values)
+    pairs = set(zip(cluster, renumbered, strict=True))
+    assert len(pairs) == len(set(cluster)) == len(set(renumbered))
+    _, mean, _ = summary(renumbered, values)
     known = np.isfinite(mean)
     assert (np.diff(mean[known]) >= 0).all()
     assert known[: known.sum()].all()  # clusters without a mean come last

@@ -6,7 +6,8 @@ from sklearn.decomposition import PCA
 from vinfo_mpi.numerics import directions
 from vinfo_mpi.numerics.gram import Gram
 
-N, D = 80, 6
+N = 80
+D = 6
 
 
 def activations(seed=0):
@@ -14,70 +15,75 @@ def activations(seed=0):
     return np.maximum(0, random.normal(size=(N, D)) @ random.normal(size=(D, D)) + 1)
 
 
-def of(*parts):
-    gram = Gram([part.shape[1] for part in parts])
-    gram.add(*(torch.from_numpy(part) for part in parts))
+def gram_of(*vectors):
+    gram = Gram([vector.shape[1] for vector in vectors])
+    gram.add(*(torch.from_numpy(vector) for vector in vectors))
     return gram
 
 
-def codes(found, x):
-    return (x - found.offset.numpy()) @ found.projection.numpy()
+def codes(fitted, x):
+    return (x - fitted.offset.numpy()) @ fitted.projection.numpy()
 
 
-def rebuilt(found, x):
-    return found.offset.numpy() + codes(found, x) @ found.atoms.numpy()
+def rebuilt(fitted, x):
+    return fitted.offset.numpy() + codes(fitted, x) @ fitted.atoms.numpy()
 
 
 def test_components_are_those_of_scikit_learn():
     x = activations()
-    found, expected = directions.pca(of(x)), PCA().fit(x)
-    signs = np.sign(np.sum(found.atoms.numpy() * expected.components_, axis=1))
-    np.testing.assert_allclose(found.atoms, expected.components_ * signs[:, None], atol=1e-8)
-    np.testing.assert_allclose(codes(found, x), expected.transform(x) * signs, atol=1e-8)
-    np.testing.assert_allclose(found.offset, expected.mean_)
+    fitted = directions.pca(gram_of(x))
+    expected = PCA().fit(x)
+    signs = np.sign(np.sum(fitted.atoms.numpy() * expected.components_, axis=1))
+    np.testing.assert_allclose(fitted.atoms, expected.components_ * signs[:, None], atol=1e-8)
+    np.testing.assert_allclose(codes(fitted, x), expected.transform(x) * signs, atol=1e-8)
+    np.testing.assert_allclose(fitted.offset, expected.mean_)
 
 
 def test_eigenfunctions_are_those_of_a_singular_value_decomposition():
     x = activations()
-    found = directions.eigenfunctions(of(x))
+    fitted = directions.eigenfunctions(gram_of(x))
     left, singular, right = np.linalg.svd(x / np.sqrt(N), full_matrices=False)
-    signs = np.sign(np.sum(found.atoms.numpy() * right, axis=1))
-    np.testing.assert_allclose(codes(found, x), np.sqrt(N) * left * signs, atol=1e-8)
-    np.testing.assert_allclose(found.atoms, (singular * signs)[:, None] * right, atol=1e-8)
-    np.testing.assert_allclose(codes(found, x).T @ codes(found, x) / N, np.eye(D), atol=1e-10)
+    signs = np.sign(np.sum(fitted.atoms.numpy() * right, axis=1))
+    np.testing.assert_allclose(codes(fitted, x), np.sqrt(N) * left * signs, atol=1e-8)
+    np.testing.assert_allclose(fitted.atoms, (singular * signs)[:, None] * right, atol=1e-8)
+    np.testing.assert_allclose(codes(fitted, x).T @ codes(fitted, x) / N, np.eye(D), atol=1e-10)
 
 
 def test_the_full_set_rebuilds_exactly():
     x = activations()
-    for found in (directions.pca(of(x)), directions.eigenfunctions(of(x)), directions.neurons(D)):
-        assert found.projection.shape == (D, D)
-        np.testing.assert_allclose(rebuilt(found, x), x, atol=1e-10)
+    for fitted in (
+        directions.pca(gram_of(x)),
+        directions.eigenfunctions(gram_of(x)),
+        directions.neurons(D),
+    ):
+        assert fitted.projection.shape == (D, D)
+        np.testing.assert_allclose(rebuilt(fitted, x), x, atol=1e-10)
 
 
 @pytest.mark.parametrize("method", [directions.pca, directions.eigenfunctions])
 def test_components_without_variance_are_dropped(method):
     x = np.hstack([activations(), activations()[:, :2], np.zeros((N, 1))])
-    found = method(of(x))
-    assert found.atoms.shape == (D, D + 3)
-    np.testing.assert_allclose(rebuilt(found, x), x, atol=1e-8)
-    assert method(of(np.zeros((N, 2)))).atoms.shape == (0, 2)
+    fitted = method(gram_of(x))
+    assert fitted.atoms.shape == (D, D + 3)
+    np.testing.assert_allclose(rebuilt(fitted, x), x, atol=1e-8)
+    assert method(gram_of(np.zeros((N, 2)))).atoms.shape == (0, 2)
 
 
 @pytest.mark.parametrize("method", [directions.pca, directions.eigenfunctions])
 def test_the_largest_loading_is_positive(method):
     x = activations()
-    for found in (method(of(x)), method(of(-x))):
-        projection = found.projection.numpy()
+    for fitted in (method(gram_of(x)), method(gram_of(-x))):
+        projection = fitted.projection.numpy()
         assert (projection[np.abs(projection).argmax(0), np.arange(D)] > 0).all()
-        assert (found.atoms.numpy()[np.arange(D), np.abs(projection).argmax(0)] > 0).all()
+        assert (fitted.atoms.numpy()[np.arange(D), np.abs(projection).argmax(0)] > 0).all()
 
 
 @pytest.mark.parametrize("rounding", [1e-12, -1e-12])
 def test_of_equal_loadings_the_first_is_positive(rounding):
-    """Two channels that differ in sign: rounding, which differs with the number of ranks, does not choose."""
+    """Two channels that differ in sign: rounding, which differs with the ranks, does not choose."""
     x = activations()[:, :1] * np.array([[1, -1 + rounding]])
-    for found in (directions.pca(of(x)), directions.eigenfunctions(of(x))):
-        assert found.projection[0, 0] > 0 > found.projection[1, 0]
+    for fitted in (directions.pca(gram_of(x)), directions.eigenfunctions(gram_of(x))):
+        assert fitted.projection[0, 0] > 0 > fitted.projection[1, 0]
 
 
 def test_neurons_are_the_channels():
@@ -94,9 +100,9 @@ def test_the_decoder_is_least_squares_with_an_intercept():
     x = activations()
     # Codes of very different sizes, few enough that the fit is not exact.
     z = np.random.default_rng(1).random((N, 4)) * [1, 1e-7, 1e7, 1] + x[:, :4] * [1, 1e-7, 1e7, 0]
-    atoms, offset = (part.numpy() for part in directions.decoder(of(z, x)))
+    atoms, offset = directions.decoder(gram_of(z, x))
     expected_atoms, expected_offset = linear_fit(z / z.std(0), x)
-    np.testing.assert_allclose(atoms * z.std(0)[:, None], expected_atoms, atol=1e-8)
+    np.testing.assert_allclose(atoms.numpy() * z.std(0)[:, None], expected_atoms, atol=1e-8)
     np.testing.assert_allclose(offset, expected_offset, atol=1e-8)
 
 
@@ -104,16 +110,17 @@ def test_the_decoder_of_dependent_and_dead_codes():
     x = activations()
     z = x[:, :3] + np.random.default_rng(1).random((N, 3))
     many = np.hstack([z, z[:, :1], z[:, 1:2] + z[:, 2:], np.zeros((N, 1)), np.full((N, 1), 0.1)])
-    atoms, offset = (part.numpy() for part in directions.decoder(of(many, x)))
+    atoms, offset = directions.decoder(gram_of(many, x))
     expected_atoms, expected_offset = linear_fit(z, x)
-    np.testing.assert_allclose(many @ atoms + offset, z @ expected_atoms + expected_offset, atol=1e-8)
+    rebuilt_x = many @ atoms.numpy() + offset.numpy()
+    np.testing.assert_allclose(rebuilt_x, z @ expected_atoms + expected_offset, atol=1e-8)
     np.testing.assert_allclose(atoms[0], atoms[3], atol=1e-8)  # the smallest of all equally good
     np.testing.assert_allclose(atoms[5:], 0, atol=1e-8)
 
 
 def test_the_decoder_of_principal_components_gives_their_atoms():
     x = activations()
-    found = directions.pca(of(x))
-    atoms, offset = directions.decoder(of(codes(found, x), x))
-    torch.testing.assert_close(atoms, found.atoms, rtol=0, atol=1e-8)
-    torch.testing.assert_close(offset, found.offset, rtol=0, atol=1e-8)
+    fitted = directions.pca(gram_of(x))
+    atoms, offset = directions.decoder(gram_of(codes(fitted, x), x))
+    torch.testing.assert_close(atoms, fitted.atoms, rtol=0, atol=1e-8)
+    torch.testing.assert_close(offset, fitted.offset, rtol=0, atol=1e-8)

@@ -18,10 +18,10 @@ def atoms(count=60, d=12, seed=0):
 
 def test_atoms_of_similar_directions_lie_near_each_other():
     x = atoms()
-    found = plane(x)
-    assert found.shape == (60, 2) and found.dtype == np.float64
-    assert trustworthiness(x / np.linalg.norm(x, axis=1, keepdims=True), found) > 0.9
-    distances = np.linalg.norm(found[:, None] - found, axis=-1) + np.diag(np.full(60, np.inf))
+    points = plane(x)
+    assert points.shape == (60, 2) and points.dtype == np.float64
+    assert trustworthiness(x / np.linalg.norm(x, axis=1, keepdims=True), points) > 0.9
+    distances = np.linalg.norm(points[:, None] - points, axis=-1) + np.diag(np.full(60, np.inf))
     assert (distances.argmin(1) % 5 == np.arange(60) % 5).all()
 
 
@@ -39,11 +39,14 @@ def test_the_map_does_not_depend_on_the_threads_of_the_machine(monkeypatch):
 
 
 def test_the_map_follows_from_the_seed():
-    one, again, other = (plane(np.ones((9, 1)), seed=seed) for seed in (3, 3, 4))
-    assert (one == again).all() and (one != other).any()
+    first = plane(np.ones((9, 1)), seed=3)
+    assert (first == plane(np.ones((9, 1)), seed=3)).all()
+    assert (first != plane(np.ones((9, 1)), seed=4)).any()
 
 
-@pytest.mark.parametrize("x", [np.ones((8, 3)), np.ones((9, 1)), np.eye(4), np.repeat(np.eye(5)[:2], 4, axis=0)])
+@pytest.mark.parametrize(
+    "x", [np.ones((8, 3)), np.ones((9, 1)), np.eye(4), np.repeat(np.eye(5)[:2], 4, axis=0)]
+)
 def test_there_is_a_map_of_few_and_of_equal_atoms(x):
     assert np.isfinite(plane(x)).all()
 
@@ -59,7 +62,8 @@ def test_umap_is_made_of_directions(monkeypatch):
 
         def fit_transform(self, x):
             np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1)
-            return np.full((len(x), 2), self.options["n_neighbors"] + 100 * self.options["random_state"], np.float32)
+            value = self.options["n_neighbors"] + 100 * self.options["random_state"]
+            return np.full((len(x), 2), value, np.float32)
 
     monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Umap))
     assert plane(atoms(), "umap", 2).tolist() == [[215, 215]] * 60

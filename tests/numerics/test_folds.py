@@ -21,13 +21,15 @@ def test_folds_are_balanced_in_every_class_and_in_all(n, classes, count, seed):
 @given(st.integers(2, 200), st.integers(0, 100))
 def test_a_fold_belongs_to_the_id_not_to_the_order(n, seed):
     random = np.random.default_rng(seed)
-    ids, labels = random.choice(10**6, n, replace=False), random.integers(0, 3, n)
+    ids = random.choice(10**6, n, replace=False)
+    labels = random.integers(0, 3, n)
     order = random.permutation(n)
     assert (folds.assign(ids[order], labels[order], 5) == folds.assign(ids, labels, 5)[order]).all()
 
 
 def test_another_seed_gives_another_division():
-    ids, labels = np.arange(100), np.zeros(100)
+    ids = np.arange(100)
+    labels = np.zeros(100)
     assert (folds.assign(ids, labels, 5, seed=0) != folds.assign(ids, labels, 5, seed=1)).any()
 
 
@@ -36,5 +38,5 @@ def test_hash_is_splitmix64():
     reference = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
     golden = 0x9E3779B97F4A7C15
     ids = np.array([0, golden, 2 * golden], dtype=object) % 2**64
-    signed = np.array([int(one) - 2**64 if one >= 2**63 else int(one) for one in ids], np.int64)
+    signed = np.array([int(id_) - 2**64 if id_ >= 2**63 else int(id_) for id_ in ids], np.int64)
     assert hashing.hashed(signed).tolist() == reference

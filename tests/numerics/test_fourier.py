@@ -41,10 +41,10 @@ def gamma_of(u):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_first_features_are_the_standardised_activations(dtype):
     x = activations().to(dtype)
-    found = features(x.double(), 10)(x)
-    assert found.shape == (60, D + 10)
-    assert found.dtype == torch.float64
-    np.testing.assert_allclose(found[:, :D], standardised(x.double()), atol=1e-12)
+    values = features(x.double(), 10)(x)
+    assert values.shape == (60, D + 10)
+    assert values.dtype == torch.float64
+    np.testing.assert_allclose(values[:, :D], standardised(x.double()), atol=1e-12)
 
 
 def test_a_constant_channel_has_no_part_in_the_features():
@@ -59,7 +59,9 @@ def test_the_kernel_is_gaussian_up_to_one_over_the_root_of_the_number_of_waves(c
     x = activations()
     u = standardised(x)
     gaussian = rbf_kernel(u, gamma=gamma_of(u))
-    squared = np.mean([np.square(kernel(x, count, seed) - gaussian) for seed in range(seeds)], axis=0)
+    squared = np.mean(
+        [np.square(kernel(x, count, seed) - gaussian) for seed in range(seeds)], axis=0
+    )
     # The variance of 2 cos(a) cos(b) = cos(a - b) + cos(a + b), where k(2δ) = k(δ)⁴.
     expected = (1 - gaussian**2 + gaussian**4 / 2) / count
     assert squared.mean() == pytest.approx(expected.mean(), rel=0.15)
@@ -69,18 +71,26 @@ def test_the_mean_kernel_equals_that_of_scikit_learn():
     x = activations()
     u = standardised(x)
     ours = np.mean([kernel(x, 200, seed) for seed in range(200)], axis=0)
-    samplers = [RBFSampler(gamma=gamma_of(u), n_components=200, random_state=seed) for seed in range(200)]
+    samplers = [
+        RBFSampler(gamma=gamma_of(u), n_components=200, random_state=seed) for seed in range(200)
+    ]
     waves = [sampler.fit_transform(u) for sampler in samplers]
-    theirs = np.mean([one @ one.T for one in waves], axis=0)
+    theirs = np.mean([features @ features.T for features in waves], axis=0)
     np.testing.assert_allclose(ours, theirs, atol=6 * (2 / 200 / 200) ** 0.5)
 
 
 def test_a_seed_gives_the_same_waves_and_more_waves_contain_fewer():
     x = activations()
-    one, again, other, more = features(x, 20), features(x, 20), features(x, 20, seed=1), features(x, 50)
-    assert torch.equal(one.frequencies, again.frequencies) and torch.equal(one.phases, again.phases)
-    assert (one.frequencies != other.frequencies).all() and (one.phases != other.phases).all()
-    assert torch.equal(more.frequencies[:, :20], one.frequencies) and torch.equal(more.phases[:20], one.phases)
+    first = features(x, 20)
+    again = features(x, 20)
+    other_seed = features(x, 20, seed=1)
+    more = features(x, 50)
+    assert torch.equal(first.frequencies, again.frequencies)
+    assert torch.equal(first.phases, again.phases)
+    assert (first.frequencies != other_seed.frequencies).all()
+    assert (first.phases != other_seed.phases).all()
+    assert torch.equal(more.frequencies[:, :20], first.frequencies)
+    assert torch.equal(more.phases[:20], first.phases)
     assert 0 <= more.phases.min() < 1 and 5 < more.phases.max() < 2 * np.pi
 
 
@@ -107,7 +117,8 @@ def test_what_is_not_linear_becomes_decodable():
     z = np.stack([x[:, 0] ** 2, x[:, 1] * x[:, 2], x[:, 3], random.normal(size=3000)], axis=1)
     tensor = torch.from_numpy(x)
     wide = fourier.make(tensor.mean(0), tensor.std(0), tensor[:100], 400)(tensor).numpy()
-    plain, widened = ridge.r2(x, z).r2, ridge.r2(wide, z).r2
+    plain = ridge.r2(x, z).r2
+    widened = ridge.r2(wide, z).r2
     assert (plain[:2] < 0.02).all()
     assert (widened[:2] > 0.95).all()
     assert widened[2] > 0.999

@@ -18,12 +18,18 @@ def test_batches_hold_every_row_once_and_zeros_beside(group):
     group = torch.tensor(group, dtype=torch.int64)
     x = torch.arange(1.0, 1 + 2 * len(group)).reshape(-1, 2)
     rows = GroupedRows(x, group, 4)
-    found = []
+    in_batches = []
     for index, batch in zip(rows.groups, rows.batches(), strict=True):
         assert batch.dtype == torch.float64
         assert batch.shape[0] * batch.shape[1] <= 7
-        found += [(g, *row) for g, part in zip(index.tolist(), batch.tolist(), strict=True) for row in part if row != [0, 0]]
-    assert sorted(found) == sorted((g, *row) for g, row in zip(group.tolist(), x.tolist(), strict=True))
+        in_batches += [
+            (g, *row)
+            for g, segment in zip(index.tolist(), batch.tolist(), strict=True)
+            for row in segment
+            if row != [0, 0]
+        ]
+    expected = [(g, *row) for g, row in zip(group.tolist(), x.tolist(), strict=True)]
+    assert sorted(in_batches) == sorted(expected)
     assert rows.sizes.tolist() == torch.bincount(group, minlength=4).tolist()
 
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from vinfo_mpi.numerics.moments import Moments
 
-F, D, K = 3, 5, 4
+F = 3
+D = 5
+K = 4
 
 
 def sample(n, seed=0):
@@ -17,26 +19,27 @@ def sample(n, seed=0):
     return x, z, torch.randint(0, F, (n,), generator=generator)
 
 
-def of(x, z, fold):
+def moments_of(x, z, fold):
     moments = Moments(F, D, K)
     moments.add(x, z, fold)
     return moments
 
 
 def test_moments_are_the_sums_they_are_called():
-    x, z, fold = (part.numpy() for part in sample(50))
-    moments = of(*sample(50))
+    x, z, fold = map(np.asarray, sample(50))
+    moments = moments_of(*sample(50))
     for f in range(F):
-        xf, zf = x[fold == f], z[fold == f]
+        xf = x[fold == f]
+        zf = z[fold == f]
         assert moments.n[f] == len(xf)
-        for found, expected in [
+        for sums, expected in [
             (moments.x[f], xf.sum(0)),
             (moments.z[f], zf.sum(0)),
             (moments.zz[f], (zf**2).sum(0)),
             (moments.xx[f], xf.T @ xf),
             (moments.zx[:, f], zf.T @ xf),
         ]:
-            np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
+            np.testing.assert_allclose(sums, expected, rtol=1e-13, atol=1e-13)
 
 
 @settings(deadline=None)
@@ -44,21 +47,22 @@ def test_moments_are_the_sums_they_are_called():
 def test_moments_of_parts_add_up_to_those_of_the_whole(cuts):
     x, z, fold = sample(60)
     ends = sorted({0, 60, *(min(60, 2 * cut) for cut in cuts)})
-    parts = [of(x[a:b], z[a:b], fold[a:b]) for a, b in itertools.pairwise(ends)]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    torch.testing.assert_close(total.shared, of(x, z, fold).shared, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(total.zx, of(x, z, fold).zx, rtol=1e-12, atol=1e-12)
+    total = Moments(F, D, K)
+    for a, b in itertools.pairwise(ends):
+        total = total + moments_of(x[a:b], z[a:b], fold[a:b])
+    torch.testing.assert_close(total.shared, moments_of(x, z, fold).shared, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(total.zx, moments_of(x, z, fold).zx, rtol=1e-12, atol=1e-12)
 
 
 def test_reduced_keeps_the_concepts_of_this_rank():
-    whole = of(*sample(40))
-    part = of(*sample(40)).reduced(scatter=lambda zx: zx[1:3], mine=range(1, 3))
-    assert (part.zx == whole.zx[1:3]).all()
-    assert (part.z == whole.z[:, 1:3]).all()
-    assert (part.zz == whole.zz[:, 1:3]).all()
-    assert (part.xx == whole.xx).all()
+    whole = moments_of(*sample(40))
+    reduced = moments_of(*sample(40)).reduced(
+        reduce_scatter=lambda zx: zx[1:3], concepts=range(1, 3)
+    )
+    assert (reduced.zx == whole.zx[1:3]).all()
+    assert (reduced.z == whole.z[:, 1:3]).all()
+    assert (reduced.zz == whole.zz[:, 1:3]).all()
+    assert (reduced.xx == whole.xx).all()
 
 
 def test_float32_products_are_summed_in_float64():
@@ -67,7 +71,7 @@ def test_float32_products_are_summed_in_float64():
     for start in range(0, 4000, 100):
         rows = slice(start, start + 100)
         moments.add(x[rows].float(), z[rows].float(), fold[rows], torch.float32)
-    torch.testing.assert_close(moments.xx, of(x, z, fold).xx, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(moments.xx, moments_of(x, z, fold).xx, rtol=1e-5, atol=1e-4)
 
 
 def test_float32_products_leave_the_sums_of_codes_exact():
@@ -76,5 +80,6 @@ def test_float32_products_leave_the_sums_of_codes_exact():
     z = torch.full((1000, K), 0.1, dtype=torch.float64)
     moments = Moments(F, D, K)
     moments.add(x, z, fold, torch.float32)
-    n, total, squares = moments.n.sum(), moments.z.sum(0), moments.zz.sum(0)
-    assert ((squares - total.square() / n).abs() < 1e-13 * squares).all()
+    mean_square = moments.z.sum(0).square() / moments.n.sum()
+    squares = moments.zz.sum(0)
+    assert ((squares - mean_square).abs() < 1e-13 * squares).all()

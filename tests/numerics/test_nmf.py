@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import NMF
 
-from vinfo_mpi.numerics import grouped_rows, nmf
+from vinfo_mpi.numerics import grouped_rows, nmf, nmf_updates
 
 
 def rows(n=300, d=24, rank=8, noise=0.1, seed=0):
@@ -23,7 +23,9 @@ def test_the_objective_never_rises_and_is_what_it_says(solver, signed):
     objective = np.array(state.objective)
     assert len(objective) > 20
     assert (np.diff(objective) <= 1e-12 * state.size).all()
-    assert objective[-1] == pytest.approx(float((x - state.codes.T @ state.atoms[0]).square().sum()), rel=1e-9)
+    assert objective[-1] == pytest.approx(
+        float((x - state.codes.T @ state.atoms[0]).square().sum()), rel=1e-9
+    )
     assert (state.codes >= 0).all()
     assert bool((state.atoms < 0).any()) is signed
     torch.testing.assert_close(state.atoms.norm(dim=-1), torch.ones(1, 6, dtype=torch.float64))
@@ -39,7 +41,10 @@ def test_error_at_convergence_is_not_above_scikit_learn():
 @pytest.mark.parametrize("seed", range(3))
 def test_exactly_factorable_data_are_recovered_without_a_dead_atom(seed):
     random = np.random.default_rng(seed)
-    sparse = [random.gamma(1, size=shape) * (random.random(shape) < 0.3) for shape in ((500, 10), (10, 40))]
+    sparse = [
+        random.gamma(1, size=shape) * (random.random(shape) < 0.3)
+        for shape in ((500, 10), (10, 40))
+    ]
     x = torch.from_numpy(sparse[0] @ sparse[1])
     state = nmf.fit(x, 10, tolerance=1e-12, max_iterations=5000)
     assert relative_error(x, state.atoms[0], state.codes) < 1e-5
@@ -48,15 +53,20 @@ def test_exactly_factorable_data_are_recovered_without_a_dead_atom(seed):
 
 
 def test_class_wise_is_one_factorisation_per_class():
-    x, group = rows(n=200), torch.arange(200) % 3
+    x = rows(n=200)
+    group = torch.arange(200) % 3
     together = nmf.fit(x, 4, group, 3, max_iterations=25, tolerance=1e-15)
     objectives = []
     for index in range(3):
-        # The same initial atoms need the same random subspace: fit the class as one of three groups as well.
-        alone = nmf.fit(x[group == index], 4, torch.full((int((group == index).sum()),), index), 3,
-                        max_iterations=25, tolerance=1e-15)  # fmt: skip
+        # The same initial atoms need the same random subspace: fit the class as one of three groups
+        # as well.
+        x_of_class = x[group == index]
+        labels = torch.full((len(x_of_class),), index)
+        alone = nmf.fit(x_of_class, 4, labels, 3, max_iterations=25, tolerance=1e-15)
         torch.testing.assert_close(together.atoms[index], alone.atoms[index], rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(together.codes[:, group == index], alone.codes, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            together.codes[:, group == index], alone.codes, rtol=1e-9, atol=1e-9
+        )
         objectives.append(alone.objective[-1])
     assert together.objective[-1] == pytest.approx(sum(objectives), rel=1e-9)
 
@@ -70,26 +80,35 @@ def test_more_atoms_than_channels_or_rows_start_from_random_atoms():
 
 
 def test_fits_from_random_atoms_are_as_good_and_follow_from_the_seed():
-    x, group = rows(), torch.arange(300) % 2
+    x = rows()
+    group = torch.arange(300) % 2
+
+    def random_fit(seed):
+        return nmf.fit(x, 5, group, 2, tolerance=1e-6, init="random", seed=seed)
+
     informed = nmf.fit(x, 5, group, 2, tolerance=1e-6)
-    one, again, other = (nmf.fit(x, 5, group, 2, tolerance=1e-6, init="random", seed=seed) for seed in (1, 1, 2))
-    assert max(one.relative_error, other.relative_error) < 1.02 * informed.relative_error
-    torch.testing.assert_close(one.atoms, again.atoms, rtol=0, atol=0)
-    assert len({state.objective[0] for state in (informed, one, other)}) == 3
+    first = random_fit(1)
+    second = random_fit(2)
+    assert max(first.relative_error, second.relative_error) < 1.02 * informed.relative_error
+    torch.testing.assert_close(first.atoms, random_fit(1).atoms, rtol=0, atol=0)
+    assert len({state.objective[0] for state in (informed, first, second)}) == 3
 
 
 def test_a_fit_goes_on_where_it_was_left():
-    x, group = rows(), torch.arange(300) % 2
-    kept = []
-    whole = nmf.fit(x, 5, group, 2, max_iterations=40, tolerance=1e-15, after=lambda copy: kept.append(copy()))
-    assert [len(state.objective) for state in kept] == list(range(1, 41))
-    rest = nmf.fit(x, 5, group, 2, max_iterations=40, tolerance=1e-15, start=kept[14])
+    x = rows()
+    group = torch.arange(300) % 2
+    options = {"max_iterations": 40, "tolerance": 1e-15}
+    states = []
+    whole = nmf.fit(x, 5, group, 2, **options, after=lambda copy: states.append(copy()))
+    assert [len(state.objective) for state in states] == list(range(1, 41))
+    rest = nmf.fit(x, 5, group, 2, **options, start=states[14])
     torch.testing.assert_close(rest.atoms, whole.atoms, rtol=0, atol=0)
     assert rest.objective == whole.objective
 
 
 def test_blocks_of_rows_do_not_change_the_result(monkeypatch):
-    x, group = rows(), torch.arange(300) % 2
+    x = rows()
+    group = torch.arange(300) % 2
     whole = nmf.fit(x, 5, group, 2, max_iterations=20, tolerance=1e-15)
     monkeypatch.setitem(grouped_rows.BLOCK, "cpu", 37)
     cut = nmf.fit(x, 5, group, 2, max_iterations=20, tolerance=1e-15)
@@ -99,7 +118,7 @@ def test_blocks_of_rows_do_not_change_the_result(monkeypatch):
 def test_a_row_without_curvature_stays_as_it_is():
     gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     factor = torch.tensor([[1.0, 1.0], [5.0, 7.0]], dtype=torch.float64)
-    nmf.hals(torch.tensor([[4.0, -2.0], [0.0, 0.0]], dtype=torch.float64), gram, factor)
+    nmf_updates.hals(torch.tensor([[4.0, -2.0], [0.0, 0.0]], dtype=torch.float64), gram, factor)
     assert factor.tolist() == [[2.0, 0.0], [5.0, 7.0]]
 
 

@@ -8,7 +8,7 @@ from vinfo_mpi.numerics import nnls
 
 
 def problem(n=40, d=16, atoms=48, seed=0):
-    """Rows that no code reproduces exactly, against an over-complete dictionary of correlated atoms."""
+    """Rows that no code reproduces, against an over-complete dictionary of correlated atoms."""
     random = np.random.default_rng(seed)
     dictionary = random.gamma(0.5, size=(atoms, d)) + 0.2
     dictionary /= np.linalg.norm(dictionary, axis=1, keepdims=True)
@@ -23,36 +23,36 @@ def objective(x, atoms, codes):
 def test_codes_are_as_good_as_those_of_scipy(shape):
     d, count = shape
     x, atoms = problem(d=d, atoms=count)
-    found = nnls.encode(x, atoms, tolerance=1e-6)
+    encoded = nnls.encode(x, atoms, tolerance=1e-6)
     best = np.array([reference(atoms.T.numpy(), row)[1] ** 2 for row in x.numpy()])
-    assert (objective(x, atoms, found.codes) <= best + 1e-4 * x.square().sum(1).numpy()).all()
-    assert (found.codes >= 0).all()
-    assert (found.residual <= 1e-6).all()
+    assert (objective(x, atoms, encoded.codes) <= best + 1e-4 * x.square().sum(1).numpy()).all()
+    assert (encoded.codes >= 0).all()
+    assert (encoded.residual <= 1e-6).all()
 
 
 def test_a_unique_code_equals_that_of_scipy():
     x, atoms = problem(d=30, atoms=10)
-    found = nnls.encode(x, atoms, tolerance=1e-12, max_iterations=100_000)
+    encoded = nnls.encode(x, atoms, tolerance=1e-12, max_iterations=100_000)
     expected = np.stack([reference(atoms.T.numpy(), row)[0] for row in x.numpy()])
-    np.testing.assert_allclose(found.codes, expected, atol=1e-8)
+    np.testing.assert_allclose(encoded.codes, expected, atol=1e-8)
 
 
 def test_codes_are_as_good_as_those_of_scikit_learn():
     x, atoms = problem()
-    found = nnls.encode(x, atoms, tolerance=1e-6)
+    encoded = nnls.encode(x, atoms, tolerance=1e-6)
     codes = non_negative_factorization(
         x.numpy(), H=atoms.numpy(), n_components=len(atoms), update_H=False, tol=1e-8, max_iter=5000
     )[0]
     peer = objective(x, atoms, torch.from_numpy(codes)).sum()
-    assert objective(x, atoms, found.codes).sum() <= peer * (1 + 1e-4)
+    assert objective(x, atoms, encoded.codes).sum() <= peer * (1 + 1e-4)
 
 
 def test_the_residual_is_that_of_the_optimality_conditions():
     x, atoms = problem()
-    found = nnls.encode(x, atoms, tolerance=1e-3)
-    gradient = found.codes @ atoms @ atoms.T - x @ atoms.T
-    expected = torch.minimum(found.codes, gradient).abs().amax(1) / (x @ atoms.T).abs().amax(1)
-    torch.testing.assert_close(found.residual, expected, rtol=1e-6, atol=1e-10)
+    encoded = nnls.encode(x, atoms, tolerance=1e-3)
+    gradient = encoded.codes @ atoms @ atoms.T - x @ atoms.T
+    expected = torch.minimum(encoded.codes, gradient).abs().amax(1) / (x @ atoms.T).abs().amax(1)
+    torch.testing.assert_close(encoded.residual, expected, rtol=1e-6, atol=1e-10)
     assert (expected <= 1e-3).all()
 
 
@@ -65,9 +65,9 @@ def test_a_code_depends_on_its_row_alone():
 
 def test_what_is_not_reached_is_said():
     x, atoms = problem()
-    found = nnls.encode(x, atoms, tolerance=1e-12, max_iterations=3)
-    assert found.residual.max() > 1e-12
-    assert found.codes.abs().sum() > 0
+    encoded = nnls.encode(x, atoms, tolerance=1e-12, max_iterations=3)
+    assert encoded.residual.max() > 1e-12
+    assert encoded.codes.abs().sum() > 0
 
 
 def test_rows_of_zeros_and_no_rows():

@@ -8,7 +8,9 @@ from scipy.stats import kstest
 from vinfo_mpi.numerics import noise
 from vinfo_mpi.numerics.noise import Spread
 
-KEYS = np.array([[image, level, draw] for image in (0, 7, 10**9) for level in (0, 1) for draw in (0, 1, 2)])
+KEYS = np.array(
+    [[image, level, draw] for image in (0, 7, 10**9) for level in (0, 1) for draw in (0, 1, 2)]
+)
 
 
 def test_noise_is_standard_normal_and_that_of_different_keys_independent():
@@ -21,8 +23,9 @@ def test_noise_is_standard_normal_and_that_of_different_keys_independent():
 
 @given(st.permutations(range(18)), st.integers(1, 17))
 def test_noise_follows_from_seed_and_key_alone(order, cut):
-    whole, parts = noise.normal(3, KEYS, (5,)), [noise.normal(3, KEYS[part], (5,)) for part in (order[:cut], order[cut:])]
-    assert (np.concatenate(parts) == whole[order]).all()
+    whole = noise.normal(3, KEYS, (5,))
+    pieces = [noise.normal(3, KEYS[rows], (5,)) for rows in (order[:cut], order[cut:])]
+    assert (np.concatenate(pieces) == whole[order]).all()
     assert not np.isin(noise.normal(4, KEYS, (5,)), whole).any()
 
 
@@ -32,13 +35,16 @@ def test_variances_are_those_of_numpy(seed, cut):
     group = random.permutation(np.repeat(np.arange(4), 12))
     values = random.normal(size=(48, 3)) * 10.0 ** random.integers(-3, 3, 3) + 1000
     about = torch.full((4, 3), 1000.0)
-    whole, parts = Spread(about), [Spread(about), Spread(about)]
+    whole = Spread(about)
+    first = Spread(about)
+    second = Spread(about)
     whole.add(torch.from_numpy(values), torch.from_numpy(group))
-    for spread, part in zip(parts, (slice(0, cut), slice(cut, 48)), strict=True):
-        spread.add(torch.from_numpy(values[part]), torch.from_numpy(group[part]))
-    expected = [values[group == one].var(0, ddof=1) for one in range(4)]
+    first.add(torch.from_numpy(values[:cut]), torch.from_numpy(group[:cut]))
+    second.add(torch.from_numpy(values[cut:]), torch.from_numpy(group[cut:]))
+    expected = [values[group == number].var(0, ddof=1) for number in range(4)]
     np.testing.assert_allclose(whole.variance(12), expected, rtol=1e-9)
-    np.testing.assert_allclose(parts[0].variance(12, lambda sums: sums.add_(parts[1].sums)), expected, rtol=1e-9)
+    of_both = first.variance(12, lambda sums: sums.add_(second.sums))
+    np.testing.assert_allclose(of_both, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("about", [0.0, 0.3, 7.3])

@@ -10,17 +10,19 @@ from sklearn.cluster import AgglomerativeClustering
 
 from vinfo_mpi.numerics.profiles import Profiles, leaves, tree
 
-C, K, N = 8, 6, 100
+C = 8
+K = 6
+N = 100
 BLANK = 5  # the class without images
 
 
 def data(seed=0):
     random = np.random.default_rng(seed)
-    labels = random.choice([one for one in range(C) if one != BLANK], N)
+    labels = random.choice([label for label in range(C) if label != BLANK], N)
     return random.gamma(0.5, size=(N, K)) * (1 + labels[:, None] % 3), labels
 
 
-def of(codes, labels):
+def profiles_of(codes, labels):
     profiles = Profiles(C, K)
     profiles.add(torch.from_numpy(codes), torch.from_numpy(labels))
     return profiles
@@ -29,19 +31,20 @@ def of(codes, labels):
 def test_means_equal_pandas():
     codes, labels = data()
     expected = pd.DataFrame(codes).groupby(labels).mean().reindex(range(C))
-    np.testing.assert_allclose(of(codes, labels).means(), expected, rtol=1e-12)
-    assert np.isnan(of(codes, labels).means()[BLANK]).all()
+    np.testing.assert_allclose(profiles_of(codes, labels).means(), expected, rtol=1e-12)
+    assert np.isnan(profiles_of(codes, labels).means()[BLANK]).all()
 
 
 @given(st.integers(0, 100), st.integers(0, N))
 def test_profiles_of_batches_and_ranks_add_up(seed, cut):
     codes, labels = data(seed)
-    whole, batches = of(codes, labels), of(codes[:cut], labels[:cut])
-    other = of(codes[cut:], labels[cut:])
-    total = of(codes[:cut], labels[:cut]).reduced(lambda sums: sums.add_(other.sums))
+    whole = profiles_of(codes, labels)
+    batches = profiles_of(codes[:cut], labels[:cut])
     batches.add(torch.from_numpy(codes[cut:]), torch.from_numpy(labels[cut:]))
-    for found in (total, batches):
-        np.testing.assert_allclose(found.means(), whole.means(), rtol=1e-12)
+    elsewhere = profiles_of(codes[cut:], labels[cut:])
+    ranks = profiles_of(codes[:cut], labels[:cut]).reduced(lambda sums: sums.add_(elsewhere.sums))
+    for profiles in (ranks, batches):
+        np.testing.assert_allclose(profiles.means(), whole.means(), rtol=1e-12)
 
 
 def test_codes_in_float32_are_summed_in_float64():
@@ -55,7 +58,7 @@ def test_super_classes_weigh_every_image_the_same():
     codes, labels = data()
     groups = np.array([0, 1, 1, 0, 1, 2, 4, 4])  # 2 has no images, 3 no class
     expected = pd.DataFrame(codes).groupby(groups[labels]).mean().reindex(range(5))
-    merged = of(codes, labels).merged(groups)
+    merged = profiles_of(codes, labels).merged(groups)
     np.testing.assert_allclose(merged.means(), expected, rtol=1e-12)
     assert is_valid_linkage(tree(merged.means()))
 
@@ -63,7 +66,9 @@ def test_super_classes_weigh_every_image_the_same():
 @pytest.mark.parametrize("seed", range(3))
 def test_the_tree_equals_that_of_scikit_learn(seed):
     means = np.random.default_rng(seed).gamma(0.5, size=(30, K))
-    model = AgglomerativeClustering(None, metric="cosine", linkage="average", distance_threshold=0, compute_distances=True)
+    model = AgglomerativeClustering(
+        None, metric="cosine", linkage="average", distance_threshold=0, compute_distances=True
+    )
     merges = tree(means)
     np.testing.assert_allclose(merges[:, 2], model.fit(means).distances_, atol=1e-12)
     assert (np.sort(merges[:, :2], axis=1) == np.sort(model.children_, axis=1)).all()
@@ -84,8 +89,8 @@ def test_classes_without_a_profile_are_at_distance_1_from_all():
 
 @given(st.integers(0, 1000))
 def test_classes_that_are_alike_are_at_distance_0(seed):
-    one = np.random.default_rng(seed).gamma(0.5, size=K)
-    merges = tree(np.outer([0.1, 0.7, 3.0, 11.0], one))
+    profile = np.random.default_rng(seed).gamma(0.5, size=K)
+    merges = tree(np.outer([0.1, 0.7, 3.0, 11.0], profile))
     assert is_valid_linkage(merges)  # among others, that no distance is below 0
     np.testing.assert_allclose(merges[:, 2], 0, atol=1e-12)
 

@@ -12,7 +12,10 @@ FOLDS = 5
 
 
 def data(n=400, d=20, k=6, ratio=0.0, seed=0):
-    """Correlated activations of several scales, and codes of several signal-to-noise ratios; mean/std = ratio."""
+    """Correlated activations of several scales, and codes of several signal-to-noise ratios.
+
+    The mean is `ratio` times the standard deviation.
+    """
     random = np.random.default_rng(seed)
     x = random.normal(size=(n, d)) @ random.normal(size=(d, d)) * 10.0 ** random.uniform(-2, 2, d)
     clean = (x / x.std(0)) @ random.normal(size=(d, k))
@@ -25,12 +28,15 @@ def data(n=400, d=20, k=6, ratio=0.0, seed=0):
 
 def sklearn_errors(x, z, fold, penalty):
     """Squared held-out errors of scikit-learn's ridge, fold by fold: (K,)."""
-    total = np.zeros(z.shape[1])
-    for held_out in range(FOLDS):
-        train, test = fold != held_out, fold == held_out
-        model = make_pipeline(StandardScaler(), Ridge(alpha=penalty * train.sum())).fit(x[train], z[train])
-        total += np.square(z[test] - model.predict(x[test])).sum(0)
-    return total
+    return sum(errors_of_fold(x, z, fold == held_out, penalty) for held_out in range(FOLDS))
+
+
+def errors_of_fold(x, z, test, penalty):
+    """Squared errors of scikit-learn's ridge, trained without some samples, on these: (K,)."""
+    train = ~test
+    model = make_pipeline(StandardScaler(), Ridge(alpha=penalty * train.sum()))
+    model.fit(x[train], z[train])
+    return np.square(z[test] - model.predict(x[test])).sum(0)
 
 
 @pytest.mark.parametrize("penalty", ridge.PENALTIES)
@@ -45,7 +51,9 @@ def test_r2_of_data_far_from_zero_in_float32_with_float32_products():
     x, z, fold = data(ratio=100)
     expected = 1 - sklearn_errors(x, z, fold, 1e-3) / np.square(z - z.mean(0)).sum(0)
     for products in (torch.float64, torch.float32):
-        scores = ridge.r2(x.astype(np.float32), z.astype(np.float32), fold, (1e-3,), products=products)
+        scores = ridge.r2(
+            x.astype(np.float32), z.astype(np.float32), fold, (1e-3,), products=products
+        )
         np.testing.assert_allclose(scores.r2, np.maximum(expected, 0), atol=1e-3, rtol=0)
 
 
@@ -76,7 +84,8 @@ def test_an_exact_linear_function_is_fully_decodable_and_noise_not_at_all():
 
 def test_a_concept_without_variance_is_not_alive():
     x, z, fold = data()
-    z[:, 0], z[:, 1] = 0, 0.1
+    z[:, 0] = 0
+    z[:, 1] = 0.1
     scores = ridge.r2(x, z, fold)
     assert scores.alive.tolist() == [False, False, True, True, True, True]
     assert np.isnan(scores.r2[:2]).all() and not np.isnan(scores.r2[2:]).any()
@@ -95,13 +104,12 @@ def test_the_values_without_a_fold_leave_its_samples_out_of_the_test():
     x, z, fold = data()
     scores = ridge.r2(x, z, fold, (1e-3,))
     for left_out in range(FOLDS):
-        kept = fold != left_out
-        errors = np.zeros(z.shape[1])
-        for held_out in set(range(FOLDS)) - {left_out}:
-            train, test = fold != held_out, fold == held_out
-            model = make_pipeline(StandardScaler(), Ridge(alpha=1e-3 * train.sum())).fit(x[train], z[train])
-            errors += np.square(z[test] - model.predict(x[test])).sum(0)
-        expected = 1 - errors / np.square(z[kept] - z[kept].mean(0)).sum(0)
+        tested = z[fold != left_out]
+        errors = sum(
+            errors_of_fold(x, z, fold == held_out, 1e-3)
+            for held_out in set(range(FOLDS)) - {left_out}
+        )
+        expected = 1 - errors / np.square(tested - tested.mean(0)).sum(0)
         np.testing.assert_allclose(scores.without[left_out], np.maximum(expected, 0), atol=1e-8)
 
 

@@ -15,17 +15,22 @@ def one_hot(labels, classes):
 
 
 def data(n=200, d=12, classes=4, seed=0):
-    """Features far from zero of several scales, outputs that are linear in them, targets that hang on them."""
+    """Features far from zero of several scales, outputs linear in them, and targets."""
     random = np.random.default_rng(seed)
     features = np.maximum(0, random.normal(size=(n, d)) * 10.0 ** random.uniform(-1, 1, d) + 1)
     outputs = features @ random.normal(size=(d, classes)) + random.normal(size=classes)
-    return features, outputs, one_hot((outputs + random.normal(size=outputs.shape)).argmax(1), classes)
+    labels = (outputs + random.normal(size=outputs.shape)).argmax(1)
+    return features, outputs, one_hot(labels, classes)
 
 
-def of(*parts):
-    gram = Gram([part.shape[1] for part in parts])
-    gram.add(*(torch.from_numpy(part) for part in parts))
-    return spectrum.of(gram)
+def spectrum_of(features, outputs, targets):
+    return spectrum.from_gram(gram_of(features, outputs, targets))
+
+
+def gram_of(*arrays):
+    gram = Gram([array.shape[1] for array in arrays])
+    gram.add(*map(torch.from_numpy, arrays))
+    return gram
 
 
 def basis(variables):
@@ -38,23 +43,27 @@ def directly(features, outputs, targets):
     """The same from the raw arrays: eigenvalues, quality, utilisation, laziness."""
     n = len(features)
     functions, singular, _ = np.linalg.svd(features / np.sqrt(n), full_matrices=False)
-    used, wanted = (basis(np.hstack([np.ones((n, 1)), part])) for part in (outputs, targets))
+    span_of_outputs = basis(np.hstack([np.ones((n, 1)), outputs]))
+    span_of_targets = basis(np.hstack([np.ones((n, 1)), targets]))
     centring = np.eye(n) - 1 / n
-    kernel, minimal = (centring @ part @ part.T @ centring for part in (features, used))
+    kernel = centring @ features @ features.T @ centring
+    minimal = centring @ span_of_outputs @ span_of_outputs.T @ centring
     laziness = 1 - np.sum(kernel * minimal) / np.linalg.norm(kernel) / np.linalg.norm(minimal)
-    quality, utilisation = (np.square(part.T @ functions).sum(0) for part in (wanted, used))
+    quality = np.square(span_of_targets.T @ functions).sum(0)
+    utilisation = np.square(span_of_outputs.T @ functions).sum(0)
     return singular**2, quality, utilisation, laziness
 
 
-def check(*parts):
-    found, (eigenvalues, quality, utilisation, laziness) = of(*parts), directly(*parts)
-    r = len(found.eigenvalues)
+def check(*arrays):
+    made = spectrum_of(*arrays)
+    eigenvalues, quality, utilisation, laziness = directly(*arrays)
+    r = len(made.eigenvalues)
     assert (eigenvalues[r:] <= 1e-10 * eigenvalues[0]).all()
-    np.testing.assert_allclose(found.eigenvalues, eigenvalues[:r], rtol=1e-6)
-    np.testing.assert_allclose(found.quality, quality[:r], atol=1e-6)
-    np.testing.assert_allclose(found.utilisation, utilisation[:r], atol=1e-6)
-    assert found.laziness == pytest.approx(laziness, abs=1e-6)
-    return found
+    np.testing.assert_allclose(made.eigenvalues, eigenvalues[:r], rtol=1e-6)
+    np.testing.assert_allclose(made.quality, quality[:r], atol=1e-6)
+    np.testing.assert_allclose(made.utilisation, utilisation[:r], atol=1e-6)
+    assert made.laziness == pytest.approx(laziness, abs=1e-6)
+    return made
 
 
 @given(st.integers(30, 200), st.integers(2, 20), st.integers(2, 6), st.integers(0, 1000))
@@ -63,30 +72,32 @@ def test_everything_equals_the_raw_arrays(n, d, classes, seed):
 
 
 def test_the_figures_follow_from_eigenvalues_and_utilisation():
-    found = of(*data())
-    p = found.eigenvalues.numpy() / found.eigenvalues.numpy().sum()
-    assert found.effective_dimension == pytest.approx(math.exp(-(p * np.log(p)).sum()))
-    # The outputs lie in the features, the constant nearly: Ĥ has 5 dimensions, and 4 to 5 of them are seen.
-    assert found.dimension == 5
-    assert 4 <= float(found.utilisation.sum()) <= 5
-    k = found.significant
-    assert found.utilisation[: k - 1].sum() < 0.9 * found.utilisation.sum() <= found.utilisation[:k].sum()
-    assert found.minimal is (k <= 5)
-    np.testing.assert_allclose(found.cumulated_quality, np.cumsum(found.quality.numpy()) / 4)
-    np.testing.assert_allclose(found.cumulated_utilisation, np.cumsum(found.utilisation.numpy()) / 4)
+    made = spectrum_of(*data())
+    p = made.eigenvalues.numpy() / made.eigenvalues.numpy().sum()
+    assert made.effective_dimension == pytest.approx(math.exp(-(p * np.log(p)).sum()))
+    # The outputs lie in the features, the constant nearly: Ĥ has 5 dimensions, and 4 to 5 of them
+    # are there.
+    assert made.dimension == 5
+    assert 4 <= float(made.utilisation.sum()) <= 5
+    k = made.significant
+    most = 0.9 * made.utilisation.sum()
+    assert made.utilisation[: k - 1].sum() < most <= made.utilisation[:k].sum()
+    assert made.minimal is (k <= 5)
+    np.testing.assert_allclose(made.cumulated_quality, np.cumsum(made.quality.numpy()) / 4)
+    np.testing.assert_allclose(made.cumulated_utilisation, np.cumsum(made.utilisation.numpy()) / 4)
 
 
 def test_features_that_are_the_classes_are_minimal_and_rich():
     labels = np.arange(300) % 10
     features = one_hot(labels, 10)
-    found = check(features, features @ np.random.default_rng(0).normal(size=(10, 10)), features)
-    assert found.laziness == pytest.approx(0, abs=1e-10)
-    assert found.effective_dimension == pytest.approx(10)
-    assert found.dimension == 10  # the constant is the sum of the classes
-    assert found.significant == 9  # 90 % exactly, whatever the rounding
-    assert found.minimal
-    np.testing.assert_allclose(found.quality, 1)
-    np.testing.assert_allclose(found.utilisation, 1)
+    made = check(features, features @ np.random.default_rng(0).normal(size=(10, 10)), features)
+    assert made.laziness == pytest.approx(0, abs=1e-10)
+    assert made.effective_dimension == pytest.approx(10)
+    assert made.dimension == 10  # the constant is the sum of the classes
+    assert made.significant == 9  # 90 % exactly, whatever the rounding
+    assert made.minimal
+    np.testing.assert_allclose(made.quality, 1)
+    np.testing.assert_allclose(made.utilisation, 1)
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
@@ -95,48 +106,52 @@ def test_outputs_that_use_few_directions_of_many_are_lazy(outputs):
     random = np.random.default_rng(0)
     centred = random.normal(size=(500, 100))
     features = np.linalg.qr(centred - centred.mean(0)).Q * np.sqrt(500)
-    found = of(features, features @ random.normal(size=(100, outputs)), one_hot(np.arange(500) % 4, 4))
-    assert found.laziness == pytest.approx(1 - math.sqrt(outputs / 100))
-    assert found.effective_dimension == pytest.approx(100)
-    assert found.significant > 5
-    assert not found.minimal
+    made = spectrum_of(
+        features, features @ random.normal(size=(100, outputs)), one_hot(np.arange(500) % 4, 4)
+    )
+    assert made.laziness == pytest.approx(1 - math.sqrt(outputs / 100))
+    assert made.effective_dimension == pytest.approx(100)
+    assert made.significant > 5
+    assert not made.minimal
 
 
 def test_a_class_without_samples_and_a_rare_one():
     features, outputs, _ = data(n=2000, d=6)
     labels = np.arange(2000) % 2
     labels[5] = 3
-    found = check(features, outputs, one_hot(labels, 4))
-    without = of(features, outputs, one_hot(labels, 4)[:, [0, 1, 3]])
-    torch.testing.assert_close(found.quality, without.quality, rtol=0, atol=1e-9)
+    made = check(features, outputs, one_hot(labels, 4))
+    without = spectrum_of(features, outputs, one_hot(labels, 4)[:, [0, 1, 3]])
+    torch.testing.assert_close(made.quality, without.quality, rtol=0, atol=1e-9)
 
 
 def test_outputs_that_are_linearly_dependent_count_once():
     features, outputs, targets = data()
     gauge = outputs - outputs.mean(1, keepdims=True)
-    found = check(features, gauge, targets)
-    assert found.dimension == 4
-    twice = of(features, np.hstack([gauge, gauge[:, :2] * 7]).astype(np.float32).astype(float), targets)
-    torch.testing.assert_close(twice.utilisation, found.utilisation, rtol=0, atol=1e-5)
+    made = check(features, gauge, targets)
+    assert made.dimension == 4
+    twice = spectrum_of(
+        features, np.hstack([gauge, gauge[:, :2] * 7]).astype(np.float32).astype(float), targets
+    )
+    torch.testing.assert_close(twice.utilisation, made.utilisation, rtol=0, atol=1e-5)
     assert twice.dimension == 4
-    assert twice.laziness == pytest.approx(found.laziness, abs=1e-5)
+    assert twice.laziness == pytest.approx(made.laziness, abs=1e-5)
 
 
 def test_constant_outputs_and_features():
     features, outputs, targets = data()
-    still = of(features, np.full_like(outputs, 0.1), targets)
+    still = spectrum_of(features, np.full_like(outputs, 0.1), targets)
     assert still.dimension == 1
     assert math.isnan(still.laziness)
-    dead = of(np.full_like(features, 0.1), np.full_like(outputs, 0.1), targets)
+    dead = spectrum_of(np.full_like(features, 0.1), np.full_like(outputs, 0.1), targets)
     assert math.isnan(dead.laziness)
     assert dead.effective_dimension == pytest.approx(1)
     assert dead.utilisation.tolist() == pytest.approx([1])
-    assert len(of(np.zeros_like(features), outputs, targets).eigenvalues) == 0
+    assert len(spectrum_of(np.zeros_like(features), outputs, targets).eigenvalues) == 0
 
 
 def test_features_that_are_copies_add_no_eigenfunctions():
     features, outputs, targets = data()
-    single = of(features, outputs, targets)
+    single = spectrum_of(features, outputs, targets)
     double = check(np.hstack([features, features]), outputs, targets)
     torch.testing.assert_close(double.eigenvalues, 2 * single.eigenvalues, rtol=1e-9, atol=0)
     assert double.laziness == pytest.approx(single.laziness)
@@ -144,16 +159,17 @@ def test_features_that_are_copies_add_no_eigenfunctions():
 
 def test_outputs_may_be_shifted():
     features, outputs, targets = data()
-    assert of(features, outputs + 1000, targets).laziness == pytest.approx(of(features, outputs, targets).laziness)
+    assert spectrum_of(features, outputs + 1000, targets).laziness == pytest.approx(
+        spectrum_of(features, outputs, targets).laziness
+    )
 
 
 def test_grams_of_parts_give_the_spectrum_of_the_whole():
-    parts = [torch.from_numpy(part) for part in data()]
-    first, second = (Gram([part.shape[1] for part in parts]) for _ in range(2))
-    first.add(*(part[:70] for part in parts))
-    second.add(*(part[70:] for part in parts))
-    found, expected = spectrum.of(first + second), of(*data())
-    torch.testing.assert_close(found.eigenvalues, expected.eigenvalues, rtol=1e-9, atol=0)
-    torch.testing.assert_close(found.quality, expected.quality, rtol=0, atol=1e-9)
-    torch.testing.assert_close(found.utilisation, expected.utilisation, rtol=0, atol=1e-9)
-    assert found.laziness == pytest.approx(expected.laziness, abs=1e-9)
+    first = gram_of(*(array[:70] for array in data()))
+    second = gram_of(*(array[70:] for array in data()))
+    made = spectrum.from_gram(first + second)
+    expected = spectrum_of(*data())
+    torch.testing.assert_close(made.eigenvalues, expected.eigenvalues, rtol=1e-9, atol=0)
+    torch.testing.assert_close(made.quality, expected.quality, rtol=0, atol=1e-9)
+    torch.testing.assert_close(made.utilisation, expected.utilisation, rtol=0, atol=1e-9)
+    assert made.laziness == pytest.approx(expected.laziness, abs=1e-9)

@@ -45,7 +45,7 @@ clock.bytes_read += 100 * (ranks.rank + 1)
 clock.bytes_written += 7
 ranks.sum(torch.zeros(10))
 summary = clock.summary()
-assert ranks.gather(summary) == [summary] * ranks.size
+assert ranks.allgather(summary) == [summary] * ranks.size
 if ranks.is_root:
     print(json.dumps(summary))
 """

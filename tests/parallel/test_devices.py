@@ -14,19 +14,23 @@ from vinfo_mpi.parallel.ranks import Ranks
 GPUS = [f"GPU-{letter * 8}" for letter in "abcdefgh"]
 
 
-def seen(mask, devices=8):
-    """Return what CUDA_VISIBLE_DEVICES leaves of a node's devices: numbers or unique ids, None for all, up to a wrong one."""
+def visible_through(mask, devices=8):
+    """Return what CUDA_VISIBLE_DEVICES leaves of a node's devices.
+
+    Numbers or unique ids, None for all, up to a wrong one.
+    """
     if mask is None:
         return GPUS[:devices]
-    found = []
+    visible = []
     for name in filter(None, mask.split(",")):
-        matching = [uuid for uuid in GPUS[:devices] if uuid.startswith(name)] if name.startswith("GPU-") else []
-        if name.isdigit() and int(name) < devices:
-            matching = [GPUS[int(name)]]
+        if name.startswith("GPU-"):
+            matching = [uuid for uuid in GPUS[:devices] if uuid.startswith(name)]
+        else:
+            matching = [GPUS[int(name)]] if name.isdigit() and int(name) < devices else []
         if not matching:
             break
-        found += matching
-    return found
+        visible += matching
+    return visible
 
 
 @pytest.mark.parametrize(
@@ -65,34 +69,44 @@ def seen(mask, devices=8):
     ],
 )
 def test_device_of_each_rank_of_a_node(devices_of_node, masks, expected):
-    visible = [seen(mask, devices_of_node) for mask in masks]
+    visible = [visible_through(mask, devices_of_node) for mask in masks]
     chosen = devices.assign(visible)
-    found = [own[index][4] if index is not None else "." for own, index in zip(visible, chosen, strict=True)]
+    letters = [
+        uuids[index][4] if index is not None else "."
+        for uuids, index in zip(visible, chosen, strict=True)
+    ]
     if expected is None:
-        assert len(set(found[1:])) == 2 and found[0] in "cd"
+        assert len(set(letters[1:])) == 2 and letters[0] in "cd"
     else:
-        assert "".join(found) == expected
+        assert "".join(letters) == expected
 
 
 @pytest.mark.parametrize("placement", ["block", "cyclic"])
 def test_nodes_do_not_mind_each_other(placement):
-    nodes, per_node = 3, 4
-    node_of = [rank // per_node if placement == "block" else rank % nodes for rank in range(nodes * per_node)]
+    nodes = 3
+    per_node = 4
+    node_of = [
+        rank // per_node if placement == "block" else rank % nodes
+        for rank in range(nodes * per_node)
+    ]
     visible = [[f"GPU-{node}-{number}" for number in range(per_node)] for node in node_of]
     chosen = devices.assign(visible)
     for node in range(nodes):
-        assert [index for index, own in zip(chosen, node_of, strict=True) if own == node] == list(range(per_node))
+        of_node = [index for index, home in zip(chosen, node_of, strict=True) if home == node]
+        assert of_node == list(range(per_node))
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.data()), min_size=1, max_size=4))
 def test_no_device_is_shared_where_masks_are_disjoint_and_ranks_few(groups):
     visible = []
     for group, (count, data) in enumerate(groups):
-        own = [f"{group}-{number}" for number in range(count)]
-        visible += [data.draw(st.permutations(own)) for _ in range(data.draw(st.integers(0, count)))]
+        uuids = [f"{group}-{number}" for number in range(count)]
+        ranks = data.draw(st.integers(0, count))
+        visible += [data.draw(st.permutations(uuids)) for _ in range(ranks)]
     order = groups[0][1].draw(st.permutations(range(len(visible))))
     visible = [visible[rank] for rank in order]
-    used = [own[index] for own, index in zip(visible, devices.assign(visible), strict=True)]
+    chosen = devices.assign(visible)
+    used = [uuids[index] for uuids, index in zip(visible, chosen, strict=True)]
     assert len(set(used)) == len(used)
 
 
@@ -116,8 +130,8 @@ def binding(uuid, host="node1"):
     ],
 )
 def test_what_is_wrong_with_a_placement(uuids, expected):
-    found = devices.misplaced([binding(uuid) for uuid in uuids])
-    assert found == expected if expected is None else found.startswith(expected)
+    problem = devices.misplaced([binding(uuid) for uuid in uuids])
+    assert problem == expected if expected is None else problem.startswith(expected)
 
 
 @pytest.fixture
@@ -133,7 +147,7 @@ def test_bound_to_the_cpu(monkeypatch):
     device, bindings = devices.bind(Ranks(), "cpu")
     assert device == torch.device("cpu")
     assert torch.get_num_threads() == 3
-    assert [str(one) for one in bindings] == [f"{os.uname().nodename} cpu threads=3"]
+    assert [str(binding) for binding in bindings] == [f"{os.uname().nodename} cpu threads=3"]
 
 
 @pytest.mark.usefixtures("torch_threads")
@@ -153,11 +167,12 @@ def test_threads_are_the_ranks_share_of_its_cores(monkeypatch):
 @pytest.mark.usefixtures("torch_threads")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_bound_to_a_gpu():
-    device, (mine,) = devices.bind(Ranks())
+    device, bindings = devices.bind(Ranks())
     assert device == torch.device("cuda:0")
-    assert mine.device == "cuda:0"
-    assert mine.name == torch.cuda.get_device_name(0)
-    assert mine.uuid
+    assert len(bindings) == 1
+    assert bindings[0].device == "cuda:0"
+    assert bindings[0].name == torch.cuda.get_device_name(0)
+    assert bindings[0].uuid
 
 
 SHARING = """

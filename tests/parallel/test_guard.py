@@ -16,75 +16,81 @@ SOON = 10  # seconds, the start included
 
 
 @pytest.fixture
-def run(mpirun, tmp_path):
+def guarded(mpirun, tmp_path):
     """Run the lines of a script inside the guard, on so many ranks."""
 
-    def run(ranks, body, limit=SOON):
+    def guarded(ranks, body, limit=SOON):
         script = tmp_path / "script.py"
         lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
         script.write_text(f"{PREAMBLE}\nwith guard():\n{lines}")
         return mpirun(ranks, script, limit=limit)
 
-    return run
+    return guarded
 
 
-def test_success(run):
-    done = run(3, "comm.Allreduce(IN_PLACE, np.ones(5))\nprint('done')")
+def test_success(guarded):
+    done = guarded(3, "comm.Allreduce(IN_PLACE, np.ones(5))\nprint('done')")
     assert done.returncode == 0
     assert done.stdout.count("done") == 3
 
 
-def test_success_by_exit(run):
-    done = run(2, "sys.exit(0)")
+def test_success_by_exit(guarded):
+    done = guarded(2, "sys.exit(0)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("failing", [0, 2])
-def test_one_rank_fails_while_the_others_wait_for_it(run, failing):
-    done = run(3, f"if rank == {failing}: raise ValueError('a bug')\ncomm.Allreduce(IN_PLACE, np.ones(5))")
+def test_one_rank_fails_while_the_others_wait_for_it(guarded, failing):
+    done = guarded(
+        3, f"if rank == {failing}: raise ValueError('a bug')\ncomm.Allreduce(IN_PLACE, np.ones(5))"
+    )
     assert done.returncode == 1
     assert done.stderr.count("Traceback (most recent call last)") == 1
     assert done.stderr.count("ValueError: a bug") == 1
     assert f"rank {failing} of 3 failed:" in done.stderr
 
 
-def test_one_rank_fails_while_the_others_compute(run):
-    done = run(3, "if rank == 1: raise ValueError('a bug')\ntime.sleep(60)")
+def test_one_rank_fails_while_the_others_compute(guarded):
+    done = guarded(3, "if rank == 1: raise ValueError('a bug')\ntime.sleep(60)")
     assert done.returncode == 1
     assert done.stderr.count("ValueError: a bug") == 1
 
 
-def test_all_ranks_fail(run):
-    done = run(3, "raise ValueError('a bug')")
+def test_all_ranks_fail(guarded):
+    done = guarded(3, "raise ValueError('a bug')")
     assert done.returncode == 1
     assert done.stderr.count("ValueError: a bug") == 1
     assert "rank 0 of 3 failed:" in done.stderr
 
 
-def test_one_rank_finds_a_mistake_of_the_user(run):
-    done = run(3, "if rank == 1: raise InputError('cats.jpg is not an image')\ncomm.Allreduce(IN_PLACE, np.ones(5))")
+def test_one_rank_finds_a_mistake_of_the_user(guarded):
+    done = guarded(
+        3,
+        "if rank == 1: raise InputError('cats.jpg is not an image')\n"
+        "comm.Allreduce(IN_PLACE, np.ones(5))",
+    )
     assert done.returncode == 2
     assert done.stderr.count("vinfo_mpi: cats.jpg is not an image\n") == 1
     assert "Traceback" not in done.stderr
 
 
-def test_all_ranks_find_a_mistake_of_the_user(run):
+def test_all_ranks_find_a_mistake_of_the_user(guarded):
     """One of them speaks, and ends all: the sentence is seen once."""
-    done = run(3, "raise InputError('no such folder')")
+    done = guarded(3, "raise InputError('no such folder')")
     assert done.returncode == 2
     assert done.stderr.count("no such folder") == 1
     assert "vinfo_mpi: no such folder\n" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_single_rank(run):
-    done = run(1, "raise InputError('no such folder')")
+def test_a_single_rank(guarded):
+    done = guarded(1, "raise InputError('no such folder')")
     assert done.returncode == 2
     assert "vinfo_mpi: no such folder\n" in done.stderr
 
 
-def test_one_rank_exits(run):
-    done = run(3, "if rank == 1: sys.exit(3)\ncomm.Allreduce(IN_PLACE, np.ones(5))")
+def test_one_rank_exits(guarded):
+    done = guarded(3, "if rank == 1: sys.exit(3)\ncomm.Allreduce(IN_PLACE, np.ones(5))")
     assert done.returncode == 1
     assert "rank 1 of 3 failed:" in done.stderr
     assert done.stderr.count("SystemExit: 3") == 1
@@ -96,8 +102,9 @@ from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.hdf5 import Table
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, storage_kind
-column = Column((3,), "float32", Table(None, "codes"))
-with RowWriter(Path("{path}"), {{"codes": column}}, 8, 1, Ranks(), {{}}, kind=storage_kind("auto")) as writer:
+columns = {{"codes": Column((3,), "float32", Table(None, "codes"))}}
+kind = storage_kind("auto")
+with RowWriter(Path("{path}"), columns, 8, 1, Ranks(), {{}}, kind=kind) as writer:
     writer.write(4 * rank, {{"codes": np.ones((1, 3))}})
     if rank in {failing}: raise ValueError("a bug")
     for row in range(1, 4): writer.write(4 * rank + row, {{"codes": np.ones((1, 3))}})
@@ -105,10 +112,10 @@ with RowWriter(Path("{path}"), {{"codes": column}}, 8, 1, Ranks(), {{}}, kind=st
 
 
 @pytest.mark.parametrize("failing", [(1,), (0, 1)], ids=["one rank", "all ranks"])
-def test_failing_while_a_file_is_open_on_all_ranks(run, tmp_path, failing):
+def test_failing_while_a_file_is_open_on_all_ranks(guarded, tmp_path, failing):
     """HDF5 would close the file at the end, together with ranks that are gone."""
     path = tmp_path / "codes.h5"
-    done = run(2, WRITING.format(path=path, failing=failing), limit=60)
+    done = guarded(2, WRITING.format(path=path, failing=failing), limit=60)
     assert done.returncode == 1
     assert done.stderr.count("ValueError: a bug") == 1
     assert not path.exists()

@@ -19,7 +19,7 @@ INFINITE = 9223372036854771712  # what version 1 says where there is no limit
 
 @pytest.fixture
 def tree(tmp_path):
-    """Return tree(membership, **files): a root with /proc/self/cgroup and files below /sys/fs/cgroup."""
+    """Return tree(membership, files): a root with /proc/self/cgroup and files of /sys/fs/cgroup."""
 
     def make(membership, files):
         (tmp_path / "proc/self").mkdir(parents=True)
@@ -33,8 +33,8 @@ def tree(tmp_path):
     return make
 
 
-def sizes(found):
-    return sorted(one.size for one in found)
+def sizes(memory_limits):
+    return sorted(limit.size for limit in memory_limits)
 
 
 # --- memory ---
@@ -58,7 +58,9 @@ def test_version_2_walks_up_to_the_root(tree):
 
 def test_cached_pages_count_as_free(tree):
     files = {"job/memory.max": 8 * GIB, "job/memory.current": 7 * GIB}
-    root = tree("0::/job\n", files | {"job/memory.stat": f"anon 5\nactive_file 9\ninactive_file {4 * GIB}"})
+    root = tree(
+        "0::/job\n", files | {"job/memory.stat": f"anon 5\nactive_file 9\ninactive_file {4 * GIB}"}
+    )
     assert sizes(limits.cgroup_memory(root)) == [5 * GIB]
 
 
@@ -100,9 +102,15 @@ def test_without_proc(tmp_path):
         ({}, []),
         ({"SLURM_MEM_PER_NODE": "4000"}, [Limit(4000 * 2**20, "Slurm's --mem")]),
         ({"SLURM_MEM_PER_NODE": "0"}, []),  # the whole node
-        ({"SLURM_MEM_PER_CPU": "500", "SLURM_CPUS_ON_NODE": "8"}, [Limit(4000 * 2**20, "Slurm's --mem-per-cpu")]),
+        (
+            {"SLURM_MEM_PER_CPU": "500", "SLURM_CPUS_ON_NODE": "8"},
+            [Limit(4000 * 2**20, "Slurm's --mem-per-cpu")],
+        ),
         ({"SLURM_MEM_PER_CPU": "500"}, []),
-        ({"SLURM_MEM_PER_GPU": "1000", "SLURM_GPUS_ON_NODE": "2"}, [Limit(2000 * 2**20, "Slurm's --mem-per-gpu")]),
+        (
+            {"SLURM_MEM_PER_GPU": "1000", "SLURM_GPUS_ON_NODE": "2"},
+            [Limit(2000 * 2**20, "Slurm's --mem-per-gpu")],
+        ),
         ({"SLURM_MEM_PER_NODE": "much"}, []),
     ],
 )
@@ -112,23 +120,26 @@ def test_slurm(environment, expected):
 
 def test_the_smallest_binds_and_is_named(tree):
     root = tree("0::/job\n", {"job/memory.max": 5 * GIB, "job/memory.current": GIB})
-    use = Use(GIB, 0)
-    of = lambda available, **environment: limits.memory(2, use, available, environment, root)  # noqa: E731
-    assert of(2 * GIB) == Limit(GIB + GIB, "free on the node")
-    assert of(9 * GIB) == Limit(2 * GIB + GIB, "free in the cgroup")
-    assert of(9 * GIB, SLURM_MEM_PER_NODE="4096") == Limit(2 * GIB, "Slurm's --mem")
+
+    def limit(available, **environment):
+        return limits.memory(2, Use(GIB, 0), available, environment, root)
+
+    assert limit(2 * GIB) == Limit(GIB + GIB, "free on the node")
+    assert limit(9 * GIB) == Limit(2 * GIB + GIB, "free in the cgroup")
+    assert limit(9 * GIB, SLURM_MEM_PER_NODE="4096") == Limit(2 * GIB, "Slurm's --mem")
 
 
 def test_libraries_that_ranks_share_count_once_in_slurms_limit(tmp_path):
     # Four ranks that hold 1 GiB each, half of it shared, hold 2.5 GiB together.
-    one = limits.memory(4, Use(GIB, GIB / 2), 1000 * GIB, {"SLURM_MEM_PER_NODE": "10240"}, tmp_path).size
-    assert 4 * (one - GIB / 2) + GIB / 2 == 10 * GIB
+    environment = {"SLURM_MEM_PER_NODE": "10240"}
+    of_rank = limits.memory(4, Use(GIB, GIB / 2), 1000 * GIB, environment, tmp_path).size
+    assert 4 * (of_rank - GIB / 2) + GIB / 2 == 10 * GIB
 
 
 def test_this_process():
     use = Use.now()
     assert 0 < use.shared < use.total < psutil.virtual_memory().total
-    limit = limits.of_rank(Ranks())
+    limit = limits.memory_of_rank(Ranks())
     assert use.total < limit.size <= psutil.virtual_memory().total + use.total
     assert limit.source
 
@@ -139,7 +150,7 @@ from vinfo_mpi.parallel import limits
 from vinfo_mpi.parallel.ranks import Ranks
 ranks = Ranks()
 os.environ["SLURM_MEM_PER_NODE"] = str(4000 - 1000 * ranks.rank)
-limit = limits.of_rank(ranks)
+limit = limits.memory_of_rank(ranks)
 sys.stdout.write(f"{limit.source} {limit.size / 2**20:.0f}\\n")
 """
 
@@ -149,7 +160,8 @@ def test_all_ranks_agree_on_the_smallest(mpirun):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 2 and len(set(lines)) == 1
-    assert re.fullmatch(r"Slurm's --mem 1[5-9]\d\d", lines[0])  # half of 3000, and the libraries that both share
+    # Half of 3000, and the libraries that both share.
+    assert re.fullmatch(r"Slurm's --mem 1[5-9]\d\d", lines[0])
 
 
 # --- cores ---
@@ -160,9 +172,21 @@ def test_all_ranks_agree_on_the_smallest(mpirun):
     [
         ({"job/cpu.max": "150000 100000", "cpu.max": "max 100000"}, "0::/job\n", 1.5),
         ({"job/step/cpu.max": "max 100000", "job/cpu.max": "400000 100000"}, "0::/job/step\n", 4),
-        ({"cpu/job/cpu.cfs_quota_us": "200000", "cpu/job/cpu.cfs_period_us": "100000"}, "3:cpu:/job\n", 2),
-        ({"cpu,cpuacct/cpu.cfs_quota_us": "50000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, "3:cpu,cpuacct:/job\n", 0.5),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "3:cpu:/\n", float("inf")),
+        (
+            {"cpu/job/cpu.cfs_quota_us": "200000", "cpu/job/cpu.cfs_period_us": "100000"},
+            "3:cpu:/job\n",
+            2,
+        ),
+        (
+            {"cpu,cpuacct/cpu.cfs_quota_us": "50000", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
+            "3:cpu,cpuacct:/job\n",
+            0.5,
+        ),
+        (
+            {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+            "3:cpu:/\n",
+            float("inf"),
+        ),
         ({"cpu.max": "damaged"}, "0::/\n", float("inf")),
     ],
 )
@@ -180,7 +204,8 @@ HALVES = [frozenset(range(8)), frozenset(range(8, 16))]
         ([ALL] * 4, float("inf"), None, 4),
         ([ALL] * 3, float("inf"), None, 5),
         ([frozenset({0, 1})] * 4, float("inf"), None, 1),  # more ranks than cores
-        (HALVES, float("inf"), None, 8),  # the launcher has bound each rank already: nothing to divide
+        # The launcher has bound each rank already: nothing to divide.
+        (HALVES, float("inf"), None, 8),
         ([HALVES[0], HALVES[1], HALVES[0], HALVES[1]], float("inf"), None, 4),
         ([ALL] * 4, 8.0, None, 2),
         ([ALL] * 4, 0.5, None, 1),
@@ -189,7 +214,8 @@ HALVES = [frozenset(range(8)), frozenset(range(8, 16))]
     ],
 )
 def test_threads(masks, quota, per_task, expected):
-    assert [limits.threads(masks, index, quota, per_task) for index in range(len(masks))] == [expected] * len(masks)
+    threads = [limits.threads(masks, index, quota, per_task) for index in range(len(masks))]
+    assert threads == [expected] * len(masks)
 
 
 @given(st.lists(st.frozensets(st.integers(0, 15), min_size=1), min_size=1, max_size=8))

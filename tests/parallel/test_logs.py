@@ -42,7 +42,7 @@ def test_the_log_file(mpirun, tmp_path):
     done = mpirun(2, "-c", SCRIPT, "quiet", *files)
     assert done.returncode == 0, done.stderr
     for file in files:
-        found = [re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (.*)", line) for line in file.read_text().splitlines()]
-        said = [match[1] for match in found]
-        assert {"[rank 0] INFO news", "[rank 0] WARNING danger", "[rank 1] WARNING danger"} <= set(said)
+        pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (.*)"
+        said = {re.fullmatch(pattern, line)[1] for line in file.read_text().splitlines()}
+        assert said >= {"[rank 0] INFO news", "[rank 0] WARNING danger", "[rank 1] WARNING danger"}
         assert "[rank 1] INFO news" not in said

@@ -33,38 +33,40 @@ print(psutil.Process().memory_info().rss - before, malloc.resident() - before)
 
 
 def _words(program: str, **variables: str) -> list[str]:
-    """Return what a program prints in a process that nobody has set anything for but these variables."""
-    environment = {name: value for name, value in os.environ.items() if name not in malloc.SETTINGS} | variables
-    return subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    ).stdout.split()
+    """Return what a program prints in a process whose only settings are these variables."""
+    inherited = {name: value for name, value in os.environ.items() if name not in malloc.SETTINGS}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, env=inherited | variables, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
 
 
-def _run(size: int, **variables: str) -> tuple[bool, float]:
-    """Return whether the setting took effect, and the share of 8 layers' pages that had to be asked for again."""
+def _layers(size: int, **variables: str) -> tuple[bool, float]:
+    """Return whether the setting took effect, and the share of 8 layers' pages asked for again."""
     effective, faults = _words(LAYERS.format(size=size), **variables)
     return effective == "True", int(faults) * os.sysconf("SC_PAGE_SIZE") / (8 * size)
 
 
 def test_arrays_below_the_limit_reuse_their_memory() -> None:
-    effective, asked_again = _run(malloc.LARGEST_ON_HEAP - 2**20)
+    effective, asked_again = _layers(malloc.LARGEST_ON_HEAP - 2**20)
     assert effective
     assert asked_again < 0.2
 
 
 def test_larger_arrays_go_back_at_once() -> None:
-    effective, asked_again = _run(malloc.LARGEST_ON_HEAP + 2**20)
+    effective, asked_again = _layers(malloc.LARGEST_ON_HEAP + 2**20)
     assert effective
     assert asked_again > 0.8
 
 
 def test_what_the_user_has_set_stays() -> None:
-    effective, asked_again = _run(2**22, MALLOC_MMAP_THRESHOLD_=str(2**20))
+    effective, asked_again = _layers(2**22, MALLOC_MMAP_THRESHOLD_=str(2**20))
     assert not effective
     assert asked_again > 0.8
 
 
 def test_what_is_kept_does_not_count_as_held() -> None:
-    kept, held = map(int, _words(FREED))
-    assert kept > 0.9 * 4 * 2**24
+    with_retained, held = map(int, _words(FREED))
+    assert with_retained > 0.9 * 4 * 2**24
     assert held < 0.1 * 4 * 2**24

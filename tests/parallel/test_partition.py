@@ -5,14 +5,15 @@ from hypothesis import strategies as st
 
 from vinfo_mpi.parallel.partition import batches, block, sizes
 
-totals, parts = st.integers(0, 10**6), st.integers(1, 64)
+totals = st.integers(0, 10**6)
+parts = st.integers(1, 64)
 
 
 @given(totals, parts)
 def test_blocks_partition_the_range_in_order(total, parts):
     blocks = [block(total, parts, index) for index in range(parts)]
-    ends = [0, *(one.stop for one in blocks)]
-    assert [one.start for one in blocks] == ends[:-1]
+    ends = [0, *(rows.stop for rows in blocks)]
+    assert [rows.start for rows in blocks] == ends[:-1]
     assert ends[-1] == total
 
 

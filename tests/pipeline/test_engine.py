@@ -1,3 +1,5 @@
+"""Which stages a setting makes stale, what comes before what, what belongs to the pipeline."""
+
 import pytest
 
 from vinfo_mpi.config.load import check_config
@@ -10,20 +12,40 @@ def config(**sections):
     return check_config({"network": {"name": "resnet18"}, **sections})
 
 
+RANDOM = {  # the stages whose results depend on the seed
+    "train",
+    "extract",
+    "dictionary",
+    "score",
+    "dynamics",
+    "flow",
+    "redundancy",
+    "support",
+    "metafeatures",
+    "robustness",
+    "stability",
+    "sedimentation",
+    "visualise",
+}
+
+
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
-        ({"seed": 1}, {"train", "extract", "dictionary", "score", "dynamics", "flow", "redundancy", "support", "metafeatures",
-                       "robustness", "stability", "sedimentation", "visualise"}),
+        ({"seed": 1}, RANDOM),
         ({"data": {"image_size": 64}}, {"train", "extract", "robustness", "visualise"}),
         ({"data": {"per_class": 5}}, {"extract", "robustness", "visualise"}),
         ({"data": {"planted": {"images": 5}}}, set()),
         ({"train": {"save": [1]}}, set()),
         ({"train": {"rate": 0.5}}, {"train"}),
         ({"extract": {"dtype": "float16"}}, {"extract", "sedimentation"}),
-        ({"extract": {"maps": "all"}}, {"sedimentation"}),  # files without maps are stale all the same: test_end_to_end.py
+        # Files without maps are stale all the same: test_end_to_end.py.
+        ({"extract": {"maps": "all"}}, {"sedimentation"}),
         ({"dictionary": {"concepts_per_class": 3}}, {"dictionary", "stability", "sedimentation"}),
-        ({"encode": {"positions": "pooled"}}, {"encode", "robustness", "sedimentation", "visualise"}),
+        (
+            {"encode": {"positions": "pooled"}},
+            {"encode", "robustness", "sedimentation", "visualise"},
+        ),
         ({"score": {"folds": 3}}, {"score", "dynamics", "flow", "sedimentation"}),
         ({"score": {"also": ["in-sample"]}}, {"score"}),
         ({"importance": {"target": "label"}}, {"importance", "sedimentation"}),
@@ -36,16 +58,19 @@ def config(**sections):
         ({"analyses": []}, set()),
         ({"pages": []}, set()),
     ],
-)  # fmt: skip
+)
 def test_a_setting_concerns_the_stages_whose_result_it_changes(change, stale):
-    assert {stage for stage in STAGES if settings(config(), stage) != settings(config(**change), stage)} == stale
+    before_it = config()
+    after_it = config(**change)
+    changed = {stage for stage in STAGES if settings(before_it, stage) != settings(after_it, stage)}
+    assert changed == stale
 
 
 def test_what_a_stage_needs_comes_before_it():
-    seen = set()
+    before_it = set()
     for name, stage in STAGES.items():
-        assert set(stage.needs) <= seen
-        seen.add(name)
+        assert set(stage.needs) <= before_it
+        before_it.add(name)
     assert before("flow") == {"train", "extract", "dictionary", "encode", "score"}
 
 

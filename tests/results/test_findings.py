@@ -32,21 +32,26 @@ def test_all_signs_of_a_run_with_all_analyses(run):
     assert not table["verdict"].str.contains("not computed").any()
     living = results.concepts[results.concepts["alive"]]
     row = table.set_index("sign").loc["complexity ~ redundancy"]
-    assert row["value"] == pytest.approx(spearmanr(living["complexity"], living["redundancy"]).statistic)
+    assert row["value"] == pytest.approx(
+        spearmanr(living["complexity"], living["redundancy"]).statistic
+    )
     assert 0 < row["standard_error"] < 0.3
     rise = table.set_index("sign").loc["mean complexity rises over the epochs"]
-    curve, error = results.read("sedimentation/mean_complexity"), results.read("sedimentation/mean_complexity_se")
+    curve = results.read("sedimentation/mean_complexity")
+    error = results.read("sedimentation/mean_complexity_se")
     assert rise["value"] == pytest.approx(curve[-1] - curve[0])
     assert rise["standard_error"] == pytest.approx((error[0] ** 2 + error[-1] ** 2) ** 0.5)
-    shown = findings.text(results)
-    assert all(sign.text in shown for sign in findings.SIGNS)
+    text = findings.text(results)
+    assert all(sign.text in text for sign in findings.SIGNS)
 
 
 def test_what_was_not_computed_says_which_command_does(run, monkeypatch):
     results = Results(run[0])
     results.inputs = {"score": results.inputs["score"], "importance": results.inputs["importance"]}
     table = results.signs.set_index("sign")["verdict"]
-    assert table["complexity ~ redundancy"] == "not computed: python -m vinfo_mpi.analyses.redundancy"
+    assert (
+        table["complexity ~ redundancy"] == "not computed: python -m vinfo_mpi.analyses.redundancy"
+    )
     assert table["complexity ~ temporal score"] == "not computed: python -m vinfo_mpi.dynamics"
     assert "not computed" not in table["complexity ~ importance, final network"]
 

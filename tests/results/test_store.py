@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from contents import datasets
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.results import store
@@ -13,9 +14,13 @@ def score(concepts=4, value=0.5):
     """Return the tables of the score stage."""
     return {
         "concepts/complexity": Table(np.full(concepts, value), "complexity", "1", ("concept",)),
-        "concepts/alive": Table(np.ones(concepts, bool), "whether the concept varies", axes=("concept",)),
+        "concepts/alive": Table(
+            np.ones(concepts, bool), "whether the concept varies", axes=("concept",)
+        ),
         "taps": Table(fixed_width(["stem", "layer1"]), "names of the taps", axes=("tap",)),
-        "vinformation": Table(np.full((2, concepts), value), "V-information", "1", ("tap", "concept"), {"folds": 5}),
+        "vinformation": Table(
+            np.full((2, concepts), value), "V-information", "1", ("tap", "concept"), {"folds": 5}
+        ),
     }
 
 
@@ -26,7 +31,13 @@ def importance(concepts=4, value=2.0):
 
 def provenance(fingerprint, **more):
     inputs = '{"codes": "c1"}'
-    return {"filetype": "vinfo-results", "format_version": 2, "fingerprint": fingerprint, "inputs": inputs, "ranks": 2} | more
+    return {
+        "filetype": "vinfo-results",
+        "format_version": 2,
+        "fingerprint": fingerprint,
+        "inputs": inputs,
+        "ranks": 2,
+    } | more
 
 
 @pytest.fixture
@@ -38,16 +49,13 @@ def path(tmp_path):
     return path
 
 
-def datasets(path):
-    """Return the values of all datasets, but the provenance."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, thing: found.update({name: thing[()].tolist()}) if isinstance(thing, h5py.Dataset) else None)
-    return found
+def values(path):
+    """Return the values of all datasets, by name."""
+    return {name: stored.tolist() for name, stored in datasets(path).items()}
 
 
 def test_stages_add_up(path):
-    assert datasets(path) == {
+    assert values(path) == {
         "concepts/alive": [True] * 4,
         "concepts/complexity": [0.5] * 4,
         "concepts/importance": [2.0] * 4,
@@ -58,43 +66,49 @@ def test_stages_add_up(path):
 
 
 def test_a_stage_replaces_its_own_datasets_alone(path):
-    before = datasets(path)
+    before = values(path)
     again = {name: table for name, table in score(value=0.25).items() if name != "concepts/alive"}
     store.update(path, "score", again, provenance("s2"))
-    after = datasets(path)
+    after = values(path)
     assert "concepts/alive" not in after
     assert after["concepts/complexity"] == [0.25] * 4
-    kept = ("concepts/importance", "concepts/index", "taps")
-    assert [after[name] for name in kept] == [before[name] for name in kept]
+    for name in ("concepts/importance", "concepts/index", "taps"):
+        assert after[name] == before[name]
 
 
 @pytest.mark.parametrize("concepts", [3, 4])
 def test_other_codes_drop_what_the_other_stages_said_of_the_old_ones(path, concepts):
     """Also where they are of as many concepts as before."""
     store.update(path, "score", score(concepts), provenance("s2", inputs='{"codes": "c2"}'))
-    assert datasets(path).keys() == score().keys() | {"concepts/index"}
-    assert datasets(path)["concepts/index"] == list(range(concepts))
+    assert values(path).keys() == score().keys() | {"concepts/index"}
+    assert values(path)["concepts/index"] == list(range(concepts))
     assert store.fingerprint(path, "score") == "s2"
     assert store.fingerprint(path, "importance") is None
 
 
 def test_a_stage_that_speaks_of_no_concepts_leaves_them(path):
-    before = datasets(path)
+    before = values(path)
     tables = {"spectrum/values": Table(np.ones(7), "eigenvalues", axes=("rank",))}
     store.update(path, "spectrum", tables, provenance("p1", inputs="{}"))
-    assert datasets(path) == before | {"spectrum/values": [1.0] * 7}
+    assert values(path) == before | {"spectrum/values": [1.0] * 7}
     assert store.fingerprint(path, "importance") == "i1"
     store.update(path, "score", score(), provenance("s2", inputs='{"codes": "c2"}'))
-    assert datasets(path)["spectrum/values"] == [1.0] * 7
+    assert values(path)["spectrum/values"] == [1.0] * 7
 
 
 def test_every_dataset_explains_itself(path):
     """Also those that were read and written again with another stage."""
     with h5py.File(path) as file:
         vinformation = file["vinformation"]
-        assert dict(vinformation.attrs).items() >= {"description": "V-information", "units": "1", "folds": 5}.items()
+        assert (
+            dict(vinformation.attrs).items()
+            >= {"description": "V-information", "units": "1", "folds": 5}.items()
+        )
         assert [axis.label for axis in vinformation.dims] == ["tap", "concept"]
-        assert [[scale.name for scale in axis.values()] for axis in vinformation.dims] == [["/taps"], ["/concepts/index"]]
+        assert [[scale.name for scale in axis.values()] for axis in vinformation.dims] == [
+            ["/taps"],
+            ["/concepts/index"],
+        ]
         assert file["concepts/importance"].dims[0][0] == file["concepts/index"]
         assert all(file["concepts"][name].attrs["description"] for name in file["concepts"])
 
@@ -108,10 +122,16 @@ def test_types_survive_other_stages(path):
 
 def test_provenance_of_each_stage(path):
     with h5py.File(path) as file:
-        stages = {stage: dict(part.attrs) for stage, part in file["provenance"].items()}
-        assert stages["score"] == provenance("s1", command="score", datasets=" ".join(sorted(score())))
-        assert stages["importance"] == provenance("i1", command="importance", datasets="concepts/importance")
-        assert dict(file.attrs).items() >= provenance("i1", command="importance", complete=1).items()
+        stages = {stage: dict(group.attrs) for stage, group in file["provenance"].items()}
+        assert stages["score"] == provenance(
+            "s1", command="score", datasets=" ".join(sorted(score()))
+        )
+        assert stages["importance"] == provenance(
+            "i1", command="importance", datasets="concepts/importance"
+        )
+        assert (
+            dict(file.attrs).items() >= provenance("i1", command="importance", complete=1).items()
+        )
 
 
 def test_fingerprint(path, tmp_path):
@@ -130,8 +150,10 @@ def test_a_damaged_file_is_not_overwritten(path):
 
 
 def test_a_failure_while_writing_leaves_the_file_before(path):
-    before = datasets(path)
+    before = values(path)
     with pytest.raises(TypeError):
-        store.update(path, "score", score() | {"bad": Table(object(), "cannot be stored")}, provenance("s2"))
-    assert datasets(path) == before
+        store.update(
+            path, "score", score() | {"bad": Table(object(), "cannot be stored")}, provenance("s2")
+        )
+    assert values(path) == before
     assert store.fingerprint(path, "score") == "s1"

@@ -1,4 +1,4 @@
-"""A real Slurm of three nodes on this machine (hpc/local_slurm.sh), started for these tests and stopped after them."""
+"""A real Slurm of three nodes on this machine (hpc/local_slurm.sh), for these tests alone."""
 
 import json
 import os
@@ -14,10 +14,16 @@ from contents import ROOT
 
 PIPELINE = ROOT / "slurm/full_pipeline.sh"
 TINY = [
-    "data.per_class=12", "data.image_size=16", "network.width=0.0625", "train.epochs=1", "train.batch=32",
-    "dictionary.concepts_per_class=2", "machine.batch=20", "machine.rows=50", "analyses=[hoyer]", "pages=[]",
+    "data.per_class=12", "data.image_size=16", "network.width=0.0625", "train.epochs=1",
+    "train.batch=32",
+    "dictionary.concepts_per_class=2", "machine.batch=20", "machine.rows=50", "analyses=[hoyer]",
+    "pages=[]",
 ]  # fmt: skip
-OPTIONS = ["--config", ROOT / "config/quickstart.yaml", *(word for setting in TINY for word in ("--set", setting))]
+OPTIONS = [
+    "--config",
+    ROOT / "config/quickstart.yaml",
+    *(word for setting in TINY for word in ("--set", setting)),
+]
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
@@ -47,7 +53,8 @@ class Job:
         end = time.monotonic() + limit
         while not condition(self):
             if time.monotonic() > end:
-                pytest.fail(f"job {self.number} is {self.state} ({self.field('Reason')}) after {limit} s\n{self.text}")
+                state = f"{self.state} ({self.field('Reason')})"
+                pytest.fail(f"job {self.number} is {state} after {limit} s\n{self.text}")
             time.sleep(0.2)
 
     def end(self, limit=180):
@@ -66,7 +73,11 @@ class Slurm:
 
     def __init__(self, folder):
         self.folder = folder
-        self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "SLURM_CONF": str(folder / "slurm.conf")}
+        self.environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "SLURM_CONF": str(folder / "slurm.conf"),
+        }
         self.nodes = len(self.run("sinfo", "-h", "-N", "-o", "%N").stdout.split())
 
     def run(self, *command, limit=60, cwd=None, **environment):
@@ -83,7 +94,9 @@ class Slurm:
 
     def submit(self, folder, sbatch, arguments=(), **environment):
         """Submit slurm/full_pipeline.sh from a folder, which gets the log; return the `Job`."""
-        done = self.run("sbatch", "--parsable", *sbatch, PIPELINE, *arguments, cwd=folder, **environment)
+        done = self.run(
+            "sbatch", "--parsable", *sbatch, PIPELINE, *arguments, cwd=folder, **environment
+        )
         assert done.returncode == 0, done.stderr
         return self.job(done.stdout, folder / f"vinfo-{done.stdout.strip()}.log")
 
@@ -93,7 +106,10 @@ class Slurm:
 
     def jobs(self):
         """Return the numbers of all jobs that Slurm knows, ended ones included."""
-        return {int(number) for number in re.findall(r"JobId=(\d+)", self.run("scontrol", "show", "job").stdout)}
+        return {
+            int(number)
+            for number in re.findall(r"JobId=(\d+)", self.run("scontrol", "show", "job").stdout)
+        }
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +118,9 @@ def slurm():
     with tempfile.TemporaryDirectory(prefix="slurm") as name:
         folder = Path(name)
         script = ["bash", ROOT / "hpc/local_slurm.sh"]
-        started = subprocess.run([*script, "start", f"--dir={folder}"], capture_output=True, text=True, timeout=300)
+        started = subprocess.run(
+            [*script, "start", f"--dir={folder}"], capture_output=True, text=True, timeout=300
+        )
         try:
             if started.returncode:
                 reason = (started.stderr or started.stdout).strip()
@@ -122,10 +140,10 @@ def several_nodes(slurm):
 
 @pytest.fixture(scope="session")
 def what_ranks_see(slurm):
-    """Return what_ranks_see(*options of srun): for every task, in order, its host and what Slurm tells it about GPUs.
+    """Return what_ranks_see(*options of srun): what Slurm tells every task, in order.
 
-    Each is a dict with host, SLURM_PROCID, SLURM_LOCALID, and all variables about GPUs: CUDA_VISIBLE_DEVICES,
-    SLURM_STEP_GPUS, SLURM_GPUS_ON_NODE and so on, where Slurm sets them.
+    Each is a dict with host, SLURM_PROCID, SLURM_LOCALID, and all variables about GPUs:
+    CUDA_VISIBLE_DEVICES, SLURM_STEP_GPUS, SLURM_GPUS_ON_NODE and so on, where Slurm sets them.
     """
     program = (
         "import json, os; keep = ('GPU', 'CUDA', 'PROCID', 'LOCALID'); "

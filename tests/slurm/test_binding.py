@@ -24,11 +24,21 @@ RANKS, GPUS = 2, 4  # on every node
 )
 def test_no_two_ranks_take_the_same_gpu(what_ranks_see, slurm, options, placement):
     nodes = min(2, slurm.nodes)
-    told = what_ranks_see(f"--nodes={nodes}", f"--ntasks-per-node={RANKS}", f"--distribution={placement}", *options.split())
+    told = what_ranks_see(
+        f"--nodes={nodes}",
+        f"--ntasks-per-node={RANKS}",
+        f"--distribution={placement}",
+        *options.split(),
+    )
     assert len(told) == RANKS * nodes
     # What CUDA would show to each rank: the numbers that Slurm names, or all of the node's.
     seen = [
-        [f"{one['host']}/{number}" for number in one.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(GPUS)))).split(",")]
+        [
+            f"{one['host']}/{number}"
+            for number in one.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(GPUS)))).split(
+                ","
+            )
+        ]
         for one in told
     ]
     taken = [visible[index] for visible, index in zip(seen, assign(seen), strict=True)]

@@ -1,4 +1,4 @@
-"""slurm/full_pipeline.sh: the numbers are those of mpirun, on one node or several; a job that is stopped goes on."""
+"""slurm/full_pipeline.sh: the numbers are those of mpirun; a job that is stopped goes on."""
 
 import re
 import shutil
@@ -10,12 +10,14 @@ from contents import ROOT, datasets
 
 @pytest.fixture(scope="module")
 def finished(slurm, tmp_path_factory):
-    """The folder of a run made by one job, training included, on two ranks: on two nodes where there are."""
+    """The folder of a run made by one job, training included: two ranks, on two nodes if any."""
     folder = tmp_path_factory.mktemp("job")
     nodes = min(2, slurm.nodes)
     options = [f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}"]
     # The configuration first, by its name in the repository, submitted from elsewhere.
-    job = slurm.submit(folder, options, ["config/quickstart.yaml", *slurm.tiny[2:], "--run-dir", folder / "run"])
+    job = slurm.submit(
+        folder, options, ["config/quickstart.yaml", *slurm.tiny[2:], "--run-dir", folder / "run"]
+    )
     assert job.end() == "COMPLETED", job.text
     assert f"2 ranks on node{'[1-2]' if nodes == 2 else '1'}" in job.text or slurm.nodes == 1
     return folder / "run"
@@ -37,7 +39,9 @@ def assert_same(folder, expected):
         assert found.keys() == wanted.keys()
         for key, values in wanted.items():
             if values.dtype.kind == "f":
-                np.testing.assert_allclose(found[key], values, rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}")
+                np.testing.assert_allclose(
+                    found[key], values, rtol=1e-9, atol=1e-9, err_msg=f"{name} {key}"
+                )
 
 
 def test_the_numbers_are_those_of_mpirun(slurm, finished, trained, mpirun):
@@ -47,7 +51,9 @@ def test_the_numbers_are_those_of_mpirun(slurm, finished, trained, mpirun):
 
 
 def test_three_nodes(slurm, several_nodes, finished, trained):
-    job = slurm.submit(trained.parent, [f"--nodes={several_nodes}"], [*slurm.tiny, "--run-dir", trained])
+    job = slurm.submit(
+        trained.parent, [f"--nodes={several_nodes}"], [*slurm.tiny, "--run-dir", trained]
+    )
     assert job.end() == "COMPLETED", job.text
     assert f"extract: running on {several_nodes} ranks" in job.text
     assert_same(trained, finished)
@@ -55,7 +61,12 @@ def test_three_nodes(slurm, several_nodes, finished, trained):
 
 @pytest.mark.parametrize("launch", ["", "mpirun -n 3"], ids=["srun", "mpirun"])
 def test_every_rank_is_on_the_node_that_slurm_gave_it(slurm, several_nodes, tmp_path, launch):
-    job = slurm.submit(tmp_path, [f"--nodes={several_nodes}", "--ntasks-per-node=1"], ["--info"], VINFO_LAUNCH=launch)
+    job = slurm.submit(
+        tmp_path,
+        [f"--nodes={several_nodes}", "--ntasks-per-node=1"],
+        ["--info"],
+        VINFO_LAUNCH=launch,
+    )
     assert job.end() == "COMPLETED", job.text
     hosts = re.findall(r"^ +(node\d+) +ranks? ", job.text, re.MULTILINE)
     assert hosts == [f"node{number}" for number in range(1, several_nodes + 1)], job.text
@@ -90,7 +101,13 @@ ENDS = {  # name: what it does the first time, later, how the job ends, exit cod
     "stopped again and again": ("exit 75", "exit 75", "FAILED", "1:0", 2),
     "killed": ("kill -KILL $$", "exit 0", "FAILED", "137:0", 0),
     "stopped before it listens": ("touch started; sleep 60", "exit 0", "COMPLETED", "0:0", 1),
-    "cancelled": ("trap 'exit 75' USR2; touch started; sleep 60 & wait", "exit 0", "CANCELLED", None, 0),
+    "cancelled": (
+        "trap 'exit 75' USR2; touch started; sleep 60 & wait",
+        "exit 0",
+        "CANCELLED",
+        None,
+        0,
+    ),
 }
 
 
@@ -101,9 +118,16 @@ def ends(slurm, tmp_path_factory):
     for name, (first, later, *_) in ENDS.items():
         folder = tmp_path_factory.mktemp("end")
         script = folder / "program.sh"
-        script.write_text(f'if [ "${{SLURM_RESTART_COUNT:-0}}" = 0 ]; then {first}; else {later}; fi')
-        jobs[name] = slurm.submit(folder, ["--ntasks=1"], VINFO_LAUNCH=f"srun bash {script}", VINFO_RESTARTS="2")
-    for name, command in (("stopped before it listens", ["--signal=USR2", "--batch"]), ("cancelled", [])):
+        script.write_text(
+            f'if [ "${{SLURM_RESTART_COUNT:-0}}" = 0 ]; then {first}; else {later}; fi'
+        )
+        jobs[name] = slurm.submit(
+            folder, ["--ntasks=1"], VINFO_LAUNCH=f"srun bash {script}", VINFO_RESTARTS="2"
+        )
+    for name, command in (
+        ("stopped before it listens", ["--signal=USR2", "--batch"]),
+        ("cancelled", []),
+    ):
         jobs[name].wait(lambda job: (job.log.parent / "started").exists())
         slurm.run("scancel", *command, jobs[name].number)
     return jobs
@@ -119,7 +143,10 @@ def test_how_a_job_ends(ends, name):
 
 def test_what_a_rank_may_use_is_passed_on(slurm, tmp_path):
     script = tmp_path / "program.sh"
-    script.write_text("echo rank $SLURM_PROCID: cpus $SLURM_CPUS_PER_TASK, threads $OMP_NUM_THREADS, gpus $CUDA_VISIBLE_DEVICES")
+    script.write_text(
+        "echo rank $SLURM_PROCID: cpus $SLURM_CPUS_PER_TASK, threads $OMP_NUM_THREADS, "
+        "gpus $CUDA_VISIBLE_DEVICES"
+    )
     slurm.environment.pop("OMP_NUM_THREADS")
     try:
         options = ["--ntasks=2", "--nodes=1", "--cpus-per-task=2", "--gpus-per-node=4"]

@@ -1,4 +1,4 @@
-"""hpc/local_slurm.sh: the cluster that the other tests run on, and the GPUs that it pretends to have."""
+"""hpc/local_slurm.sh: the cluster of the other tests, and the GPUs that it pretends to have."""
 
 import subprocess
 
@@ -12,7 +12,10 @@ def call(*arguments):
     return subprocess.run(["bash", SCRIPT, *arguments], capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("arguments", [[], ["begin"], ["start", "--nodes=none"], ["start", "--nodes=0"], ["start", "--cpu=2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["begin"], ["start", "--nodes=none"], ["start", "--nodes=0"], ["start", "--cpu=2"]],
+)
 def test_wrong_usage(arguments):
     done = call(*arguments)
     assert done.returncode == 2
@@ -40,7 +43,10 @@ def test_two_side_by_side_and_nothing_is_left(slurm, tmp_path_factory):
         assert call("stop", f"--dir={folder}").returncode == 0
     assert call("status", f"--dir={folder}").returncode == 1
     assert slurm.run("sinfo", "-h", "-o", "%t").stdout.strip() == "idle"
-    assert str(folder) not in subprocess.run(["ps", "-A", "-o", "args"], capture_output=True, text=True).stdout
+    assert (
+        str(folder)
+        not in subprocess.run(["ps", "-A", "-o", "args"], capture_output=True, text=True).stdout
+    )
     assert not (folder / "slurm.conf").exists()
 
 
@@ -54,13 +60,14 @@ def test_two_side_by_side_and_nothing_is_left(slurm, tmp_path_factory):
         ("--gpus-per-task=2", ["0,1", "2,3"]),
         ("--gpus-per-node=4 --gpu-bind=single:1", ["0", "1"]),
         ("--gpus-per-node=4 --gpu-bind=map_gpu:3,1", ["3", "1"]),
-        # Slurm then says nothing: a rank sees all GPUs of the machine, those of other jobs included where nothing hides them.
+        # Slurm then says nothing: a rank sees all GPUs of the machine, those of other jobs
+        # included where nothing hides them.
         ("--gpus-per-node=4 --gpu-bind=none", [None, None]),
         ("", [None, None]),
     ],
 )
 def test_gpus_as_slurm_hands_them_out(what_ranks_see, options, visible):
-    """What a rank sees differs by how the GPUs are asked for; binding in the program has to take all of it."""
+    """What a rank sees differs by how GPUs are asked for; the program has to take all of it."""
     seen = what_ranks_see("--ntasks-per-node=2", "--nodes=1", *options.split())
     assert [one.get("CUDA_VISIBLE_DEVICES") for one in seen] == visible
     assert [one["SLURM_LOCALID"] for one in seen] == ["0", "1"]

@@ -1,4 +1,4 @@
-"""What a few images tell beforehand does not depend on how many of them go through the network at once."""
+"""What a few images tell beforehand, however many of them go through the network at once."""
 
 import numpy as np
 import pytest
@@ -13,22 +13,34 @@ from vinfo_mpi.stages import extract
 
 @torch.inference_mode()
 def test_the_pilot_runs_in_batches_of_the_machine(tmp_path, monkeypatch):
-    counts, read = [], taps.read
-    monkeypatch.setattr(
-        taps, "read", lambda network, names, images, *rest: counts.append(len(images)) or read(network, names, images, *rest)
-    )
-    run = on(tmp_path)
-    network = run.subject.network().eval()
-    together, apart = (extract.look_ahead(on(tmp_path, f"machine.batch={size}"), network, True) for size in (PILOT, 10))
+    counts = []
+    read = taps.read
+
+    def counted(network, names, images, *more):
+        counts.append(len(images))
+        return read(network, names, images, *more)
+
+    monkeypatch.setattr(taps, "read", counted)
+    network = on(tmp_path).subject.network().eval()
+
+    def pilot(batch):
+        return extract.look_ahead(on(tmp_path, f"machine.batch={batch}"), network, True)
+
+    together = pilot(PILOT)
+    batches = pilot(10)
     assert counts == [64, 10, 10, 10, 10, 10, 10, 4]
-    assert (together.taps, together.map_shape, together.outputs) == (apart.taps, apart.map_shape, apart.outputs)
-    assert together.head is not None and apart.head is not None
-    assert together.shifts.keys() == apart.shifts.keys() and len(together.shifts) > len(together.taps)
+    assert together.taps == batches.taps
+    assert together.map_shape == batches.map_shape
+    assert together.outputs == batches.outputs
+    assert together.head is not None and batches.head is not None
+    assert together.shifts.keys() == batches.shifts.keys()
+    assert len(together.shifts) > len(together.taps)
     for name, shift in together.shifts.items():
-        assert apart.shifts[name] == pytest.approx(shift, abs=1e-5), name
+        assert batches.shifts[name] == pytest.approx(shift, abs=1e-5), name
         assert np.abs(shift).max() > 1e-3
 
 
 def test_smaller_batches_need_less_memory_than_the_pilots_images_together(tmp_path):
-    few, pilot = (measure.sizes(on(tmp_path, f"machine.batch={size}")).forward for size in (8, PILOT))
+    few = measure.sizes(on(tmp_path, "machine.batch=8")).forward
+    pilot = measure.sizes(on(tmp_path, f"machine.batch={PILOT}")).forward
     assert few == pytest.approx(pilot * 8 / PILOT)

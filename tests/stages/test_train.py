@@ -40,15 +40,18 @@ def test_warm_up_rises_to_the_peak_where_the_schedule_takes_over():
 def test_every_epoch_shows_every_image_once_in_another_order():
     ids = np.array([3, 5, 8, 13, 21, 34, 55, 89])
     epochs = [order(ids, 0, epoch) for epoch in range(5)]
-    assert all(sorted(one) == sorted(ids) for one in epochs)
-    assert len({tuple(one) for one in epochs}) == 5
+    assert all(sorted(epoch) == sorted(ids) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 5
     assert (order(ids[::-1], 0, 1) == epochs[1]).all()
 
 
 def test_the_last_layer_alone_learns(python, tmp_path):
     """Neither do other weights change, nor the statistics of the batch normalisation."""
-    options = ["--set", "train.parameters=head", "--set", "train.epochs=1", "--set", "train.batch=400"]
+    settings = ("train.parameters=head", "train.epochs=1", "train.batch=400")
+    options = [option for setting in settings for option in ("--set", setting)]
     done = python("-m", "vinfo_mpi.train", *SMALL, *options, "--run-dir", tmp_path)
     assert done.returncode == 0, done.stderr
-    before, after = (torch.load(tmp_path / f"checkpoints/epoch_{epoch:03d}.pt")["state"] for epoch in (0, 1))
-    assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]
+    before = torch.load(tmp_path / "checkpoints/epoch_000.pt")["state"]
+    after = torch.load(tmp_path / "checkpoints/epoch_001.pt")["state"]
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert changed == ["fc.weight", "fc.bias"]

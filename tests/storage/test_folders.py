@@ -3,7 +3,8 @@ import pytest
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage import folders
 
-NEW, OLD = {"fingerprint": "new", "ranks": 2}, {"fingerprint": "old", "ranks": 1}
+NEW = {"fingerprint": "new", "ranks": 2}
+OLD = {"fingerprint": "old", "ranks": 1}
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def test_what_is_being_made_is_not_there(folder):
 def test_what_an_interrupted_job_has_made_is_kept_if_it_is_of_the_same(folder):
     (folders.begin(folder, NEW) / "b.txt").write_text("new")
     assert (folders.begin(folder, NEW) / "b.txt").exists()
-    assert not (folders.begin(folder, NEW, force=True) / "b.txt").exists()
+    folders.discard_unfinished(folder)
+    assert not (folders.begin(folder, NEW) / "b.txt").exists()
     (folders.begin(folder, NEW) / "b.txt").write_text("new")
     assert not (folders.begin(folder, OLD) / "b.txt").exists()
 

@@ -25,9 +25,14 @@ def path(tmp_path):
 
 def test_tables_are_read_back(path):
     with hdf5.open_checked(path, "vinfo-dictionary") as file:
-        assert {name: file[name][()].tolist() for name in file} == {name: table.values.tolist() for name, table in TABLES.items()}
+        assert {name: file[name][()].tolist() for name in file} == {
+            name: table.values.tolist() for name, table in TABLES.items()
+        }
         atoms = file["atoms"]
-        assert dict(atoms.attrs).items() >= {"description": "atoms", "units": "1", "solver": "hals"}.items()
+        assert (
+            dict(atoms.attrs).items()
+            >= {"description": "atoms", "units": "1", "solver": "hals"}.items()
+        )
         assert [axis.label for axis in atoms.dims] == ["concept", "channel"]
         assert "units" not in file["class"].attrs
         assert file.attrs["complete"] == 1
@@ -78,15 +83,33 @@ def changed(**attributes):
     ("damage", "sentence"),
     [
         (remove, "is not there; run the stage that makes it, or check the path"),
-        (replace_by_garbage, r"is damaged or not an HDF5 file \(.*\); delete it and run its stage again"),
+        (
+            replace_by_garbage,
+            r"is damaged or not an HDF5 file \(.*\); delete it and run its stage again",
+        ),
         (replace_by_folder, r"is damaged or not an HDF5 file \(.*\); "),
-        (truncate, r"is damaged or not an HDF5 file \(.*truncated.*\); delete it and run its stage again"),
-        (replace_by_foreign, r"is not a vinfo-dictionary file \(its filetype is none\); check the path"),
-        (changed(filetype="vinfo-codes"), r"is not a vinfo-dictionary file \(its filetype is vinfo-codes\); check the path"),
+        (
+            truncate,
+            r"is damaged or not an HDF5 file \(.*truncated.*\); delete it and run its stage again",
+        ),
+        (
+            replace_by_foreign,
+            r"is not a vinfo-dictionary file \(its filetype is none\); check the path",
+        ),
+        (
+            changed(filetype="vinfo-codes"),
+            r"is not a vinfo-dictionary file \(its filetype is vinfo-codes\); check the path",
+        ),
         (changed(complete=None), "was not finished; delete it and run its stage again"),
         (changed(complete=0), "was not finished; delete it and run its stage again"),
-        (changed(format_version=99), "has format version 99, this program reads 2; delete it and run its stage again"),
-        (changed(format_version=None), "has format version None, this program reads 2; delete it and run its stage again"),
+        (
+            changed(format_version=99),
+            "has format version 99, this program reads 2; delete it and run its stage again",
+        ),
+        (
+            changed(format_version=None),
+            "has format version None, this program reads 2; delete it and run its stage again",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_a_sentence(path, damage, sentence):
@@ -115,7 +138,7 @@ def test_commit_replaces_the_file_before(tmp_path):
     assert temporary.parent == path.parent
     temporary.write_text("after")
     atomic.commit(temporary, path)
-    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("codes.h5", "after")]
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("codes.h5", "after")]
 
 
 def test_a_failure_while_writing_leaves_the_file_before(path):
@@ -130,13 +153,17 @@ def test_names_are_fixed_width_utf8(tmp_path, names):
     with h5py.File(tmp_path / "names.h5", "w") as file:
         stored = file.create_dataset("names", data=hdf5.fixed_width(names))
         information = h5py.check_string_dtype(stored.dtype)
-        assert (information.encoding, information.length) == ("utf-8", max([1, *(len(name.encode()) for name in names)]))
+        assert (information.encoding, information.length) == (
+            "utf-8",
+            max([1, *(len(name.encode()) for name in names)]),
+        )
         assert stored.asstr()[()].tolist() == names
 
 
 def test_an_axis_does_not_number_itself(tmp_path):
     with h5py.File(tmp_path / "scales.h5", "w") as file:
-        index, values = file.create_dataset("index", data=np.arange(2)), file.create_dataset("values", data=np.ones((2, 5)))
+        index = file.create_dataset("index", data=np.arange(2))
+        values = file.create_dataset("values", data=np.ones((2, 5)))
         index.make_scale("concept")
         hdf5.attach_scales(index, Table(None, "", axes=("concept",)), {"concept": index})
         hdf5.attach_scales(values, Table(None, "", axes=("concept", "channel")), {"concept": index})

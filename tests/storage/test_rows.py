@@ -1,5 +1,6 @@
 """Row files, written by one rank."""
 
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import h5py
@@ -13,7 +14,7 @@ from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import rows as row_files
-from vinfo_mpi.storage.hdf5 import Path, Table
+from vinfo_mpi.storage.hdf5 import Table
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, batch_rows, storage_kind
 
@@ -28,8 +29,11 @@ def write(path, columns, values, batch, kind):
     """Write a file from whole columns; return what the writer says it has written."""
     count = len(next(iter(values.values())))
     with RowWriter(path, columns, count, batch, Ranks(), ATTRIBUTES, kind=kind) as writer:
-        for part in batches(range(count), batch):
-            writer.write(part.start, {name: column[part.start : part.stop] for name, column in values.items()})
+        for rows in batches(range(count), batch):
+            writer.write(
+                rows.start,
+                {name: column[rows.start : rows.stop] for name, column in values.items()},
+            )
     return writer.bytes_written
 
 
@@ -37,10 +41,24 @@ def write(path, columns, values, batch, kind):
 @settings(max_examples=40)
 @given(data=st.data(), count=st.integers(0, 12), batch=st.integers(1, 15))
 def test_what_is_written_is_read_back(kind, data, count, batch):
-    kinds_of_rows = data.draw(st.dictionaries(st.sampled_from(["a", "b/c", "b/d"]), st.tuples(row_shapes, dtypes), min_size=1))
-    columns = {name: Column(shape, dtype, Table(None, name)) for name, (shape, dtype) in kinds_of_rows.items()}
-    values = {name: data.draw(arrays.arrays(dtype, (count, *shape))) for name, (shape, dtype) in kinds_of_rows.items()}
-    some = data.draw(st.integers(0, count).flatmap(lambda start: st.integers(start, count).map(lambda stop: range(start, stop))))
+    kinds_of_rows = data.draw(
+        st.dictionaries(
+            st.sampled_from(["a", "b/c", "b/d"]), st.tuples(row_shapes, dtypes), min_size=1
+        )
+    )
+    columns = {
+        name: Column(shape, dtype, Table(None, name))
+        for name, (shape, dtype) in kinds_of_rows.items()
+    }
+    values = {
+        name: data.draw(arrays.arrays(dtype, (count, *shape)))
+        for name, (shape, dtype) in kinds_of_rows.items()
+    }
+    some = data.draw(
+        st.integers(0, count).flatmap(
+            lambda start: st.integers(start, count).map(lambda stop: range(start, stop))
+        )
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rows.h5"
         written = write(path, columns, values, batch, kind)
@@ -51,26 +69,32 @@ def test_what_is_written_is_read_back(kind, data, count, batch):
                 assert stored.dtype == expected.dtype
                 assert stored.shape == reader.shape(name) == expected.shape
                 assert stored.tobytes() == expected.tobytes()
-                assert reader.read(name, some).tobytes() == expected[some.start : some.stop].tobytes()
+                assert (
+                    reader.read(name, some).tobytes() == expected[some.start : some.stop].tobytes()
+                )
             held = sum(column.nbytes for column in values.values())
             assert written == held + 4 * count * len(columns)  # with the checksums
-            assert reader.bytes_read == held + sum(column[some.start : some.stop].nbytes for column in values.values())
+            assert reader.bytes_read == held + sum(
+                column[some.start : some.stop].nbytes for column in values.values()
+            )
 
 
 @kinds
 def test_values_become_the_columns_type(tmp_path, kind):
+    path = tmp_path / "codes.h5"
     column = Column((2,), "float16", Table(None, "codes"))
-    write(tmp_path / "codes.h5", {"codes": column}, {"codes": np.array([[0.1, 2.0], [3.0, 4.5]])}, 1, kind)
-    with RowReader(tmp_path / "codes.h5", "vinfo-codes") as reader:
-        assert reader.read("codes").tolist() == np.array([[0.1, 2.0], [3.0, 4.5]], "float16").tolist()
+    values = np.array([[0.1, 2.0], [3.0, 4.5]])
+    write(path, {"codes": column}, {"codes": values}, 1, kind)
+    with RowReader(path, "vinfo-codes") as reader:
+        assert reader.read("codes").tolist() == values.astype("float16").tolist()
 
 
 @kinds
 def test_attributes_and_names(tmp_path, kind):
     table = Table(None, "codes", attributes={"order": 4})
     path = tmp_path / "codes.h5"
-    write(path, {"taps/a/x": Column((), "uint8", table), "taps/b": Column((), "uint8", table)}, {}
-          | {name: np.arange(3, dtype="uint8") for name in ("taps/a/x", "taps/b")}, 2, kind)  # fmt: skip
+    columns = {name: Column((), "uint8", table) for name in ("taps/a/x", "taps/b")}
+    write(path, columns, {name: np.arange(3, dtype="uint8") for name in columns}, 2, kind)
     with RowReader(path, "vinfo-codes") as reader:
         assert reader.names("taps") == ["a", "b"]
         assert reader.attribute("taps/a/x", "order") == 4
@@ -86,7 +110,8 @@ def test_attributes_and_names(tmp_path, kind):
 )
 def test_an_error_of_the_writing_thread_surfaces(tmp_path, kind, wrong):
     """And the file before stays."""
-    path, columns = tmp_path / "codes.h5", {"codes": Column((3,), "float32", Table(None, "codes"))}
+    path = tmp_path / "codes.h5"
+    columns = {"codes": Column((3,), "float32", Table(None, "codes"))}
     write(path, columns, {"codes": np.zeros((1, 3))}, 1, kind)
     with (
         pytest.raises((OSError, TypeError, ValueError)),
@@ -113,7 +138,7 @@ def test_an_error_ends_a_long_series_of_writes(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("columns", "wanted", "expected"),
+    ("columns", "at_most", "expected"),
     [
         ({}, 100, 100),
         ({"small": ((), "uint8")}, 100, 100),
@@ -123,9 +148,11 @@ def test_an_error_ends_a_long_series_of_writes(tmp_path, kind):
         ({"huge": ((2**20, 2**10), "float32")}, 100, 1),
     ],
 )
-def test_a_batch_stays_below_the_largest_write(columns, wanted, expected):
-    tables = {name: Column(shape, dtype, Table(None, name)) for name, (shape, dtype) in columns.items()}
-    assert batch_rows(tables, wanted) == expected
+def test_a_batch_stays_below_the_largest_write(columns, at_most, expected):
+    tables = {
+        name: Column(shape, dtype, Table(None, name)) for name, (shape, dtype) in columns.items()
+    }
+    assert batch_rows(tables, at_most) == expected
 
 
 @given(row_shapes, dtypes, st.integers(0, 10**6))
@@ -145,14 +172,18 @@ def test_storage_kind():
     if "parallel" in KINDS:
         assert storage_kind("parallel") == "parallel"
     else:
-        with pytest.raises(InputError, match=r"machine\.storage is parallel, but this h5py is serial; use auto or virtual"):
+        with pytest.raises(
+            InputError,
+            match=r"machine\.storage is parallel, but this h5py is serial; use auto or virtual",
+        ):
             storage_kind("parallel")
 
 
 @kinds
 def test_a_file_of_another_kind_is_refused(tmp_path, kind):
     path = tmp_path / "codes.h5"
-    write(path, {"codes": Column((), "uint8", Table(None, "codes"))}, {"codes": np.ones(1)}, 1, kind)
+    columns = {"codes": Column((), "uint8", Table(None, "codes"))}
+    write(path, columns, {"codes": np.ones(1)}, 1, kind)
     with pytest.raises(InputError, match="is not a vinfo-activations file"):
         RowReader(path, "vinfo-activations")
 
@@ -166,5 +197,8 @@ def test_a_damaged_chunk_is_said_in_a_sentence(tmp_path):
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(b"broken")
-    with RowReader(path, "vinfo-codes") as reader, pytest.raises(InputError, match=r"^.*codes.h5: /codes cannot be read \(.*\); "):
+    with (
+        RowReader(path, "vinfo-codes") as reader,
+        pytest.raises(InputError, match=r"^.*codes.h5: /codes cannot be read \(.*\); "),
+    ):
         reader.read("codes")

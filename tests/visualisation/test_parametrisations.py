@@ -20,7 +20,8 @@ def images(size):
 @pytest.fixture
 def magnitudes(images):
     """As numpy finds them."""
-    return torch.from_numpy(np.abs(np.fft.fft2(np.einsum("oc,nchw->nohw", OPPONENT, images))).mean(0)).float()
+    waves = np.fft.fft2(np.einsum("oc,nchw->nohw", OPPONENT, images))
+    return torch.from_numpy(np.abs(waves).mean(0)).float()
 
 
 def noise(size, count=5):
@@ -39,17 +40,18 @@ def test_colours_come_back_and_grey_has_no_opponent_channels(images):
 def test_maco_has_the_prescribed_spectrum_whatever_the_phases(magnitudes, size):
     pictures = Maco(magnitudes, noise(size))
     for _ in range(2):
-        found = np.abs(np.fft.fft2(pictures.channels().detach().double().numpy()))
-        np.testing.assert_allclose(found, np.broadcast_to(magnitudes, found.shape), rtol=1e-4, atol=1e-4)
+        spectrum = np.abs(np.fft.fft2(pictures.channels().detach().double().numpy()))
+        expected = np.broadcast_to(magnitudes, spectrum.shape)
+        np.testing.assert_allclose(spectrum, expected, rtol=1e-4, atol=1e-4)
         with torch.no_grad():
             pictures.parameters += 7 * noise(size).flip(0)
 
 
 @SIZES
 def test_maco_keeps_the_mean_colour_of_real_images(images, magnitudes, size):
-    found = to_rgb(Maco(magnitudes, noise(size)).channels()).mean((2, 3)).detach()
+    means = to_rgb(Maco(magnitudes, noise(size)).channels()).mean((2, 3)).detach()
     expected = to_rgb(to_opponent(images).mean((2, 3), keepdim=True).abs().mean(0))[:, 0, 0]
-    np.testing.assert_allclose(found, expected.expand(5, 3), atol=1e-5)
+    np.testing.assert_allclose(means, expected.expand(5, 3), atol=1e-5)
 
 
 @SIZES
@@ -69,24 +71,26 @@ def test_fourier_is_a_sum_of_waves_in_units_of_real_amplitudes(magnitudes, size)
 
 @SIZES
 def test_fourier_starts_near_the_mean_colour_of_real_images(images, magnitudes, size):
-    found = Fourier(magnitudes, 0 * noise(size)).images().detach()
-    np.testing.assert_allclose(found, images.mean((0, 2, 3), keepdim=True).expand_as(found), atol=0.02)
+    start = Fourier(magnitudes, 0 * noise(size)).images().detach()
+    expected = images.mean((0, 2, 3), keepdim=True).expand_as(start)
+    np.testing.assert_allclose(start, expected, atol=0.02)
 
 
 @pytest.mark.parametrize("kind", [Maco, Fourier])
 def test_grey_images_have_grey_pictures(kind):
     grey = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1)).expand(-1, 3, -1, -1)
     magnitudes = torch.fft.fft2(to_opponent(grey)).abs().mean(0)
-    found = kind(magnitudes, noise(8)).images().detach()
-    np.testing.assert_allclose(found[:, 0], found[:, 2], atol=1e-5)
-    np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-5)
-    assert found.std() > 0.01
+    pictures = kind(magnitudes, noise(8)).images().detach()
+    np.testing.assert_allclose(pictures[:, 0], pictures[:, 2], atol=1e-5)
+    np.testing.assert_allclose(pictures[:, 0], pictures[:, 1], atol=1e-5)
+    assert pictures.std() > 0.01
 
 
 @pytest.mark.parametrize("kind", [Maco, Fourier])
 @SIZES
 def test_pictures_share_nothing(kind, magnitudes, size):
-    together, alone = kind(magnitudes, noise(size)), kind(magnitudes, noise(size)[2:3])
+    together = kind(magnitudes, noise(size))
+    alone = kind(magnitudes, noise(size)[2:3])
     assert together.images().min() >= 0
     assert together.images().max() <= 1
     np.testing.assert_allclose(alone.images().detach(), together.images().detach()[2:3], atol=1e-6)

@@ -3,7 +3,7 @@
 mpirun -n 8 python -m vinfo_mpi.analyses
 """
 
-from vinfo_mpi.cli import command
-
 if __name__ == "__main__":
+    from vinfo_mpi.cli import command
+
     command.main("analyses", __doc__)

@@ -12,19 +12,27 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 
 import numpy as np
 
+from vinfo_mpi.costs.formulas import NUMBER
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import atom_geometry
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.results import store
-from vinfo_mpi.run import freshness
+from vinfo_mpi.results.schema_analyses import HOYER
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.hdf5 import Table, read_table
+from vinfo_mpi.storage.hdf5 import read_table
 
 
-def run(run: Run, force: bool = False) -> None:
-    """Write the sparseness of every atom: a property of the atom alone, without a standard error."""
-    provenance = freshness.provenance(run, "hoyer", "vinfo-results")
-    values = run.ranks.on_root(lambda: atom_geometry.hoyer(read_table(run.dictionary, "vinfo-dictionary", "atoms")))
-    log.info("hoyer: mean sparseness %.3f of %d atoms", np.nanmean(values), len(values))
-    text = "Hoyer's sparseness of the atom, 1 = a single channel, 0 = all alike; NaN: an atom of zeros"
-    tables = {"concepts/hoyer": Table(values, text, "1", ("concept",))}
-    run.ranks.on_root(store.update, run.results, "hoyer", tables, provenance)
+def measure_sparseness(run: Run, part: Part) -> None:
+    """Write the sparseness of every atom: of the atom alone, hence without a standard error."""
+
+    def measure() -> np.ndarray:
+        return atom_geometry.hoyer(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
+
+    sparseness = run.ranks.on_root(measure)
+    log.info("hoyer: mean sparseness %.3f of %d atoms", np.nanmean(sparseness), len(sparseness))
+    part.write({HOYER: sparseness})
+
+
+def costs(work: Workload) -> Costs:
+    """Return what the atoms, their absolute values and the squares of these take."""
+    return Costs(memory=3.0 * NUMBER * work.sizes.concepts * work.sizes.d)

@@ -1,4 +1,6 @@
-"""Over how many channels of the last tap each concept is spread: what is left of its CKA when random ones are masked.
+"""Over how many channels of the last tap each concept is spread.
+
+What is left of its CKA when random channels are masked.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.redundancy
 """
@@ -12,46 +14,59 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 
 import numpy as np
 
-from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts import vinformation, vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import cka
+from vinfo_mpi.numerics.arrays import standard_error
+from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.results import store
-from vinfo_mpi.run import freshness
+from vinfo_mpi.results.schema_analyses import REDUNDANCY, REDUNDANCY_RATES, REDUNDANCY_VALUES
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.hdf5 import Table
 
 
-def run(run: Run, force: bool = False) -> None:
-    """Write the redundancy of every concept at every rate of kept channels, and its mean over the rates."""
-    provenance = freshness.provenance(run, "redundancy", "vinfo-results")
-    options = run.config.redundancy
+def measure_redundancy(run: Run, part: Part) -> None:
+    """Write the redundancy of every concept at every rate of kept channels, and its mean."""
+    rates = run.config.redundancy.rates
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(codes, activations)
-        (moments,) = vinformation.moments_of(run, [Source(activations, activations.taps[-1])], codes)
-        run.clock.bytes_read += activations.bytes_read + codes.bytes_read
+        last_tap = Source(activations, activations.taps[-1])
+        [moments] = vinformation.moments_of(run, [last_tap], codes)
     with run.clock.phase("mask"):
-        # With one seed for all rates the channels kept at a low rate are also kept at the higher ones.
-        masks = [cka.masks(moments.x.shape[1], rate, options.masks, run.config.seed) for rate in options.rates]
-        left = np.stack([cka.redundancy(moments, one).cpu().numpy() for one in masks])
-    left = run.ranks.concatenate(left, axis=2)  # (rates, masks, K)
-    values, together = left.mean(1), left.mean(0)
-    found = ", ".join(f"{np.nanmean(one):.3f} of {rate}" for one, rate in zip(values, options.rates, strict=True))
-    log.info("redundancy: mean share of the CKA that is left by a share of the channels: %s", found)
-    concept, both = ("concept",), ("rate", "concept")
-    text = "CKA of the last tap's kept channels and the concept, relative to that of all channels"
-    over = "standard error over the masks"
-    tables = {
-        "redundancy/rates": Table(np.array(options.rates), "share of the channels that is kept", "1", ("rate",)),
-        "redundancy/values": Table(values, f"{text}: mean over random masks; NaN: no variance", "1", both),
-        "redundancy/values_se": Table(_error(left, 1), over, "1", both),
-        "concepts/redundancy": Table(
-            together.mean(0), f"{text}: mean over random masks and all rates of kept channels", "1", concept
-        ),
-        "concepts/redundancy_se": Table(_error(together, 0), over, "1", concept),
-    }
-    run.ranks.on_root(store.update, run.results, "redundancy", tables, provenance)
+        of_own_concepts = np.stack([_cka_left(run, moments, rate) for rate in rates])
+    left = run.ranks.concatenate(of_own_concepts, axis=2)  # (rates, masks, K)
+    values = left.mean(1)
+    over_rates = left.mean(0)
+    means = [
+        f"{np.nanmean(of_rate):.3f} of {rate}" for of_rate, rate in zip(values, rates, strict=True)
+    ]
+    log.info("redundancy: mean share of the CKA that is left by a share of the channels: %s",
+             ", ".join(means))  # fmt: skip
+    part.write(
+        {
+            REDUNDANCY_RATES: rates,
+            REDUNDANCY_VALUES: values,
+            REDUNDANCY_VALUES.se: standard_error(left, axis=1),
+            REDUNDANCY: over_rates.mean(0),
+            REDUNDANCY.se: standard_error(over_rates),
+        }
+    )
 
 
-def _error(values: np.ndarray, axis: int) -> np.ndarray:
-    return values.std(axis, ddof=1) / np.sqrt(values.shape[axis])
+def costs(work: Workload) -> Costs:
+    """Return what the moments of the last tap take."""
+    width = list(work.sizes.widths.values())[-1]
+    d = work.sizes.d
+    return Costs(
+        memory=vinformation_costs.memory(work, [width]),
+        operations=2.0 * work.sizes.n * d * (d + work.sizes.concepts),
+        sent=vinformation_costs.sent_moments(work, 1, width),
+    )
+
+
+def _cka_left(run: Run, moments: Moments, rate: float) -> np.ndarray:
+    """Return the share of their CKA that every mask leaves of this rank's concepts: (masks, K)."""
+    # With one seed for all rates the channels kept at a low rate are also kept at higher ones.
+    masks = cka.masks(moments.x.shape[1], rate, run.config.redundancy.masks, run.config.seed)
+    return cka.redundancy(moments, masks).cpu().numpy()

@@ -13,38 +13,56 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 import numpy as np
 import torch
 
+from vinfo_mpi.costs.formulas import NUMBER
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.results import store
-from vinfo_mpi.run import freshness
+from vinfo_mpi.results.schema_analyses import NONZERO, SPARSITY_CHECKPOINTS, SPARSITY_TAPS
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.hdf5 import Table, fixed_width
+from vinfo_mpi.storage.activations import ActivationReader
 
 
-def run(run: Run, force: bool = False) -> None:
+def measure_sparsity(run: Run, part: Part) -> None:
     """Write the share of non-zero activations, mean over the images, and its standard error."""
-    provenance = freshness.provenance(run, "sparsity", "vinfo-results")
-    means, errors = [], []
+    means = []
+    errors = []
     for checkpoint in run.progress(run.checkpoints, "sparsity: checkpoints"):
         with run.open_activations(checkpoint) as activations:
-            taps, (n,) = activations.taps, activations.shape("samples/id")
-            rows = run.ranks.block(n)
-            shares = run.tensor(np.stack([activations.read(f"taps/{tap}/nonzero", rows) for tap in taps]))  # (L, n)
-            run.clock.bytes_read += activations.bytes_read
-        mean = run.ranks.sum(shares.sum(1)) / n
-        squares = run.ranks.sum((shares - mean[:, None]).square().sum(1))
+            taps = activations.taps
+            mean, error = _mean_and_error(run, activations)
         means.append(mean)
-        errors.append((squares / (n * max(1, n - 1))).sqrt())
-    values, errors_of_values = (torch.stack(one).cpu().numpy() for one in (means, errors))  # (E, L)
-    epochs = np.array([one.epoch for one in run.checkpoints])
-    log.info("sparsity: %.3f of the last tap's activations are not zero at epoch %d, %.3f at epoch %d",
-             values[0, -1], epochs[0], values[-1, -1], epochs[-1])  # fmt: skip
-    both = ("checkpoint", "tap")
-    tables = {
-        "sparsity/checkpoints": Table(epochs, "epoch; 0 = untrained", "epoch", ("checkpoint",)),
-        "sparsity/taps": Table(fixed_width(taps), "names of the taps in forward order", axes=("tap",)),
-        "sparsity/nonzero": Table(
-            values, "share of the values, before pooling, that are not zero: mean over the images", "1", both
-        ),
-        "sparsity/nonzero_se": Table(errors_of_values, "its standard error over the images", "1", both),
-    }
-    run.ranks.on_root(store.update, run.results, "sparsity", tables, provenance)
+        errors.append(error)
+    epochs = [checkpoint.epoch for checkpoint in run.checkpoints]
+    nonzero = np.stack(means)  # (E, L)
+    log.info("sparsity: %.3f of the last tap's activations are not zero at epoch %d, "
+             "%.3f at epoch %d",
+             nonzero[0, -1], epochs[0], nonzero[-1, -1], epochs[-1])  # fmt: skip
+    part.write(
+        {
+            SPARSITY_CHECKPOINTS: epochs,
+            SPARSITY_TAPS: taps,
+            NONZERO: nonzero,
+            NONZERO.se: np.stack(errors),
+        }
+    )
+
+
+def costs(work: Workload) -> Costs:
+    """Return what shares, their differences from the mean and the squares of these take."""
+    taps = len(work.sizes.widths)
+    return Costs(
+        memory=3.0 * NUMBER * work.images_of_rank * taps,
+        sent=work.sent(2 * work.sizes.checkpoints * taps),
+    )
+
+
+def _mean_and_error(run: Run, activations: ActivationReader) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share at every tap, mean over all ranks' images, and its standard error: (L,)."""
+    [n] = activations.shape("samples/id")
+    rows = run.ranks.block(n)
+    columns = [activations.read(f"taps/{tap}/nonzero", rows) for tap in activations.taps]
+    shares = run.tensor(np.stack(columns))  # (L, n)
+    mean = run.ranks.sum(shares.sum(1)) / n
+    squares = run.ranks.sum((shares - mean[:, None]).square().sum(1))
+    error = torch.sqrt(squares / (n * max(1, n - 1)))
+    return mean.cpu().numpy(), error.cpu().numpy()

@@ -1,4 +1,4 @@
-"""How many concepts the network's decisions need: accuracy when only a part of the concepts is kept.
+"""How many concepts the network's decisions need: accuracy when only some of them are kept.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.support
 """
@@ -10,58 +10,92 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 
     command.main("support", __doc__)
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
-from vinfo_mpi.concepts import encoders, vinformation
+from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import support
+from vinfo_mpi.numerics.support import Curves
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
-from vinfo_mpi.results import store
-from vinfo_mpi.run import freshness
+from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE
+from vinfo_mpi.results.schema_analyses import (
+    SUPPORT_ACCURACY,
+    SUPPORT_AREA,
+    SUPPORT_ORDERS,
+    SUPPORT_PROPORTIONS,
+    SUPPORT_RELATIVE,
+)
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.hdf5 import Table, fixed_width, read_table
+
+SORTED = 4  # orders by complexity and importance, up and down; the others are random
 
 
-def run(run: Run, force: bool = False) -> None:
-    """Write the accuracy against the proportion of concepts kept, for several orders in which they are kept."""
-    provenance = freshness.provenance(run, "support", "vinfo-results")
-    options, machine = run.config.support, run.config.machine
-    atoms, offset = encoders.decoder(run)
-    complexity, importance = (
-        read_table(run.results, "vinfo-results", f"concepts/{column}") for column in ("complexity", "importance")
+def measure_support(run: Run, part: Part) -> None:
+    """Write the accuracy against the proportion of concepts kept, for several orders of them."""
+    complexity = part.read_results(COMPLEXITY)
+    importance = part.read_results(IMPORTANCE)
+    orders = support.orders(complexity, importance, run.config.support.draws, run.config.seed)
+    counts = _counts(len(complexity), run.config.support.steps)
+    curves = _curves(run, orders, counts)
+    accuracy, accuracy_error = curves.accuracy()
+    relative, relative_error = curves.relative()  # in the last column the area
+    areas = [f"{area:.3f} {name}" for name, area in zip(orders, relative[:, -1], strict=True)]
+    log.info("support: accuracy %.3f with all concepts; area under the relative accuracy: %s",
+             accuracy[0, -1], ", ".join(areas))  # fmt: skip
+    part.write(
+        {
+            SUPPORT_ORDERS: list(orders),
+            SUPPORT_PROPORTIONS: counts / len(complexity),
+            SUPPORT_ACCURACY: accuracy,
+            SUPPORT_ACCURACY.se: accuracy_error,
+            SUPPORT_RELATIVE: relative[:, :-1],
+            SUPPORT_RELATIVE.se: relative_error[:, :-1],
+            SUPPORT_AREA: relative[:, -1],
+            SUPPORT_AREA.se: relative_error[:, -1],
+        }
     )
-    orders = support.orders(complexity, importance, options.draws, run.config.seed)
-    counts = np.unique(np.linspace(0, len(atoms), options.steps + 1).round().astype(int))
+
+
+def costs(work: Workload) -> Costs:
+    """Return what rebuilding and classifying all images along all orders takes."""
+    sizes = work.sizes
+    options = work.config.support
+    orders = SORTED + options.draws
+    head = 2 * sizes.d * sizes.outputs if sizes.linear else sizes.operations
+    rebuild = 2.0 * sizes.concepts * sizes.d
+    return Costs(
+        memory=slopes_costs.memory(work),
+        operations=orders * sizes.n * (rebuild + options.steps * head),
+        sent=work.sent(3 * orders * (len(_counts(sizes.concepts, options.steps)) + 1)),
+    )
+
+
+def _counts(concepts: int, steps: int) -> np.ndarray:
+    """Return how many concepts are kept, from none to all of them."""
+    return np.unique(np.linspace(0, concepts, steps + 1).round().astype(int))
+
+
+def _curves(run: Run, orders: Mapping[str, np.ndarray], counts: np.ndarray) -> Curves:
+    """Return the sums over all ranks' images."""
+    machine = run.config.machine
+    atoms, offset = encoders.decoder(run)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
         network = run.head(activations)
-        n = codes.shape("codes")[0]
-        curves = support.Curves(orders, counts, n, run.device)
+        n, _ = codes.shape("codes")
+        curves = Curves(orders, counts, n, run.device)
 
         @torch.no_grad()
         def head(vectors: torch.Tensor) -> torch.Tensor:
-            return torch.cat([network(part) for part in vectors.split(machine.batch)])
+            return torch.cat([network(batch) for batch in vectors.split(machine.batch)])
 
-        for block in run.progress(batches(run.ranks.block(n), machine.rows), "support: blocks"):
-            labels = torch.from_numpy(activations.read("samples/label", block)).to(run.device)
-            curves.add(run.tensor(codes.read("codes", block)), atoms, offset, head, labels)
-        run.clock.bytes_read += activations.bytes_read + codes.bytes_read
+        for rows in run.progress(batches(run.ranks.block(n), machine.rows), "support: blocks"):
+            labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
+            curves.add(run.tensor(codes.read("codes", rows)), atoms, offset, head, labels)
     run.ranks.sum(curves.sums)
-    (accuracy, accuracy_se), (relative, relative_se) = curves.accuracy(), curves.relative()
-    found = ", ".join(f"{area:.3f} {name}" for name, area in zip(orders, relative[:, -1], strict=True))
-    log.info("support: accuracy %.3f with all concepts; area under the relative accuracy: %s", accuracy[0, -1], found)
-    both = ("order", "proportion")
-    over = "standard error over the images, for random orders also over the draws"
-    text = "which concepts are kept first: importance-descending keeps the most important; random: mean over the draws"
-    tables = {
-        "support/orders": Table(fixed_width(list(orders)), text, axes=("order",)),
-        "support/proportions": Table(counts / len(atoms), "share of the concepts that is kept", "1", ("proportion",)),
-        "support/accuracy": Table(accuracy, "share of the images classified as their label from what is kept", "1", both),
-        "support/accuracy_se": Table(accuracy_se, over, "1", both),
-        "support/relative": Table(relative[:, :-1], "accuracy relative to that with all concepts", "1", both),
-        "support/relative_se": Table(relative_se[:, :-1], over, "1", both),
-        "support/area": Table(relative[:, -1], "area under the relative accuracy over the proportions", "1", ("order",)),
-        "support/area_se": Table(relative_se[:, -1], over, "1", ("order",)),
-    }
-    run.ranks.on_root(store.update, run.results, "support", tables, provenance)
+    return curves

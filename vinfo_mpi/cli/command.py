@@ -1,6 +1,7 @@
 """What every command shares: options, configuration, the guard over all ranks, exit codes.
 
-Options and configuration are read before torch and MPI are imported, so that --help and mistakes answer at once.
+Options and configuration are read before torch and MPI are imported, so that --help and mistakes
+answer at once.
 """
 
 from __future__ import annotations
@@ -22,24 +23,41 @@ if TYPE_CHECKING:
     from vinfo_mpi.run.run import Run
 
 DEFAULT_CONFIG = Path(__file__).parents[2] / "config" / "quickstart.yaml"
+FLAGS = {
+    "--only": "run this stage alone; fail if its inputs are missing",
+    "--force": "run this stage even if it is up to date",
+    "--dry-run": "show the plan: images, taps, disk, memory, operations",
+    "--stages": "show the run's name and the stages of the whole pipeline, a pair a line",
+    "--info": "show versions, MPI, HDF5, and where each rank computes",
+    "--verbose": "say more",
+}
+EPILOG = """\
+Settings and their defaults: the comments in config/*.yaml, and config.yaml in every run's folder.
+Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input,
+75 stopped on request (signal USR2) with the work saved: run the same command again."""
 
 
 def main(stage: str | None, description: str | None) -> NoReturn:
-    """Run a stage, the chosen analyses for "analyses", or all of them for None, from the command line; never returns."""
+    """Run a stage from the command line; "analyses": those chosen; None: all. Never returns."""
     signals.listen()
     try:
         options = parse(stage, description)
-        settings = load_config(Path(options.config), options.set)
+        config = load_config(Path(options.config), options.set)
+        if options.stages:
+            _print_stages(config, options)
+            sys.exit(0)
     except InputError as error:
         _end(error)
     malloc.keep_freed()  # before MPI starts threads: mallopt(3) is not safe beside them
     from vinfo_mpi.parallel.guard import guard
 
-    # Processes that read images (machine.workers) would import the program again and start MPI in themselves: hide it.
+    # Processes that read images (machine.workers) would import the program again and start MPI in
+    # themselves: hide it.
     program = sys.modules["__main__"]
-    program.__spec__ = program.__file__ = None
+    program.__spec__ = None
+    program.__file__ = None
     with guard():
-        _start(stage, options, settings)
+        _start(stage, options, config)
     signals.ignore()
     sys.exit(0)
 
@@ -47,28 +65,37 @@ def main(stage: str | None, description: str | None) -> NoReturn:
 def parse(stage: str | None, description: str | None) -> argparse.Namespace:
     """Return the options of a command line; raise `InputError` for mistakes in it."""
     parser = _Parser(
-        prog=f"python -m {registry.module(stage)}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Settings and their defaults: the comments in config/*.yaml, and config.yaml in every run's folder.\n"
-        "Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input, 75 stopped\n"
-        "on request (signal USR2) with the work saved: run the same command again.",
-    )  # fmt: skip
-    add = parser.add_argument
-    add("--config", metavar="FILE", default=os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG)),
-        help="the experiment (default: $VINFO_CONFIG, else config/quickstart.yaml)")  # fmt: skip
-    add("--set", metavar="A.B=VALUE", action="append", help="change a setting; may be repeated")
-    add("--run-dir", metavar="DIR", help="where everything is written (default: $VINFO_RUNS/<name>, else runs/<name>)")
-    add("--only", action="store_true", help="run this stage alone; fail if its inputs are missing")
-    add("--force", action="store_true", help="run this stage even if it is up to date")
-    add("--dry-run", action="store_true", help="show the plan: images, taps, disk, memory, operations")
-    add("--info", action="store_true", help="show versions, MPI, HDF5, and where each rank computes")
-    add("--verbose", action="store_true", help="say more")
+        prog=f"python -m {registry.command(stage)}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG)),
+        help="the experiment (default: $VINFO_CONFIG, else config/quickstart.yaml)",
+    )
+    parser.add_argument(
+        "--set", metavar="A.B=VALUE", action="append", help="change a setting; may be repeated"
+    )
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        help="where everything is written (default: $VINFO_RUNS/<name>, else runs/<name>)",
+    )
+    for name, meaning in FLAGS.items():
+        parser.add_argument(name, action="store_true", help=meaning)
     options = parser.parse_args()
     if stage not in registry.STAGES and options.only:
-        raise InputError("--only belongs to a single stage; for example python -m vinfo_mpi.score --only")
+        raise InputError(
+            "--only belongs to a single stage; for example python -m vinfo_mpi.score --only"
+        )
     return options
 
 
-def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> None:
+def _start(stage: str | None, options: argparse.Namespace, config: Config) -> None:
+    """Do what the options say, all ranks together."""
     import torch
 
     from vinfo_mpi.cli.header import head
@@ -79,25 +106,51 @@ def _start(stage: str | None, options: argparse.Namespace, settings: Config) -> 
 
     ranks = Ranks()
     logs.start(ranks.rank, options.verbose)
-    device, bindings = devices.bind(ranks, settings.machine.device)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    folder = Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / settings.name)
-    run = Run(settings, folder, ranks, device, bindings, shlex.join(["python", "-m", *_module_and_arguments(stage)]))
+    device, bindings = devices.bind(ranks, config.machine.device)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    folder = Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / config.name)
+    typed = shlex.join(["python", "-m", registry.command(stage), *sys.argv[1:]])
+    run = Run(config, folder, ranks, device, bindings, typed)
     if options.info:
         ranks.on_root(lambda: print(head(run)))
         return
-    run.checkpoints = ranks.on_root(lambda: run.checkpoints)  # one look at the folder, the same for all
+    # One look at the folder, the same for all.
+    run.checkpoints = ranks.on_root(lambda: run.checkpoints)
     if options.dry_run:
         engine.check_plan(run, show=True)
         return
     in_job = "SLURM_JOB_ID" in os.environ or options.verbose
     if in_job:
         ranks.on_root(lambda: print(head(run), flush=True))
-    every = engine.chosen(run)
-    targets = {None: every, "analyses": [one for one in every if one in registry.ANALYSES]}.get(stage, [str(stage)])
-    engine.bring_up_to_date(run, targets, options.only, options.force)
+    engine.bring_up_to_date(run, _targets(stage, config), options.only, options.force)
     if stage is None or in_job:
         ranks.on_root(_end_of_log, run, stage is None, in_job)
+
+
+def _targets(stage: str | None, config: Config) -> list[str]:
+    """Return the stages that a command brings up to date."""
+    if stage is None:
+        return config.stages
+    if stage == "analyses":
+        return [name for name in config.stages if name in registry.ANALYSES]
+    return [stage]
+
+
+def _print_stages(config: Config, options: argparse.Namespace) -> None:
+    """Print name and stages of the whole pipeline, the analyses as one; on one rank.
+
+    A network of a single checkpoint has no dynamics.
+    """
+    from vinfo_mpi.networks import checkpoints
+
+    folder = Path(options.run_dir or ".")
+    several = len(checkpoints.expected(folder, config.network, config.train)) > 1
+    stages = [stage for stage in config.stages if several or stage != "dynamics"]
+    commands = ["analyses" if stage in registry.ANALYSES else stage for stage in stages]
+    if launcher.rank() == 0:
+        for command in dict.fromkeys(commands):
+            print(config.name, command)
 
 
 def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:
@@ -107,10 +160,6 @@ def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:
         print(summary(run.folder))
     if in_job:
         print(tail(run))
-
-
-def _module_and_arguments(stage: str | None) -> list[str]:
-    return [registry.module(stage), *sys.argv[1:]]
 
 
 class _Parser(argparse.ArgumentParser):

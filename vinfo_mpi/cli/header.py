@@ -1,15 +1,15 @@
-"""What a run runs on: job, versions, MPI, HDF5, where each rank computes, and where everything is written."""
+"""What a run runs on: job, versions, MPI, HDF5, where each rank computes, where it writes."""
 
 from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import h5py
+import psutil
 import torch
 
 import vinfo_mpi
@@ -19,12 +19,15 @@ from vinfo_mpi.run.provenance import digest, git_commit
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.atomic import existing
 
-MOUNTS = Path("/proc/self/mountinfo")
-
 
 def head(run: Run) -> str:
     """Return what a log begins with; one line per node, however many ranks it has."""
     config = run.config.model_dump(mode="json")
+    parallel = h5py.get_config().mpi
+    written = (
+        "parallel: all ranks write one file" if parallel else "serial: one file per rank, joined"
+    )
+    hosts = {binding.host for binding in run.bindings}
     facts = {
         "job": job(),
         "program": f"vinfo_mpi {vinfo_mpi.__version__} (commit {git_commit()[:12]}), "
@@ -32,38 +35,42 @@ def head(run: Run) -> str:
         "experiment": f"{run.config.name}, fingerprint {digest(config)}",
         "folder": f"{run.folder} on {file_system(run.folder)}",
         "MPI": library(),
-        "HDF5": f"{h5py.version.hdf5_version}, h5py {h5py.__version__}, "
-        + ("parallel: all ranks write one file" if h5py.get_config().mpi else "serial: one file per rank, joined"),
-        "ranks": f"{len(run.bindings)} on {len({one.host for one in run.bindings})} nodes",
+        "HDF5": f"{h5py.version.hdf5_version}, h5py {h5py.__version__}, {written}",
+        "ranks": f"{len(run.bindings)} on {len(hosts)} nodes",
     }
-    return "\n".join(
-        [*(f"{name:<11}{text}" for name, text in facts.items() if text), *(f"  {line}" for line in nodes(run.bindings))]
-    )
+    lines = [f"{name:<11}{text}" for name, text in facts.items() if text]
+    lines += [f"  {line}" for line in nodes(run.bindings)]
+    return "\n".join(lines)
 
 
 def job(environment: Mapping[str, str] = os.environ) -> str:
-    """Return which of Slurm's jobs this is, how often it was restarted and where it runs, empty outside of Slurm."""
+    """Return which of Slurm's jobs this is, how often it was restarted and where it runs.
+
+    Empty outside of Slurm.
+    """
     number = environment.get("SLURM_JOB_ID")
     if number is None:
         return ""
-    if "SLURM_ARRAY_JOB_ID" in environment:
-        number += f" ({environment['SLURM_ARRAY_JOB_ID']}_{environment.get('SLURM_ARRAY_TASK_ID', '')})"
-    parts = [
+    array = environment.get("SLURM_ARRAY_JOB_ID")
+    if array is not None:
+        number += f" ({array}_{environment.get('SLURM_ARRAY_TASK_ID', '')})"
+    hosts = environment.get("SLURM_JOB_NODELIST")
+    facts = [
         f"Slurm {number}",
         environment.get("SLURM_JOB_NAME"),
         f"restarted {environment.get('SLURM_RESTART_COUNT', '0')} times",
-        f"nodes {nodes}" if (nodes := environment.get("SLURM_JOB_NODELIST")) else None,
+        f"nodes {hosts}" if hosts else None,
     ]
-    return ", ".join(filter(None, parts))
+    return ", ".join(filter(None, facts))
 
 
 def nodes(bindings: Sequence[Binding]) -> list[str]:
     """Return a line per node: its ranks, their devices, their threads."""
-    by_host: dict[str, list[int]] = {}
+    by_host: dict[str, dict[int, Binding]] = {}
     for rank, binding in enumerate(bindings):
-        by_host.setdefault(binding.host, []).append(rank)
+        by_host.setdefault(binding.host, {})[rank] = binding
     width = max(map(len, by_host), default=0)
-    return [f"{host:<{width}}  {_node(ranks, bindings)}" for host, ranks in by_host.items()]
+    return [f"{host:<{width}}  {_node(on_host)}" for host, on_host in by_host.items()]
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -81,37 +88,43 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def file_system(folder: Path, mounts: Path = MOUNTS) -> str:
-    """Return the type of the file system that a folder lies on, where it is mounted, and what is free there."""
+def file_system(folder: Path) -> str:
+    """Return the type of the file system that a folder lies on, where, and what is free there."""
     place = existing(folder)
     free = f"{shutil.disk_usage(place).free / 2**30:.1f} GiB free"
-    found = mount(place.resolve(), mounts)
-    return f"{found[1]} at {found[0]}, {free}" if found else free
+    mounted = mount(place.resolve())
+    return f"{mounted[1]} at {mounted[0]}, {free}" if mounted else free
 
 
-def mount(path: Path, mounts: Path = MOUNTS) -> tuple[Path, str] | None:
-    """Return where the file system of an absolute path is mounted and its type, None where that cannot be told."""
+def mount(path: Path) -> tuple[Path, str] | None:
+    """Return where the file system of an absolute path is mounted and its type.
+
+    None where that cannot be told.
+    """
     try:
-        lines = mounts.read_text().splitlines()
+        partitions = psutil.disk_partitions(all=True)
     except OSError:
         return None
-    best = None
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        place = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), before.split()[4]))  # a blank is \040
+    deepest = None
+    for partition in partitions:
+        place = Path(partition.mountpoint)
+        if place != path and place not in path.parents:
+            continue
         # Of two at the same place the later one hides the earlier.
-        if (place == path or place in path.parents) and (best is None or len(place.parts) >= len(best[0].parts)):
-            best = (place, after.split()[0])
-    return best
+        if deepest is None or len(place.parts) >= len(deepest[0].parts):
+            deepest = (place, partition.fstype)
+    return deepest
 
 
-def _node(ranks: list[int], bindings: Sequence[Binding]) -> str:
-    own = [bindings[rank] for rank in ranks]
-    threads = ranges(sorted({one.threads for one in own}))
-    where = f"{'ranks' if len(ranks) > 1 else 'rank'} {ranges(ranks)}"
-    names = ", ".join(sorted({one.name for one in own if one.name}))
-    devices = "cpu"
-    if names:
-        each = (f"{rank} on {one.device} {one.uuid}".rstrip() for rank, one in zip(ranks, own, strict=True))
-        devices = f"{names}: {', '.join(each)}"
-    return f"{where}, {threads} {'thread' if threads == '1' else 'threads'} each, {devices}"
+def _node(bindings: Mapping[int, Binding]) -> str:
+    """Return what a line says of the ranks of a node."""
+    threads = ranges(sorted({binding.threads for binding in bindings.values()}))
+    where = f"{'ranks' if len(bindings) > 1 else 'rank'} {ranges(bindings)}"
+    each = f"{threads} {'thread' if threads == '1' else 'threads'} each"
+    names = ", ".join(sorted({binding.name for binding in bindings.values() if binding.name}))
+    if not names:
+        return f"{where}, {each}, cpu"
+    devices = [
+        f"{rank} on {binding.device} {binding.uuid}".rstrip() for rank, binding in bindings.items()
+    ]
+    return f"{where}, {each}, {names}: {', '.join(devices)}"

@@ -1,6 +1,7 @@
-"""How images are expressed in a dictionary: non-negative least squares, a projection, or codes that are known.
+"""How images are expressed in a dictionary.
 
-Whichever it is, x ≈ offset + codes @ atoms.
+By non-negative least squares, by a projection, or by codes that are known. Whichever it is,
+x ≈ offset + codes @ atoms.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 
 RIDGE = 0.1  # relative to the mean eigenvalue of the atoms' products
-SHARPNESS, LEAST = 2, 0.1  # power of the cosine in the objective, and the cosine that it is at least
+SHARPNESS = 2  # power of the cosine in the objective
+SMALLEST_COSINE = 0.1  # that the cosine in the objective is at least
+
+Observations = Mapping[str, torch.Tensor]  # by the names of methods of `Observed`
 
 
 @dataclass
@@ -45,16 +49,26 @@ class Encoder(Protocol):
     Attributes
     ----------
     reads : tuple of str
-        What it must be shown of the images: names of methods of `Observed`.
+        What it must be given of the images: names of methods of `Observed`.
     """
 
     reads: tuple[str, ...]
 
-    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
-        """Return the codes of the images that this was seen of."""
+    def encode(self, observed: Observations) -> Encoded:
+        """Return the codes of the images that this was observed of."""
 
-    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
-        """Return what rises with the code of one concept in each image, differentiable: concepts (B,) int64 to (B,)."""
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+        """Return what rises with the code of one concept in each image, differentiable.
+
+        Parameters
+        ----------
+        observed : mapping of str to (B, ...) tensor
+        concepts : (B,) int64 tensor
+
+        Returns
+        -------
+        (B,) tensor
+        """
 
 
 class NonNegative:
@@ -63,27 +77,37 @@ class NonNegative:
     reads: tuple[str, ...] = ("map",)
 
     def __init__(self, atoms: torch.Tensor, options: Encode) -> None:
-        self.dictionary, self.options = nnls.Dictionary(atoms), options
+        self.dictionary = nnls.Dictionary(atoms)
+        self.options = options
 
-    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+    def encode(self, observed: Observations) -> Encoded:
         """Return the codes of every position, or of their mean. See `Encoder`."""
-        vectors, options = self._vectors(seen), self.options
-        found = self.dictionary.encode(vectors.flatten(0, 1), options.tolerance, options.max_iterations)
-        return Encoded(vectors, found.codes.reshape(*vectors.shape[:2], -1), found.residual.reshape(len(vectors), -1).amax(1))
+        vectors = self._vectors(observed)
+        images, positions, _ = vectors.shape
+        solved = self.dictionary.encode(
+            vectors.flatten(0, 1), self.options.tolerance, self.options.max_iterations
+        )
+        codes = solved.codes.reshape(images, positions, -1)
+        residual = solved.residual.reshape(images, -1).amax(1)
+        return Encoded(vectors, codes, residual)
 
-    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
-        """Return the code without its constraint, times a power of the cosine of vector and atom, mean over positions.
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+        """Return the unconstrained code times a power of a cosine, mean over positions.
 
-        The constraint makes most codes 0, from where no gradient leads away. Without it, what the atom shares with
-        others still does not count; and the cosine holds vectors near that atom, where its code is large. See `Encoder`.
+        The constraint makes most codes 0, from where no gradient leads away. Without it, what the
+        atom shares with others still does not count; and the cosine of vector and atom holds
+        vectors near that atom, where its code is large. See `Encoder`.
         """
-        vectors, atoms = self._vectors(seen), self.dictionary.atoms[concepts]
+        vectors = self._vectors(observed)
+        atoms = self.dictionary.atoms[concepts]
         codes = torch.einsum("bpd,bd->bp", vectors, self._unconstrained[concepts])
         cosine = torch.nn.functional.cosine_similarity(vectors, atoms[:, None], dim=2)
-        return (codes * cosine.clamp(min=LEAST) ** SHARPNESS).mean(1)
+        return (codes * cosine.clamp(min=SMALLEST_COSINE) ** SHARPNESS).mean(1)
 
-    def _vectors(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return seen["map"].mean(1, keepdim=True) if self.options.positions == "pooled" else seen["map"]
+    def _vectors(self, observed: Observations) -> torch.Tensor:
+        if self.options.positions == "pooled":
+            return observed["map"].mean(1, keepdim=True)
+        return observed["map"]
 
     @cached_property
     def _unconstrained(self) -> torch.Tensor:
@@ -100,16 +124,17 @@ class Linear:
     reads: tuple[str, ...] = ("pooled",)
 
     def __init__(self, offset: torch.Tensor, projection: torch.Tensor) -> None:
-        self.offset, self.projection = offset, projection
+        self.offset = offset
+        self.projection = projection
 
-    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+    def encode(self, observed: Observations) -> Encoded:
         """Return the projections. See `Encoder`."""
-        x = seen["pooled"]
-        return _of_pooled(x, (x - self.offset) @ self.projection)
+        x = observed["pooled"]
+        return _encoded_pooled(x, (x - self.offset) @ self.projection)
 
-    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return the code. See `Encoder`."""
-        return _each(self.encode(seen), concepts)
+        return _code_of_each(self.encode(observed), concepts)
 
 
 class Known:
@@ -117,39 +142,45 @@ class Known:
 
     def __init__(self, source: str, centre: torch.Tensor) -> None:
         self.reads: tuple[str, ...] = ("pooled", source)
+        self.source = source
         self.centre = centre
 
-    def encode(self, seen: Mapping[str, torch.Tensor]) -> Encoded:
+    def encode(self, observed: Observations) -> Encoded:
         """Return them, centred. See `Encoder`."""
-        x, values = (seen[name] for name in self.reads)
-        return _of_pooled(x, values - self.centre)
+        return _encoded_pooled(observed["pooled"], observed[self.source] - self.centre)
 
-    def objective(self, seen: Mapping[str, torch.Tensor], concepts: torch.Tensor) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return the code. See `Encoder`."""
-        return _each(self.encode(seen), concepts)
+        return _code_of_each(self.encode(observed), concepts)
 
 
 def encoder(run: Run) -> Encoder:
     """Return what finds codes in the run's dictionary."""
-    options, parts = run.config.dictionary, _read(run, "atoms", "offset", "projection", "centre")
-    if options.non_negative:
-        return NonNegative(parts["atoms"], run.config.encode)
-    if "projection" in parts:
-        return Linear(parts["offset"], parts["projection"])
-    return Known(options.source, parts["centre"])
+    options = run.config.dictionary
+    dictionary = _read(run, "atoms", "offset", "projection", "centre")
+    if options.kind_of_source.codes == "non-negative":
+        return NonNegative(dictionary["atoms"], run.config.encode)
+    if options.kind_of_source.codes == "projection":
+        return Linear(dictionary["offset"], dictionary["projection"])
+    return Known(options.source, dictionary["centre"])
 
 
 def at_positions(encoder: Encoder, vectors: torch.Tensor) -> torch.Tensor | None:
-    """Return the codes of single vectors of the last tap, (n, d) to (n, K); None where codes are found elsewhere."""
-    if not set(encoder.reads) <= {"map", "pooled"}:
+    """Return the codes of single vectors of the last tap, (n, d) to (n, K).
+
+    None where codes do not follow from the last tap.
+    """
+    observed = {"map": vectors[:, None], "pooled": vectors}
+    if not set(encoder.reads) <= observed.keys():
         return None
-    return encoder.encode({"map": vectors[:, None], "pooled": vectors}).codes[:, 0]
+    return encoder.encode(observed).codes[:, 0]
 
 
 def decoder(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     """Return atoms (K, d) and offset (d,) of the run's dictionary: x ≈ offset + codes @ atoms."""
-    parts = _read(run, "atoms", "offset")
-    return parts["atoms"], parts.get("offset", parts["atoms"].new_zeros(parts["atoms"].shape[1]))
+    dictionary = _read(run, "atoms", "offset")
+    atoms = dictionary["atoms"]
+    return atoms, dictionary.get("offset", atoms.new_zeros(atoms.shape[1]))
 
 
 def _read(run: Run, *names: str) -> dict[str, torch.Tensor]:
@@ -158,10 +189,11 @@ def _read(run: Run, *names: str) -> dict[str, torch.Tensor]:
         return {name: run.tensor(checked(file, name)) for name in names if name in file}
 
 
-def _of_pooled(vectors: torch.Tensor, codes: torch.Tensor) -> Encoded:
+def _encoded_pooled(vectors: torch.Tensor, codes: torch.Tensor) -> Encoded:
+    """Return codes (B, K) of pooled vectors (B, d), which satisfy all conditions."""
     return Encoded(vectors[:, None], codes[:, None], vectors.new_zeros(len(vectors)))
 
 
-def _each(found: Encoded, concepts: torch.Tensor) -> torch.Tensor:
+def _code_of_each(encoded: Encoded, concepts: torch.Tensor) -> torch.Tensor:
     """Return the code of one concept in each image."""
-    return found.codes[:, 0].gather(1, concepts[:, None])[:, 0]
+    return encoded.codes[:, 0].gather(1, concepts[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""Images of our own making, encoded as the stage encode does it with those of the data set."""
+"""Images that are not in the data set, encoded as the stage encode does it with those that are."""
 
 from __future__ import annotations
 
@@ -22,33 +22,53 @@ class Coder:
     """
 
     def __init__(self, run: Run, tap: str) -> None:
-        self.run, self.tap = run, tap
-        self.network, self.encoder = run.subject.network(run.final).requires_grad_(False), encoders.encoder(run)
+        self.run = run
+        self.tap = tap
+        self.network = run.subject.network(run.final).requires_grad_(False)
+        self.encoder = encoders.encoder(run)
 
     @torch.no_grad()
     def codes(self, images: torch.Tensor, ids: np.ndarray | None = None) -> torch.Tensor:
         """Return the codes of normalised images: (B, 3, H, W) to (B, K).
 
-        `ids` (B,) are those of the images that they were made from, and decide which positions are kept; None: all.
+        `ids` (B,) are those of the images that they were made from, and decide which positions are
+        kept; None: all.
         """
-        seen = self._seen(images, ids)
-        size = max(1, self.run.config.machine.rows // seen["map"].shape[1])
-        parts = {name: seen[name].split(size) for name in self.encoder.reads}
+        observed = self._observed(images, ids)
+        names = self.encoder.reads
+        positions = observed["map"].shape[1]
+        size = max(1, self.run.config.machine.rows // positions)
+        blocks = zip(*[observed[name].split(size) for name in names], strict=True)
         with self.run.clock.phase("encode"):
-            every = [self.encoder.encode(dict(zip(parts, part, strict=True))) for part in zip(*parts.values(), strict=True)]
-        return torch.cat([one.codes.mean(1) for one in every])
+            codes = [
+                self.encoder.encode(dict(zip(names, block, strict=True))).codes.mean(1)
+                for block in blocks
+            ]
+        return torch.cat(codes)
 
     def objective(self, images: torch.Tensor, concepts: torch.Tensor) -> torch.Tensor:
-        """Return what rises with the code of one concept in each normalised image, differentiable: (B,). See `Encoder`."""
-        return self.encoder.objective(self._seen(images, None), concepts)
+        """Return what rises with the code of one concept in each normalised image: (B,).
 
-    def _seen(self, images: torch.Tensor, ids: np.ndarray | None) -> dict[str, torch.Tensor]:
+        It is differentiable. See `Encoder`.
+        """
+        return self.encoder.objective(self._observed(images, None), concepts)
+
+    def _observed(self, images: torch.Tensor, ids: np.ndarray | None) -> dict[str, torch.Tensor]:
         """Return what `Observed` reads of stored images."""
         with self.run.clock.phase("network"):
             reading = taps.read(self.network, [self.tap], images, self.run.config.extract)
-        values, (_, positions, d) = reading.map, reading.map.shape
-        if ids is not None:
-            kept = torch.from_numpy(kept_positions(self.run, ids, positions)).to(values.device)
-            values = values.gather(1, kept[:, :, None].expand(-1, -1, d))
+        d = reading.map.shape[2]
         pooled = reading.pooled[self.tap].reshape(len(images), d, -1).mean(2)
-        return {"map": values.double(), "pooled": pooled.double(), "logits": reading.outputs.double()}
+        return {
+            "map": self._at_kept_positions(reading.map, ids).double(),
+            "pooled": pooled.double(),
+            "logits": reading.outputs.double(),
+        }
+
+    def _at_kept_positions(self, feature_map: torch.Tensor, ids: np.ndarray | None) -> torch.Tensor:
+        """Return (B, P, d) vectors at the positions that are kept of images with these ids."""
+        if ids is None:
+            return feature_map
+        positions = kept_positions(self.run.config, ids, feature_map.shape[1])
+        indices = torch.from_numpy(positions).to(feature_map.device)
+        return torch.take_along_dim(feature_map, indices[:, :, None], 1)

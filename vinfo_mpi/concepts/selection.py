@@ -12,15 +12,22 @@ DECILES = 10
 
 
 def count(options: Visualise, concepts: int) -> int:
-    """Return how many of so many concepts are visualised, at most; raise `InputError` for numbers that none has."""
+    """Return how many of so many concepts are visualised, at most.
+
+    Raises
+    ------
+    InputError
+        For numbers that no concept has.
+    """
     if options.concepts is None:
         return min(concepts, 2 * options.extremes + DECILES * options.per_decile)
     if options.concepts == "all":
         return concepts
-    if (last := max(options.concepts)) >= concepts:
+    last = max(options.concepts)
+    if last >= concepts:
         raise InputError(
-            f"visualise.concepts names concept {last}, but there are {concepts}, from 0 to {concepts - 1}; leave it out, "
-            "or raise the number of concepts of the dictionary"
+            f"visualise.concepts names concept {last}, but there are {concepts}, from 0 to "
+            f"{concepts - 1}; leave it out, or raise the number of concepts of the dictionary"
         )
     return len(set(options.concepts))
 
@@ -31,7 +38,8 @@ def choose(options: Visualise, complexity: np.ndarray, seed: int) -> np.ndarray:
     Parameters
     ----------
     options : Visualise
-        Names them, or says how many of the simplest, of the most complex and of every decile of the complexity.
+        Names them, or says how many of the simplest, of the most complex and of every decile of the
+        complexity.
     complexity : (K,) array
         NaN where a concept does not vary: only an explicit choice takes it.
     seed : int
@@ -45,13 +53,21 @@ def choose(options: Visualise, complexity: np.ndarray, seed: int) -> np.ndarray:
         If none is left to choose.
     """
     count(options, len(complexity))
+    if options.concepts == "all":
+        return np.arange(len(complexity))
     if options.concepts is not None:
-        return np.arange(len(complexity)) if options.concepts == "all" else np.unique(options.concepts)
+        return np.unique(options.concepts)
     order = by_complexity(complexity)
     if not len(order):
-        raise NotApplicable("no concept varies over the images: there are no extremes to visualise; name visualise.concepts")
+        raise NotApplicable(
+            "no concept varies over the images: there are no extremes to visualise; "
+            "name visualise.concepts"
+        )
     random = np.random.default_rng(seed)
-    sample = [
-        random.choice(decile, min(options.per_decile, len(decile)), replace=False) for decile in np.array_split(order, DECILES)
+    samples = [
+        random.choice(decile, min(options.per_decile, len(decile)), replace=False)
+        for decile in np.array_split(order, DECILES)
     ]
-    return np.unique(np.concatenate([order[: options.extremes], order[max(0, len(order) - options.extremes) :], *sample]))
+    simplest = order[: options.extremes]
+    most_complex = order[max(0, len(order) - options.extremes) :]
+    return np.unique(np.concatenate([simplest, most_complex, *samples]))

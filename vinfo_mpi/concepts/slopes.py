@@ -9,19 +9,30 @@ import torch
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
 
-Slopes = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Slopes = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of codes (B, K) and classes (B,)
 
 
 def linear_slopes(run: Run, activations: ActivationReader, atoms: torch.Tensor) -> Slopes | None:
-    """Return the derivatives along the atoms of a linear head: the same for all images of a class."""
+    """Return the derivatives along the atoms of a linear head, None where the head is not linear.
+
+    They are the same for all images of a class.
+    """
     if "head" not in activations:
         return None
     table = run.tensor(activations.read("head/weight")) @ atoms.T  # (C, K)
     return lambda codes, classes: table[classes]
 
 
-def network_slopes(head: Callable[[torch.Tensor], torch.Tensor], atoms: torch.Tensor, offset: torch.Tensor, batch: int) -> Slopes:
-    """Return the derivatives along the atoms of any head, at the images' reconstructions offset + z D, a batch at a time."""
+def network_slopes(
+    head: Callable[[torch.Tensor], torch.Tensor],
+    atoms: torch.Tensor,
+    offset: torch.Tensor,
+    batch: int,
+) -> Slopes:
+    """Return the derivatives along the atoms of any head.
+
+    They are taken at the images' reconstructions offset + z D, a batch at a time.
+    """
 
     def derivatives(codes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         vectors = (offset + codes @ atoms).requires_grad_()
@@ -29,6 +40,7 @@ def network_slopes(head: Callable[[torch.Tensor], torch.Tensor], atoms: torch.Te
         return torch.autograd.grad(logits, vectors)[0] @ atoms.T
 
     def slopes(codes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return torch.cat([derivatives(*part) for part in zip(codes.split(batch), classes.split(batch), strict=True)])
+        pairs = zip(codes.split(batch), classes.split(batch), strict=True)
+        return torch.cat([derivatives(*pair) for pair in pairs])
 
     return slopes

@@ -1,4 +1,4 @@
-"""What is known of the analysed images: the last tap, the logits, the factors that they were made with."""
+"""What is known of the analysed images: the last tap, the logits, the factors behind them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,28 @@ from vinfo_mpi.storage.activations import MAP, ActivationReader
 
 
 class Observed:
-    """What is known of the images: each method returns it for some rows, in float64 on this rank's device."""
+    """What is known of the images.
+
+    Each method returns it for some rows, in float64 on this rank's device.
+
+    Parameters
+    ----------
+    run : Run
+    activations : ActivationReader
+        Of the network that is analysed.
+
+    Attributes
+    ----------
+    channels : int
+        Of the last tap.
+    """
 
     def __init__(self, run: Run, activations: ActivationReader) -> None:
-        self.run, self.activations = run, activations
+        self.run = run
+        self.activations = activations
+        self.channels = activations.shape(MAP)[2]
         self._last = f"taps/{activations.taps[-1]}"
         self._shift = run.tensor(activations.read(f"{self._last}/shift"))
-        self.channels = activations.shape(MAP)[2]
 
     def read(self, names: tuple[str, ...], rows: range) -> dict[str, torch.Tensor]:
         """Return what these methods do, by name."""
@@ -30,7 +45,8 @@ class Observed:
     def pooled(self, rows: range) -> torch.Tensor:
         """The last tap, averaged over positions: (B, d)."""
         x = self._stored(f"{self._last}/activations", rows) + self._shift
-        return x.reshape(len(x), self.channels, -1).mean(2)  # grid pooling keeps several values per channel, side by side
+        # Grid pooling keeps several values per channel, side by side.
+        return x.reshape(len(x), self.channels, -1).mean(2)
 
     def logits(self, rows: range) -> torch.Tensor:
         """The network's outputs: (B, C)."""
@@ -39,18 +55,26 @@ class Observed:
     def factors(self, rows: range) -> torch.Tensor:
         """The factors that the images were made with: (B, F)."""
         ids = self.activations.read("samples/id", rows)
-        return self.run.tensor(np.stack([values[ids] for values in factors(self.run).values()], axis=1))
+        columns = [values[ids] for values in factors(self.run).values()]
+        return self.run.tensor(np.stack(columns, axis=1))
 
     def _stored(self, name: str, rows: range) -> torch.Tensor:
         return self.run.tensor(self.activations.read(name, rows))
 
 
 def factors(run: Run) -> dict[str, np.ndarray]:
-    """Return the factors of the data set, name to (N,) array by id; raise `InputError` where it has none."""
-    found = run.subject.images.factors
-    if not found:
+    """Return the factors of the data set, name to (N,) array by id.
+
+    Raises
+    ------
+    InputError
+        Where it has none.
+    """
+    by_name = run.subject.images.factors
+    if not by_name:
         raise InputError(
-            f"dictionary.source is factors, but the images of data.source {run.config.data.source} have none; use "
-            "data.source: planted, or a function that returns vinfo_mpi.data.datasets.Images with factors"
+            f"dictionary.source is factors, but the images of data.source {run.config.data.source} "
+            "have none; use data.source: planted, or a function that returns "
+            "vinfo_mpi.data.datasets.Images with factors"
         )
-    return found
+    return by_name

@@ -1,14 +1,13 @@
 """V-information of every concept at several taps, computed by all ranks together.
 
-Rows stay on their rank: the moments are summed, the factorisations shared out, the concepts divided. The codes, larger than
-any tap, are read once for as many taps as have room for their sums.
+Rows stay on their rank: the moments are summed, the factorisations shared out, the concepts
+divided. The codes, larger than any tap, are read once for as many taps as have room for their sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,7 +21,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches, fitting
 from vinfo_mpi.parallel.prefetch import ahead
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.partial_results import Pieces
+from vinfo_mpi.storage.partial_results import PartialResults
 from vinfo_mpi.storage.rows import RowReader
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
 
 Estimator = Literal["held-out", "in-sample"]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
-TOGETHER = {"cpu": 2**30, "cuda": 2**32}  # bytes that the sums of taps that are read together may take; one tap always may
+# Bytes that the sums of taps that are read together may take; one tap always may.
+TOGETHER = {"cpu": 2**30, "cuda": 2**32}
 
 
 @dataclass(frozen=True)
@@ -54,91 +54,135 @@ class Source:
 def same_images(codes: RowReader, *activations: RowReader) -> None:
     """Raise `InputError` unless row i of all files is the same image."""
     ids = codes.read("samples/id")
-    for one in activations:
-        if not np.array_equal(one.read("samples/id"), ids):
+    for file in activations:
+        if not np.array_equal(file.read("samples/id"), ids):
             raise InputError(
-                f"{one.path} and {codes.path} speak of different images (has the data set changed?); run vinfo_mpi.extract --force"
+                f"{file.path} and {codes.path} speak of different images (has the data set "
+                "changed?); run vinfo_mpi.extract --force"
             )
 
 
 def fold_of_rows(run: Run, codes: RowReader, *activations: RowReader) -> torch.Tensor:
-    """Return the fold of each of this rank's rows; raise `InputError` unless all files speak of the same images."""
+    """Return the fold of each of this rank's rows: (n,) int64.
+
+    Raises
+    ------
+    InputError
+        Unless all files speak of the same images.
+    """
     same_images(codes, *activations)
-    ids, labels = (activations[-1].read(f"samples/{name}") for name in ("id", "label"))
+    ids = activations[-1].read("samples/id")
+    labels = activations[-1].read("samples/label")
     fold = folds.assign(ids, labels, run.config.score.folds, run.config.seed)
     rows = run.ranks.block(len(ids))
     return torch.from_numpy(fold[rows.start : rows.stop]).to(run.device)
 
 
-def of_each(
+def for_each_source(
     run: Run,
-    pieces: Pieces,
+    partial_results: PartialResults,
     sources: Mapping[str, Source],
     codes: RowReader,
     make: Callable[[list[Source]], Iterable[dict[str, np.ndarray]]],
     beside: int = 0,
 ) -> list[Mapping[str, np.ndarray]]:
-    """Return what belongs to each source, in order: what an ended job has left of it, or what is made anew, group by group.
+    """Return what belongs to each source, in order.
+
+    It is what an ended job has left, or is made anew, group by group.
 
     Parameters
     ----------
+    run : Run
+    partial_results : PartialResults
     sources : dict of str to Source
-        By the name of its piece.
+        By the name of its partial result.
+    codes : RowReader
     make : function of some of the sources
         Gives what belongs to each of them, one after the other.
     beside : int
         Random features that are summed as well.
     """
-    found = {name: piece for name in sources if (piece := pieces.read(name)) is not None}
-    if found:
-        log.info("%s: %d taps reused, %d new", pieces.stage, len(found), len(sources) - len(found))
-    missing = [name for name in sources if name not in found]
-    widths, concepts = [sources[name].width for name in missing], codes.shape("codes")[1]
-    with run.bar(f"{pieces.stage}: taps", len(missing)) as bar:
-        for group in together(widths, run.config.score.folds, concepts, run.device.type, beside):
+    stage = partial_results.stage
+    results: dict[str, Mapping[str, np.ndarray]] = {}
+    for name in sources:
+        result = partial_results.read(name)
+        if result is not None:
+            results[name] = result
+    missing = [name for name in sources if name not in results]
+    if results:
+        log.info("%s: %d taps reused, %d new", stage, len(results), len(missing))
+    widths = [sources[name].width for name in missing]
+    concepts = codes.shape("codes")[1]
+    groups = together(widths, run.config.score.folds, concepts, run.device.type, beside)
+    with run.bar(f"{stage}: taps", len(missing)) as bar:
+        for group in groups:
             names = missing[group.start : group.stop]
-            for name, values in zip(names, make([sources[name] for name in names]), strict=True):
-                found[name] = pieces.keep(name, values)
+            made = make([sources[name] for name in names])
+            for name, values in zip(names, made, strict=True):
+                results[name] = partial_results.keep(name, values)
                 bar.update()
                 run.safe_point()
-    return [found[name] for name in sources]
+    return [results[name] for name in sources]
 
 
-def scores(run: Run, moments: Sequence[Moments], estimator: Estimator | None = None) -> Iterator[Scores]:
-    """Yield the scores of all concepts with each of several moments, on every rank; all are factorised at first.
+def scores(
+    run: Run, moments: Sequence[Moments], estimator: Estimator | None = None
+) -> Iterator[Scores]:
+    """Yield the scores of all concepts with each of several moments, on every rank.
+
+    All are factorised at first.
 
     Parameters
     ----------
+    run : Run
     moments : sequence of Moments
         From `moments_of`.
     estimator : str
         Default: score.estimator.
     """
-    ranks, options, join = run.ranks, run.config.score, run.ranks.concatenate
-    penalties, held_out = tuple(options.penalties), ridge.splits(options.folds, estimator or options.estimator)
-    every = [(one, split) for one in moments for split in held_out]
+    ranks = run.ranks
+    options = run.config.score
+    penalties = tuple(options.penalties)
+    splits = ridge.splits(options.folds, estimator or options.estimator)
+    pairs = [(moments_of_tap, split) for moments_of_tap in moments for split in splits]
     with run.clock.phase("factorise"):
-        factors = {number: ridge.factorise(*every[number]) for number in range(ranks.rank, len(every), ranks.size)}
-    numbers = count()
-    for one in moments:
+        factors = {
+            number: ridge.factorise(*pairs[number])
+            for number in range(ranks.rank, len(pairs), ranks.size)
+        }
+    for tap, moments_of_tap in enumerate(moments):
         squared = []
-        for split, number in zip(held_out, numbers, strict=False):
+        for number, split in enumerate(splits, start=tap * len(splits)):
             with run.clock.phase("communicate"):
-                factor = factors.pop(number, None) or Factor.empty(one.x.shape[1], run.device)
+                factor = factors.pop(number, None)
+                if factor is None:
+                    factor = Factor.empty(moments_of_tap.x.shape[1], run.device)
                 ranks.broadcast(factor.buffer, number % ranks.size)
             with run.clock.phase("solve"):
-                squared.append(ridge.errors(factor, one, split, penalties))
-        mine = ridge.finish(torch.stack(squared), one, penalties)
-        yield Scores(join(mine.r2), join(mine.penalty), join(mine.without, axis=1), join(mine.alive))
+                squared.append(ridge.errors(factor, moments_of_tap, split, penalties))
+        of_rank = ridge.finish(torch.stack(squared), moments_of_tap, penalties)
+        yield Scores(
+            ranks.concatenate(of_rank.r2),
+            ranks.concatenate(of_rank.penalty),
+            ranks.concatenate(of_rank.without, axis=1),
+            ranks.concatenate(of_rank.alive),
+        )
 
 
-def scores_of_each(run: Run, pieces: Pieces, sources: Mapping[str, Source], codes: RowReader, fold: torch.Tensor) -> list[Scores]:
-    """Return the scores of all concepts at every source; parameters as `of_each`."""
+def scores_of_sources(
+    run: Run,
+    partial_results: PartialResults,
+    sources: Mapping[str, Source],
+    codes: RowReader,
+    fold: torch.Tensor,
+) -> list[Scores]:
+    """Return the scores of all concepts at every source; parameters as `for_each_source`."""
 
     def make(group: list[Source]) -> Iterator[dict[str, np.ndarray]]:
         return map(asdict, scores(run, moments_of(run, group, codes, fold)))
 
-    return [Scores(**values) for values in of_each(run, pieces, sources, codes, make)]
+    results = for_each_source(run, partial_results, sources, codes, make)
+    return [Scores(**values) for values in results]
 
 
 def standard_error(without: np.ndarray) -> np.ndarray:
@@ -153,29 +197,42 @@ def moments_of(
     fold: torch.Tensor | None = None,
     features: Sequence[RandomFeatures] | None = None,
 ) -> list[Moments]:
-    """Return the moments of all rows at several taps, for this rank's concepts; one pass over this rank's rows.
+    """Return the moments of all rows at several taps, for this rank's concepts.
+
+    They come from one pass over this rank's rows.
 
     Parameters
     ----------
+    run : Run
     sources : sequence of Source
     codes : RowReader
     fold : (n,) tensor
-        Fold of each of this rank's rows; default: one fold of all rows, with float64 products whatever score.products is.
+        Fold of each of this rank's rows; default: one fold of all rows, with float64 products
+        whatever score.products is.
     features : sequence of RandomFeatures
         What to look at instead of the channels of each tap.
     """
     n, concepts = codes.shape("codes")
-    rows, count, products = run.ranks.block(n), run.config.score.folds, getattr(torch, run.config.score.products)
     if fold is None:
-        fold, count, products = torch.zeros(len(rows), dtype=torch.int64, device=run.device), 1, torch.float64
-    widths = [one.width + (len(features[number].phases) if features else 0) for number, one in enumerate(sources)]
+        fold = torch.zeros(len(run.ranks.block(n)), dtype=torch.int64, device=run.device)
+        count = 1
+        products = torch.float64
+    else:
+        count = run.config.score.folds
+        products = getattr(torch, run.config.score.products)
+    widths = [source.width for source in sources]
+    if features:
+        widths = [width + len(more.phases) for width, more in zip(widths, features, strict=True)]
     moments = [Moments(count, width, concepts, run.device) for width in widths]
 
     _add_rows(run, moments, sources, codes, fold, FoldedCodes(count, products), features)
+    concepts_of_rank = run.ranks.block(concepts)
     with run.clock.phase("communicate"):
         # One after the other, so that of one tap at a time two states are held.
-        own = run.ranks.block(concepts)
-        return [moments.pop(0).reduced(run.ranks.sum, run.ranks.sum_scatter, own) for _ in sources]
+        return [
+            moments.pop(0).reduced(run.ranks.sum, run.ranks.reduce_scatter, concepts_of_rank)
+            for _ in sources
+        ]
 
 
 def _add_rows(
@@ -191,21 +248,29 @@ def _add_rows(
     rows = run.ranks.block(codes.shape("codes")[0])
 
     def read(block: range) -> list[torch.Tensor]:
-        values = [codes.read("codes", block), *(one.file.read(one.name, block) for one in sources)]
-        return [fold[block.start - rows.start : block.stop - rows.start], *(torch.from_numpy(one).to(run.device) for one in values)]
+        arrays = [codes.read("codes", block)]
+        arrays += [source.file.read(source.name, block) for source in sources]
+        fold_of_block = fold[block.start - rows.start : block.stop - rows.start]
+        return [fold_of_block, *(torch.from_numpy(array).to(run.device) for array in arrays)]
 
     blocks = ahead(map(read, batches(rows, run.config.machine.rows)), BLOCKS_AHEAD, run.device)
-    for division, z, *taps in run.clock.each("read", blocks):
+    for fold_of_block, z, *taps in run.clock.each("read", blocks):
         with run.clock.phase("moments"):
-            folded.of(z, division)
-            for number, (one, x) in enumerate(zip(moments, taps, strict=True)):
-                one.add_with(features[number](x) if features else x, folded)
+            folded.take(z, fold_of_block)
+            for number, (moments_of_tap, x) in enumerate(zip(moments, taps, strict=True)):
+                moments_of_tap.add_with(features[number](x) if features else x, folded)
 
 
-def together(widths: Sequence[int], folds: int, concepts: int, device: str, beside: int = 0) -> list[range]:
-    """Return which of several taps next to each other are read together: as many as have room for their sums.
+def together(
+    widths: Sequence[int], folds: int, concepts: int, device: str, beside: int = 0
+) -> list[range]:
+    """Return which of several taps next to each other are read together.
 
-    With random features `beside` them there are sums of both families.
+    As many as have room for their sums. With random features `beside` them there are sums of both
+    families.
     """
-    families = (0, beside) if beside else (0,)
-    return fitting([sum(Moments.bytes(folds, width + more, concepts) for more in families) for width in widths], TOGETHER[device])
+    sizes = [Moments.bytes(folds, width, concepts) for width in widths]
+    if beside:
+        both = zip(sizes, widths, strict=True)
+        sizes = [size + Moments.bytes(folds, width + beside, concepts) for size, width in both]
+    return fitting(sizes, TOGETHER[device])

@@ -18,7 +18,9 @@ class _Loader(yaml.SafeLoader):
     """YAML with the numbers that people write: 1e-5 is one, though YAML 1.1 wants 1.0e-5."""
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def load_config(path: Path, settings: list[str] | None = None) -> Config:
@@ -39,27 +41,39 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read the configuration {path} ({error.strerror}); name one with --config") from None
+        raise InputError(
+            f"cannot read the configuration {path} ({error.strerror}); name one with --config"
+        ) from None
     try:
-        node, values = yaml.compose(text), yaml.load(text, _Loader)
+        node = yaml.compose(text)
+        values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path} holds no settings: expected sections such as 'network:' and 'data:'")
+        raise InputError(
+            f"{path} holds no settings: expected sections such as 'network:' and 'data:'"
+        )
     lines = _lines(node)
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals or not key:
-            raise InputError(f"--set {setting}: expected a.b=value, for example --set dictionary.concepts_per_class=5")
+            raise InputError(
+                f"--set {setting}: expected a.b=value, "
+                "for example --set dictionary.concepts_per_class=5"
+            )
         try:
             _set(values, key.strip(), yaml.load(value, _Loader))
         except yaml.YAMLError as error:
-            raise InputError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from None
+            raise InputError(
+                f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}"
+            ) from None
         lines[key.strip()] = 0
     return check_config(values, path, lines)
 
 
-def check_config(values: dict[str, Any], source: object = "configuration", lines: dict[str, int] | None = None) -> Config:
+def check_config(
+    values: dict[str, Any], source: object = "configuration", lines: dict[str, int] | None = None
+) -> Config:
     """Return the validated configuration; raise `InputError` naming the first thing wrong."""
     try:
         return Config.model_validate(values)
@@ -73,25 +87,39 @@ def dump_config(config: Config) -> str:
 
 
 def _sentence(problems: list[Any], source: object, lines: dict[str, int]) -> str:
+    """Return the first of pydantic's problems as a sentence: where, what, what would be right."""
     problem = problems[0]
     path = _without_union_tags(problem["loc"])
-    line = lines.get(path)
-    where = f"{source}, line {line}" if line else "--set" if line == 0 else str(source)
+    where = _place(path, source, lines)
     if problem["type"] == "extra_forbidden":
         section = _section(problem["loc"][:-1])
         return f"{where}: unknown key '{path}'; {choices(problem['loc'][-1], section.model_fields)}"
-    # A setting that may be of several kinds has a message for each.
-    messages = dict.fromkeys(one["msg"] for one in problems if _without_union_tags(one["loc"]) == path)
-    message = " or ".join(messages).removeprefix("Value error, ").replace(" or Input should be", " or")
-    message = message[0].lower() + message[1:]
     if problem["type"] == "missing":
         return f"{where}: '{path}' is missing; give it a value"
-    if not path or message.startswith(f"{path}.") or "network." in message or "dictionary." in message:
+    message = _message(problems, path)
+    names_settings = any(name in message for name in ("network.", "dictionary."))
+    if not path or message.startswith(f"{path}.") or names_settings:
         return f"{where}: {message}"
     return f"{where}: '{path}' is {problem['input']!r}: {message}"
 
 
+def _place(path: str, source: object, lines: dict[str, int]) -> str:
+    """Return where a setting stands: in a line of the file, or on the command line (0)."""
+    if path not in lines:
+        return str(source)
+    return f"{source}, line {lines[path]}" if lines[path] else "--set"
+
+
+def _message(problems: list[Any], path: str) -> str:
+    """Return what pydantic says of a setting; of one that may be of several kinds, for each."""
+    of_setting = [each["msg"] for each in problems if _without_union_tags(each["loc"]) == path]
+    message = " or ".join(dict.fromkeys(of_setting))
+    message = message.removeprefix("Value error, ").replace(" or Input should be", " or")
+    return message[0].lower() + message[1:]
+
+
 def _section(location: tuple) -> type[BaseModel]:
+    """Return the section that a location of pydantic's names."""
     section: type[BaseModel] = Config
     for name in location:
         section = section.model_fields[name].annotation  # type: ignore[assignment]
@@ -102,30 +130,31 @@ def _without_union_tags(location: tuple) -> str:
     """Return the dotted path of a setting; pydantic appends which member of a union it tried."""
     section: Any = Config
     names: list[str] = []
-    for part in location:
+    for name in location:
         fields = getattr(section, "model_fields", {})
-        if fields and part not in fields:
-            names.append(str(part))
+        if fields and name not in fields:
+            names.append(str(name))
             break
         if not fields:
             break
-        names.append(part)
-        section = fields[part].annotation
+        names.append(name)
+        section = fields[name].annotation
     return ".".join(names)
 
 
 def _lines(node: yaml.Node | None, prefix: str = "") -> dict[str, int]:
     """Return the line of every key, by dotted path."""
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             path = f"{prefix}{key.value}"
-            found[path] = key.start_mark.line + 1
-            found |= _lines(value, f"{path}.")
-    return found
+            lines[path] = key.start_mark.line + 1
+            lines |= _lines(value, f"{path}.")
+    return lines
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    """Change a setting, named by its dotted path, in what the file says."""
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})

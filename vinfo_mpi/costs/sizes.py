@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vinfo_mpi.config.schema import Config
-
 
 @dataclass
 class Sizes:
@@ -16,7 +14,8 @@ class Sizes:
     n, steps_of : int
         Images analysed; images learned from, counted once per epoch.
     remembered : int
-        Bytes of images that a rank may come to remember: those that it analyses, and those that it tests the training on.
+        Bytes of images that a rank may come to remember: those that it analyses, and those that it
+        tests the training on.
     size : int
         Pixels of an image's side.
     checkpoints, classes, outputs : int
@@ -30,12 +29,13 @@ class Sizes:
     concepts, groups : int
         Atoms in all, and dictionaries that they are fitted in.
     linear : bool
-        Whether the logits are linear in the last tap: else encode and importance run the network as well.
+        Whether the logits are linear in the last tap: else encode and importance run the network as
+        well.
     weights, trainable, tensors : int
         Bytes of the weights, of those that are learned, and how many tensors both are in.
     forward, training, backward : float
-        Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share, of a step that changes
-        `batch` images; weights apart.
+        Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share,
+        of a step that changes `batch` images; weights apart.
     operations : int
         Of one image's forward pass.
     base : float
@@ -66,8 +66,3 @@ class Sizes:
     backward: float
     operations: int
     base: float
-
-
-def shown(config: Config) -> int:
-    """Return how many images show a concept in the report."""
-    return config.report.examples + len(config.report.levels)

@@ -1,17 +1,20 @@
-"""Generated images with planted factors: how available each one is, and how well it predicts the label, is set.
+"""Generated images with planted factors, whose availability and predictivity are set.
 
-Two objects before a grating. Predictivity and availability are separate knobs, as in Hermann et al. 2024, "On the
-Foundations of Shortcut Learning". Every factor is binary and balanced; from simple to complex:
+Two objects before a grating. Predictivity (how well a factor predicts the label) and availability
+are separate knobs, as in Hermann et al. 2024, "On the Foundations of Shortcut Learning". Every
+factor is binary and balanced; from simple to complex:
 
 - colour: the objects are cool (0) or warm (1); linear in the mean of the pixels,
-- texture: the stripes of the background are horizontal (0) or vertical (1); one oriented filter sees it,
+- texture: the stripes of the background are horizontal (0) or vertical (1); one oriented filter
+  sees it,
 - shape: both objects are angular (0: triangle, square) or round (1: disc, ring),
-- relation: the two are different members (0) of their family, or the same (1), whichever it is: no sum over the
-  image of what single objects look like is linear in it.
+- relation: the two are different members (0) of their family, or the same (1), whichever it is: no
+  sum over the image of what single objects look like is linear in it.
 
-The label is three bits, surface + 2 form + 4 pair. Colour and texture each agree with the first, shape with the second, relation
-with the third, with probability (1 + predictivity) / 2, and are independent of everything else. Two controls have nothing to do
-with the label: brightness, the mean of the 8-bit pixels, and noise, which is not in the image at all.
+The label is three bits, surface + 2 form + 4 pair. Colour and texture each agree with the first,
+shape with the second, relation with the third, with probability (1 + predictivity) / 2, and are
+independent of everything else. Two controls have nothing to do with the label: brightness, the
+mean of the 8-bit pixels, and noise, which is not in the image at all.
 
 Difficulty takes away at most `HARDEST` of a contrast: what it leaves at 1 stays visible.
 """
@@ -25,29 +28,39 @@ import numpy as np
 
 from vinfo_mpi.config.schema import Planted
 
-BITS = {"colour": 0, "texture": 0, "shape": 1, "relation": 2}  # the bit of the label that a factor may predict
+# The bit of the label that a factor may predict.
+BITS = {"colour": 0, "texture": 0, "shape": 1, "relation": 2}
 CLASSES = [f"surface {label & 1}, form {label >> 1 & 1}, pair {label >> 2}" for label in range(8)]
 HARDEST = 0.8  # share of a contrast that difficulty 1 takes away
 
 # Grey levels of 255. The sum of all amplitudes keeps every pixel within 0..255: nothing is clipped.
 BRIGHTNESS = (100.0, 130.0)  # range of the mean
-LIGHT, HUE, STRIPES, GRAIN = 70.0, 40.0, 25.0, 8.0  # objects lighter by, redder or bluer by; amplitudes of grating and noise
+LIGHT = 70.0  # objects are lighter by
+HUE = 40.0  # objects are redder or bluer by
+STRIPES = 25.0  # amplitude of the grating
+GRAIN = 8.0  # amplitude of the noise
 
 # In pixels of an image of 32.
 SIDE = (7.5, 8.0)  # square root of an object's area
 TURN = np.pi / 36  # rotation at most
 PERIOD = (4.5, 5.5)  # of the grating
-MARGIN, APART = 7.5, 14.5  # between centre and border, between centres: the same for all shapes, so that places say nothing
+# Between centre and border, and between centres: the same for all shapes, so that places say
+# nothing.
+MARGIN = 7.5
+APART = 14.5
 
 
 def design(planted: Planted, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return label (N,) int64 and factors, name to (N,) float64, of every image; those of an id do not depend on N."""
+    """Return label, (N,) int64, and factors, name to (N,) float64, of every image.
+
+    Those of an id do not depend on N.
+    """
     draws = np.random.default_rng([seed, 0]).random((planted.images, 8))
     bits = draws[:, :3] < 0.5
-    factors = {
-        name: (bits[:, bit] == (draws[:, 3 + column] < (1 + getattr(planted.predictivity, name)) / 2)).astype(np.float64)
-        for column, (name, bit) in enumerate(BITS.items())
-    }
+    factors = {}
+    for column, (name, bit) in enumerate(BITS.items(), start=3):
+        agrees = draws[:, column] < (1 + getattr(planted.predictivity, name)) / 2
+        factors[name] = (bits[:, bit] == agrees).astype(np.float64)
     values = 3 * planted.size**2
     low, high = BRIGHTNESS
     factors["brightness"] = np.round(values * (low + (high - low) * draws[:, 7])) / values
@@ -67,30 +80,49 @@ def draw(planted: Planted, seed: int, factors: dict[str, np.ndarray], index: int
     index : int
     """
     rng = np.random.default_rng([seed, 1, index])
-    warm, vertical, curved, same = (bool(factors[name][index]) for name in BITS)
-    size, hard = planted.size, planted.difficulty
-    pixel = 32 / size
-
-    wave = np.cos(2 * np.pi * (np.arange(size) * pixel / rng.uniform(*PERIOD) + rng.random()))
-    stripes = STRIPES * (1 - HARDEST * hard.texture) * (wave if vertical else wave[:, None])
-    first = int(rng.integers(2))
-    # Where the relation is hardest, the second object is up to 20 % smaller, and turned by up to 90 degrees more.
-    side = rng.uniform(*SIDE) * np.array([1, 1 - 0.2 * hard.relation * rng.random()])
-    turn = rng.uniform(-TURN, TURN) + np.array([0, hard.relation * rng.uniform(-np.pi / 2, np.pi / 2)])
-    cover = np.zeros((size, size))
-    for number, centre in enumerate(_places(rng)):
-        member = first if same or number == 0 else 1 - first
-        distance = _outline(curved, member, side[number], turn[number], centre, size, hard.shape)
-        cover += np.clip(0.5 - distance / pixel, 0, 1)
-
-    hue = HUE * (1 - HARDEST * hard.colour) * (1 if warm else -1)
+    size = planted.size
+    stripes = _stripes(planted, bool(factors["texture"][index]), rng)
+    cover = _cover(planted, bool(factors["shape"][index]), bool(factors["relation"][index]), rng)
+    warm = bool(factors["colour"][index])
+    hue = HUE * (1 - HARDEST * planted.difficulty.colour) * (1 if warm else -1)
     image = rng.uniform(-GRAIN, GRAIN, (size, size, 3))
     image += (stripes + cover * (LIGHT - stripes))[..., None]
     image[..., 0] += hue * cover
     image[..., 2] -= hue * cover
     image += factors["brightness"][index] - image.mean()
-    # Rounding the running sum, not each value, makes the mean exact; every value is within 1 of what it was.
+    # Rounding the running sum, not each value, makes the mean exact; every value is within 1 of
+    # what it was.
     return np.diff(np.round(np.cumsum(image)), prepend=0).astype(np.uint8).reshape(image.shape)
+
+
+def _stripes(planted: Planted, vertical: bool, rng: np.random.Generator) -> np.ndarray:
+    """Return the grating: (size,) where it is the same in all rows, else (size, 1)."""
+    pixel = 32 / planted.size
+    period = rng.uniform(*PERIOD)
+    phase = rng.random()
+    wave = np.cos(2 * np.pi * (np.arange(planted.size) * pixel / period + phase))
+    contrast = 1 - HARDEST * planted.difficulty.texture
+    return STRIPES * contrast * (wave if vertical else wave[:, None])
+
+
+def _cover(planted: Planted, curved: bool, same: bool, rng: np.random.Generator) -> np.ndarray:
+    """Return how much of every pixel the two objects cover: (size, size)."""
+    size = planted.size
+    hard = planted.difficulty
+    pixel = 32 / size
+    first = int(rng.integers(2))
+    # Where the relation is hardest, the second object is up to 20 % smaller, and turned by up to
+    # 90 degrees more.
+    sides = rng.uniform(*SIDE) * np.array([1, 1 - 0.2 * hard.relation * rng.random()])
+    turns = rng.uniform(-TURN, TURN) + np.array(
+        [0, hard.relation * rng.uniform(-np.pi / 2, np.pi / 2)]
+    )
+    cover = np.zeros((size, size))
+    for number, centre in enumerate(_places(rng)):
+        member = first if same or number == 0 else 1 - first
+        distance = _outline(curved, member, sides[number], turns[number], centre, size, hard.shape)
+        cover += np.clip(0.5 - distance / pixel, 0, 1)
+    return cover
 
 
 def _places(rng: np.random.Generator) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -102,19 +134,33 @@ def _places(rng: np.random.Generator) -> tuple[tuple[float, float], tuple[float,
 
 
 def _outline(
-    curved: bool, member: int, side: float, turn: float, centre: tuple[float, float], size: int, morph: float
+    curved: bool,
+    member: int,
+    side: float,
+    turn: float,
+    centre: tuple[float, float],
+    size: int,
+    morph: float,
 ) -> np.ndarray:
-    """Return the signed distance of every pixel to the outline of an object of area side², negative inside: (size, size)."""
-    y, x = (_grid(size) - part for part in centre)
+    """Return the signed distance of every pixel to the outline of an object: (size, size).
+
+    Negative inside; the object's area is side².
+    """
+    y = _grid(size) - centre[0]
+    x = _grid(size) - centre[1]
     radius = np.hypot(y[:, None], x)
     disc = radius - side / np.sqrt(np.pi)
+    if curved and not member:
+        return disc
     if curved:
-        outer = side / np.sqrt(0.75 * np.pi)  # of a ring of the same area: the hole is half as wide as the whole
-        return np.abs(radius - 0.75 * outer) - 0.25 * outer if member else disc
+        # A ring of the same area: the hole is half as wide as the whole.
+        outer = side / np.sqrt(0.75 * np.pi)
+        return np.abs(radius - 0.75 * outer) - 0.25 * outer
     corners = 3 + member
     angles = turn + np.pi / 2 + 2 * np.pi / corners * np.arange(corners)[:, None]  # a side below
     polygon = ((np.cos(angles) * x)[:, None] + (np.sin(angles) * y)[..., None]).max(0)
-    polygon -= side / np.sqrt(corners * np.tan(np.pi / corners))  # a regular polygon's area is corners tan(pi / corners) inner²
+    # A regular polygon's area is corners tan(pi / corners) inner².
+    polygon -= side / np.sqrt(corners * np.tan(np.pi / corners))
     return polygon + 0.5 * morph * (disc - polygon)
 
 

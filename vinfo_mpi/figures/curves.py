@@ -1,4 +1,7 @@
-"""Figures of curves over epochs, blocks, proportions and features: each with `draw_<name>` and, in words, `say_<name>`."""
+"""Figures of curves: over epochs, blocks, proportions and features.
+
+Each is drawn by `draw_<name>` and described, with its numbers, by `say_<name>`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,38 @@ import numpy as np
 
 from vinfo_mpi.figures import style
 from vinfo_mpi.numerics.selection import extremes, most_important
+from vinfo_mpi.results.schema import COMPLEXITY
+from vinfo_mpi.results.schema_analyses import (
+    CUMULATED_QUALITY,
+    CUMULATED_UTILISATION,
+    EFFECTIVE_DIMENSION,
+    EIGENVALUES,
+    ENDS,
+    FLOW_BLOCKS,
+    LAZINESS,
+    MEAN_COMPLEXITY,
+    MEASURES,
+    OWN_COMPLEXITY,
+    OWN_EPOCHS,
+    OWN_IMPORTANCE,
+    SIGNIFICANT,
+    SPECTRUM_CHECKPOINTS,
+    SPECTRUM_TAPS,
+    SUPPORT_ORDERS,
+    SUPPORT_PROPORTIONS,
+    SUPPORT_RELATIVE,
+    TOP_COMPLEXITY,
+    flow_mean,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from vinfo_mpi.results.dataset import Dataset
     from vinfo_mpi.results.tables import Results
 
-MEASURES = {"cka": "linear CKA", "vinformation": "V-information"}
+COLOUR_OF_END = {"simple": style.LIGHT, "complex": style.DARK}
+LINE_OF_BRANCH = {"shortcut": "o-", "main": "^--"}
 ORDERS = {  # how they are drawn, and what they are called
     "importance-descending": (style.DARK, "-", "most important first"),
     "importance-ascending": (style.LIGHT, "-", "least important first"),
@@ -22,22 +50,24 @@ ORDERS = {  # how they are drawn, and what they are called
     "complexity-descending": (style.OTHERS[0], "--", "most complex first"),
     "random": (style.OTHERS[2], ":", "random"),
 }
-SPECTRA = {
-    "eigenvalues": "eigenvalue / largest",
-    "cumulated_utilisation": "cumulated utilisation",
-    "cumulated_quality": "cumulated quality",
+SPECTRA = {  # by the name of the curve, its dataset and what it is called
+    EIGENVALUES.column: (EIGENVALUES, "eigenvalue / largest"),
+    CUMULATED_UTILISATION.column: (CUMULATED_UTILISATION, "cumulated utilisation"),
+    CUMULATED_QUALITY.column: (CUMULATED_QUALITY, "cumulated quality"),
 }
 
 
 def draw_epochs(results: Results, ax: Axes) -> Axes:
-    """Do the concepts a network has become more complex as it trains? Mean complexity over epochs, all and the most important."""
-    epochs = results.read("sedimentation/epochs")
-    for name, label, colour, mark in (
-        ("mean", "all concepts", style.DARK, "o-"),
-        ("top", f"the {_important(results)[-1]} most important", style.LIGHT, "s--"),
-    ):
-        values, errors = (results.read(f"sedimentation/{name}_complexity{end}") for end in ("", "_se"))
-        style.curve(ax, epochs, values, errors, mark, color=colour, label=label)
+    """Do the concepts a network has become more complex as it trains?
+
+    Mean complexity over epochs, of all concepts and of the most important ones.
+    """
+    epochs = results.read(OWN_EPOCHS)
+    values, errors = results.read_with_error(MEAN_COMPLEXITY)
+    style.curve(ax, epochs, values, errors, "o-", color=style.DARK, label="all concepts")
+    values, errors = results.read_with_error(TOP_COMPLEXITY)
+    label = f"the {_numbers_of_important(results)[-1]} most important"
+    style.curve(ax, epochs, values, errors, "s--", color=style.LIGHT, label=label)
     ax.set(xlabel="epoch", ylabel="mean complexity K")
     style.legend_above(ax)
     return ax
@@ -45,28 +75,33 @@ def draw_epochs(results: Results, ax: Axes) -> Axes:
 
 def say_epochs(results: Results) -> str:
     """Return how the mean complexities change over the epochs."""
-    epochs = results.read("sedimentation/epochs")
-    said = []
-    for name in ("mean", "top"):
-        values, errors = (results.read(f"sedimentation/{name}_complexity{end}") for end in ("", "_se"))
-        said.append(style.change(values[0], values[-1], (errors[0], errors[-1])))
-    living = np.isfinite(results.read("sedimentation/complexity")).sum(1)
-    important = _important(results)
+    epochs = results.read(OWN_EPOCHS)
+    of_all = style.change(*results.read_with_error(MEAN_COMPLEXITY))
+    of_important = style.change(*results.read_with_error(TOP_COMPLEXITY))
+    living = np.isfinite(results.read(OWN_COMPLEXITY)).sum(1)
+    important = _numbers_of_important(results)
     return (
-        f"From epoch {epochs[0]} to {epochs[-1]}, the mean complexity of all living concepts (n = {living[0]} and {living[-1]}) "
-        f"{said[0]}; that of the most important (n = {important[0]} and {important[-1]}) {said[1]}."
+        f"From epoch {epochs[0]} to {epochs[-1]}, the mean complexity of all living concepts "
+        f"(n = {living[0]} and {living[-1]}) {of_all}; that of the most important "
+        f"(n = {important[0]} and {important[-1]}) {of_important}."
     )
 
 
 def draw_flow(results: Results, ax: Axes, measure: str = "cka", key: bool = True) -> Axes:
-    """What do shortcuts carry, what do main branches add? Means over simple and complex concepts; measure: cka or vinformation."""
-    blocks = [name.decode() for name in results.read("flow/blocks")]
-    for end, colour in (("simple", style.LIGHT), ("complex", style.DARK)):
-        for branch, mark in (("shortcut", "o-"), ("main", "^--")):
-            values, errors = (results.read(f"flow/{end}_{branch}_{measure}{ending}") for ending in ("", "_se"))
-            style.curve(ax, np.arange(len(blocks)), values, errors, mark, color=colour, label=f"{end}, {branch}")
-    places, names = style.thinned(blocks, 8)
-    ax.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
+    """What do shortcuts carry, what do main branches add?
+
+    Means over simple and complex concepts; measure: cka or vinformation.
+    """
+    blocks = results.names(FLOW_BLOCKS)
+    places = np.arange(len(blocks))
+    for end in ENDS:
+        for branch, line in LINE_OF_BRANCH.items():
+            values, errors = results.read_with_error(flow_mean(end, branch, measure))
+            label = f"{end}, {branch}"
+            colour = COLOUR_OF_END[end]
+            style.curve(ax, places, values, errors, line, color=colour, label=label)
+    ticks, names = style.thinned(blocks, 8)
+    ax.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set(ylabel=MEASURES[measure])
     if key:
         style.legend_above(ax)
@@ -74,26 +109,28 @@ def draw_flow(results: Results, ax: Axes, measure: str = "cka", key: bool = True
 
 
 def say_flow(results: Results) -> str:
-    """Return how much the shortcuts hold of simple and of complex concepts, at the first and at the last block."""
+    """Return how much the shortcuts hold of simple and of complex concepts, at either end."""
     share = results.settings["flow"]["flow"]["extremes"]
-    count = len(extremes(results.read("concepts/complexity"), share)["simple"])
-    said = []
-    for end in ("simple", "complex"):
-        values, errors = (results.read(f"flow/{end}_shortcut_cka{ending}") for ending in ("", "_se"))
-        said.append(style.change(values[0], values[-1], (errors[0], errors[-1])))
+    n = len(extremes(results.read(COMPLEXITY), share)["simple"])
+    simple = style.change(*results.read_with_error(flow_mean("simple", "shortcut", "cka")))
+    complex_ = style.change(*results.read_with_error(flow_mean("complex", "shortcut", "cka")))
     return (
-        f"From the first block to the last, the CKA of the shortcuts with the simplest {100 * share:g} % of the concepts "
-        f"(n = {count}) {said[0]}; with the most complex (n = {count}) it {said[1]}."
+        "From the first block to the last, the CKA of the shortcuts with the simplest "
+        f"{100 * share:g} % of the concepts (n = {n}) {simple}; "
+        f"with the most complex (n = {n}) it {complex_}."
     )
 
 
 def draw_support(results: Results, ax: Axes) -> Axes:
-    """How many concepts do the decisions need? Accuracy with a part of them, relative to that with all."""
-    proportions = results.read("support/proportions")
-    values, errors = results.read("support/relative"), results.read("support/relative_se")
-    for name, value, error in zip(_orders(results), values, errors, strict=True):
+    """How many concepts do the decisions need?
+
+    Accuracy with a part of them, relative to that with all.
+    """
+    proportions = results.read(SUPPORT_PROPORTIONS)
+    values, errors = results.read_with_error(SUPPORT_RELATIVE)
+    for row, name in enumerate(results.names(SUPPORT_ORDERS)):
         colour, line, label = ORDERS[name]
-        style.curve(ax, proportions, value, error, line, color=colour, label=label)
+        style.curve(ax, proportions, values[row], errors[row], line, color=colour, label=label)
     ax.set(xlabel="share of concepts kept", ylabel="relative accuracy", xlim=(0, 1))
     style.legend_above(ax)
     return ax
@@ -101,57 +138,75 @@ def draw_support(results: Results, ax: Axes) -> Axes:
 
 def say_support(results: Results) -> str:
     """Return what half of the concepts are worth, the more and the less important one."""
-    proportions, orders = results.read("support/proportions"), _orders(results)
+    proportions = results.read(SUPPORT_PROPORTIONS)
+    orders = results.names(SUPPORT_ORDERS)
+    values, errors = results.read_with_error(SUPPORT_RELATIVE)
     half = int(np.abs(proportions - 0.5).argmin())
-    values, errors = results.read("support/relative")[:, half], results.read("support/relative_se")[:, half]
-    best, worst = (
-        style.number(values[row], errors[row])
-        for row in (orders.index("importance-descending"), orders.index("importance-ascending"))
-    )
+
+    def accuracy(order: str) -> str:
+        row = orders.index(order)
+        return style.number(values[row, half], errors[row, half])
+
     return (
-        f"With {100 * proportions[half]:.0f} % of {len(results.concepts)} concepts, the accuracy is {best} of that with all where "
-        f"the most important are kept, and {worst} where the least important are kept."
+        f"With {100 * proportions[half]:.0f} % of {len(results.concepts)} concepts, the accuracy "
+        f"is {accuracy('importance-descending')} of that with all where the most important are "
+        f"kept, and {accuracy('importance-ascending')} where the least important are kept."
     )
 
 
-def draw_spectrum(results: Results, ax: Axes, curve: str = "eigenvalues", key: bool = True) -> Axes:
-    """How many directions does the last tap use? Per checkpoint; curve: eigenvalues, cumulated_utilisation or cumulated_quality."""
+def draw_spectrum(
+    results: Results, ax: Axes, curve: str = EIGENVALUES.column, key: bool = True
+) -> Axes:
+    """How many directions does the last tap use?
+
+    Per checkpoint; curve: eigenvalues, cumulated_utilisation or cumulated_quality.
+    """
     import matplotlib as mpl
     from matplotlib.colors import Normalize
 
-    epochs, values = results.read("spectrum/checkpoints"), results.read(f"spectrum/{curve}")[:, -1]
-    scale = mpl.cm.ScalarMappable(Normalize(epochs[0], epochs[-1]), style.SCALE)
-    if curve == "eigenvalues":
+    dataset, label = SPECTRA[curve]
+    epochs = results.read(SPECTRUM_CHECKPOINTS)
+    values = results.read(dataset)[:, -1]
+    if dataset == EIGENVALUES:
         values = values / values[:, :1]
         ax.set_yscale("log")
-    for epoch, value in zip(epochs, values, strict=True):
-        ax.plot(np.arange(1, len(value) + 1), value, color=scale.to_rgba(epoch), linewidth=1)
-    ax.set(xlabel="feature", ylabel=SPECTRA[curve], xscale="log")
+    scale = mpl.cm.ScalarMappable(Normalize(epochs[0], epochs[-1]), style.SCALE)
+    features = np.arange(1, values.shape[1] + 1)
+    for epoch, of_epoch in zip(epochs, values, strict=True):
+        ax.plot(features, of_epoch, color=scale.to_rgba(epoch), linewidth=1)
+    ax.set(xlabel="feature", ylabel=label, xscale="log")
     if key:
         ax.figure.colorbar(scale, ax=ax, label="epoch")
     return ax
 
 
 def say_spectrum(results: Results) -> str:
-    """Return how many features matter at the first and at the last checkpoint, and how lazy the training is."""
-    epochs, significant = results.read("spectrum/checkpoints"), results.read("spectrum/significant")[:, -1]
-    tap = results.read("spectrum/taps")[-1].decode()
-    said = []
-    for name in ("effective_dimension", "laziness"):
-        values, errors = (results.read(f"spectrum/{name}{ending}")[:, -1] for ending in ("", "_se"))
-        said.append(style.change(values[0], values[-1], (errors[0], errors[-1])))
+    """Return how many features matter at either end, and how lazy the training is."""
+    epochs = results.read(SPECTRUM_CHECKPOINTS)
+    significant = results.read(SIGNIFICANT)[:, -1]
+    tap = results.names(SPECTRUM_TAPS)[-1]
     return (
-        f"90 % of the utilisation of {tap} lies in its first {significant[0]} features at epoch {epochs[0]}, in its first "
-        f"{significant[-1]} at epoch {epochs[-1]}. Its effective dimension {said[0]}; the laziness {said[1]} (0 = rich, 1 = lazy)."
+        f"90 % of the utilisation of {tap} lies in its first {significant[0]} features at epoch "
+        f"{epochs[0]}, in its first {significant[-1]} at epoch {epochs[-1]}. "
+        f"Its effective dimension {_change_of_last_tap(results, EFFECTIVE_DIMENSION)}; "
+        f"the laziness {_change_of_last_tap(results, LAZINESS)} (0 = rich, 1 = lazy)."
     )
 
 
-def _orders(results: Results) -> list[str]:
-    return [name.decode() for name in results.read("support/orders")]
+def _change_of_last_tap(results: Results, dataset: Dataset) -> str:
+    """Return how a number changes over the checkpoints: (checkpoints, taps)."""
+    values, errors = results.read_with_error(dataset)
+    return style.change(values[:, -1], errors[:, -1])
 
 
-def _important(results: Results) -> list[int]:
+def _numbers_of_important(results: Results) -> list[int]:
     """Return how many of each epoch's own concepts count as the most important."""
     options = results.settings["sedimentation"]["sedimentation"]
-    pairs = zip(results.read("sedimentation/complexity"), results.read("sedimentation/importance"), strict=True)
-    return [len(most_important(*pair, options["important"], options["at_least"])) for pair in pairs]
+    share = options["important"]
+    at_least = options["at_least"]
+    complexities = results.read(OWN_COMPLEXITY)
+    importances = results.read(OWN_IMPORTANCE)
+    return [
+        len(most_important(complexity, importance, share, at_least))
+        for complexity, importance in zip(complexities, importances, strict=True)
+    ]

@@ -1,4 +1,7 @@
-"""How all figures look: sizes for a paper, colours that also work in grey and for the colour-blind, numbers in words."""
+"""How all figures look: sizes for a paper, colours, numbers in words.
+
+The colours also work in grey and for the colour-blind.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
 
-ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8  # inches
+ONE_COLUMN = 3.3  # inches
+TWO_COLUMNS = 6.8
 DPI = 200
 PAPER: Any = {
     "font.size": 8,
@@ -31,11 +35,25 @@ PAPER: Any = {
     "lines.markersize": 3,
     "pdf.fonttype": 42,  # TrueType: text that editors and journals accept
 }
-# Okabe and Ito (2008), "Color Universal Design": told apart by the colour-blind; the first two also in grey.
-DARK, LIGHT, OTHERS = "#0072B2", "#E69F00", ("#D55E00", "#009E73", "0.35")
+# Okabe and Ito (2008), "Color Universal Design": told apart by the colour-blind; the first two also
+# in grey.
+DARK = "#0072B2"
+LIGHT = "#E69F00"
+OTHERS = ("#D55E00", "#009E73", "0.35")
 SCALE = "viridis"  # rises in lightness all along
 # Petroff (2021), "Accessible Color Sequences for Data Visualization", and a shape for each.
-CLASSES = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+CLASSES = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 SHAPES = "os^vDP<X>*"
 MANY = 5000  # marks from which on they are pixels in a PDF
 
@@ -43,37 +61,67 @@ MANY = 5000  # marks from which on they are pixels in a PDF
 def points(ax: Axes, x: np.ndarray, y: np.ndarray, **options: Any) -> PathCollection:
     """Draw a mark per concept: x, y (K,)."""
     size = float(np.clip(2000 / len(x), 1.5, 8)) if len(x) else 8
-    return ax.scatter(x, y, **{"s": size, "c": DARK, "alpha": 0.6, "linewidths": 0, "rasterized": len(x) > MANY} | options)
+    defaults = {"s": size, "c": DARK, "alpha": 0.6, "linewidths": 0, "rasterized": len(x) > MANY}
+    return ax.scatter(x, y, **defaults | options)
 
 
-def curve(ax: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, line: str, **options: Any) -> None:
-    """Draw a line, and a band of one standard error to either side; `line` is matplotlib's short form, as in 'o--'."""
+def curve(
+    ax: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, line: str, **options: Any
+) -> None:
+    """Draw a line, and a band of one standard error to either side.
+
+    `line` is matplotlib's short form, as in 'o--'.
+    """
     [drawn] = ax.plot(x, y, line, **options)
     ax.fill_between(x, y - error, y + error, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
 def legend_above(ax: Axes, columns: int = 2) -> None:
     """Say above the axes, off the data, what its curves are."""
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=columns, borderaxespad=0.2, columnspacing=1, handlelength=2.2)
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1),
+        ncols=columns,
+        borderaxespad=0.2,
+        columnspacing=1,
+        handlelength=2.2,
+    )
 
 
 def legend_beside(ax: Axes, title: str) -> None:
-    """Say to the right of the axes what its marks are, these in one size however small they are drawn."""
-    legend = ax.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.1, handletextpad=0, labelspacing=0.3, title=title)
+    """Say to the right of the axes what its marks are.
+
+    All of one size, however small they are drawn.
+    """
+    legend = ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        borderaxespad=0.1,
+        handletextpad=0,
+        labelspacing=0.3,
+        title=title,
+    )
     legend.get_title().set_fontsize(legend.get_texts()[0].get_fontsize())
     for handle in legend.legend_handles:
         handle.set(sizes=[12])  # type: ignore[union-attr]
 
 
-def thinned(labels: Sequence[str], most: int) -> tuple[list[int], list[str]]:
-    """Return positions and texts of at most so many labels, evenly spaced, the last always among them."""
-    step = -(-len(labels) // most)
-    places = list(range(len(labels)))[::-1][::step][::-1]
+def thinned(labels: Sequence[str], at_most: int) -> tuple[list[int], list[str]]:
+    """Return positions and texts of some labels, evenly spaced, the last always among them.
+
+    >>> thinned(["a", "b", "c", "d", "e"], 3)
+    ([0, 2, 4], ['a', 'c', 'e'])
+    """
+    step = -(-len(labels) // at_most)
+    from_last = range(len(labels) - 1, -1, -step)
+    places = sorted(from_last)
     return places, [labels[place] for place in places]
 
 
 def number(value: float, error: float = np.nan) -> str:
-    """Return a number with its standard error, where there is one: two decimals, or as many as the error needs.
+    """Return a number with its standard error, where there is one.
+
+    It has two decimals, or as many as the error needs.
 
     >>> number(0.512, 0.0104), number(0.5), number(-0.25, 0.003)
     ('0.51 ± 0.01', '0.50', '-0.250 ± 0.003')
@@ -84,31 +132,41 @@ def number(value: float, error: float = np.nan) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def correlation(found: Correlation) -> str:
+def correlation_text(correlation: Correlation) -> str:
     """Return a rank correlation with its standard error and the number of concepts."""
-    if np.isnan(found.value):
-        return f"Spearman undefined, n = {found.n}"
-    sign = "" if found.value < 0 else "+"
-    return f"Spearman {sign}{number(found.value, found.standard_error)}, n = {found.n}"
+    if np.isnan(correlation.value):
+        return f"Spearman undefined, n = {correlation.n}"
+    sign = "" if correlation.value < 0 else "+"
+    value = number(correlation.value, correlation.standard_error)
+    return f"Spearman {sign}{value}, n = {correlation.n}"
 
 
-def title(found: Correlation) -> str:
+def title(correlation: Correlation) -> str:
     """Return the same for a figure, with the minus sign that its ticks have."""
-    return correlation(found).replace("-", "\N{MINUS SIGN}")
+    return correlation_text(correlation).replace("-", "\N{MINUS SIGN}")
 
 
-def relation(found: Correlation, rising: str, falling: str) -> str:
-    """Return which of two sentences a correlation speaks for, beyond two standard errors, with its numbers."""
-    clear = abs(found.value) > 2 * np.nan_to_num(found.standard_error)
-    return f"{(rising if found.value > 0 else falling) if clear else 'No clear relation with complexity'}: {correlation(found)}."
+def relation(correlation: Correlation, rising: str, falling: str) -> str:
+    """Return which of two sentences a correlation speaks for, with its numbers.
+
+    Neither where it is less than two standard errors from 0.
+    """
+    said = "No clear relation with complexity"
+    if abs(correlation.value) > 2 * np.nan_to_num(correlation.standard_error):
+        said = rising if correlation.value > 0 else falling
+    return f"{said}: {correlation_text(correlation)}."
 
 
-def change(first: float, last: float, errors: Sequence[float]) -> str:
-    """Return in words how a quantity changes between two points, beyond two standard errors of the difference.
+def change(values: Sequence[float] | np.ndarray, errors: Sequence[float] | np.ndarray) -> str:
+    """Return in words how a quantity changes from its first value to its last.
 
-    >>> change(0.7, 0.5, (0.01, 0.02))
+    It rises or falls where that is beyond two standard errors of the difference.
+
+    >>> change([0.7, 0.6, 0.5], [0.01, 0.01, 0.02])
     'falls from 0.70 ± 0.01 to 0.50 ± 0.02'
     """
-    clear = abs(last - first) > 2 * np.hypot(*np.nan_to_num(errors))
-    verb = ("rises" if last > first else "falls") if clear else "hardly changes,"
-    return f"{verb} from {number(first, errors[0])} to {number(last, errors[1])}"
+    verb = "hardly changes,"
+    ends = [errors[0], errors[-1]]
+    if abs(values[-1] - values[0]) > 2 * np.hypot(*np.nan_to_num(ends)):
+        verb = "rises" if values[-1] > values[0] else "falls"
+    return f"{verb} from {number(values[0], errors[0])} to {number(values[-1], errors[-1])}"

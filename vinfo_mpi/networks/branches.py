@@ -1,4 +1,4 @@
-"""The two branches of residual blocks: the shortcut, what is carried, and the main branch, what is added to it."""
+"""The two branches of residual blocks: the shortcut is carried, the main branch added to it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ import torch
 from torch import nn
 
 from vinfo_mpi.networks import hooks
+from vinfo_mpi.networks.families import repeated_block
 
-# The modules of a block whose outputs add up to the main branch, and the one that adapts the shortcut where the block has
-# it: else the shortcut is the block's input.
-FAMILIES = {
-    "BasicBlock": (("bn2",), "downsample"),
-    "Bottleneck": (("bn3",), "downsample"),
-    "ResBottleneckBlock": (("f",), "proj"),
-    "CNBlock": (("stochastic_depth",), None),
-    "EncoderBlock": (("dropout", "mlp"), None),
-}
-AGREEMENT = 1e-4  # largest difference between main + shortcut and a block's output, relative to the output's spread
+# Largest difference between main + shortcut and a block's output, relative to the output's spread.
+AGREEMENT = 1e-4
 BRANCHES = ("main", "shortcut")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: the full names of the modules of its main branch, and of its shortcut's (None: the block's input)."""
+    """A residual block of a network, by the full names of modules.
+
+    Attributes
+    ----------
+    main : tuple of str
+        The modules of its main branch.
+    shortcut : str, or None
+        The module of its shortcut; None: the shortcut is the block's input.
+    """
 
     main: tuple[str, ...]
     shortcut: str | None
 
 
 def find(network: nn.Module, names: list[str], images: torch.Tensor) -> dict[str, Block]:
-    """Return the residual blocks among the taps: those whose branches add up to their output, before a ReLU or without.
+    """Return the residual blocks among the taps.
+
+    Those whose branches add up to their output, before a ReLU or without.
 
     Parameters
     ----------
@@ -43,46 +46,73 @@ def find(network: nn.Module, names: list[str], images: torch.Tensor) -> dict[str
     images : (N, 3, H, W) tensor
         The claim is tested on them, not assumed.
     """
-    candidates = {name: block for name in names if (block := _candidate(network, name)) is not None}
-    seen: dict[str, torch.Tensor] = {}
+    candidates = {}
+    for name in names:
+        if (block := _candidate(network, name)) is not None:
+            candidates[name] = block
+    sums: dict[str, torch.Tensor] = {}
 
     def add(name: str, values: torch.Tensor) -> None:
-        seen[name] = seen[name] + values if name in seen else values.clone()
+        sums[name] = sums[name] + values if name in sums else values.clone()
 
-    with hooks.outputs(network, list(candidates), add), watched(network, candidates, add), torch.no_grad():
+    with (
+        hooks.outputs(network, list(candidates), add),
+        watched(network, candidates, add),
+        torch.no_grad(),
+    ):
         network(images)
-    return {name: block for name, block in candidates.items() if _adds_up(name, seen)}
+    return {name: block for name, block in candidates.items() if _adds_up(name, sums)}
 
 
 @contextmanager
-def watched(network: nn.Module, blocks: Mapping[str, Block], keep: Callable[[str, torch.Tensor], None]) -> Iterator[None]:
-    """Call ``keep("block.main", values)`` for every part of a main branch, and ``keep("block.shortcut", values)``, as they run.
+def watched(
+    network: nn.Module, blocks: Mapping[str, Block], keep: Callable[[str, torch.Tensor], None]
+) -> Iterator[None]:
+    """Call ``keep("block.main", values)`` and ``keep("block.shortcut", values)`` as they run.
 
-    Later operations may overwrite the values in place: copy or pool them at once.
+    The former for every module of a main branch: its values are to be added up. Later operations
+    may overwrite the values in place: copy or pool them at once.
     """
-    branch = {part: f"{name}.main" for name, block in blocks.items() for part in block.main}
-    branch |= {block.shortcut: f"{name}.shortcut" for name, block in blocks.items() if block.shortcut}
+    branch_of = {}
+    for name, block in blocks.items():
+        for module in block.main:
+            branch_of[module] = f"{name}.main"
+        if block.shortcut is not None:
+            branch_of[block.shortcut] = f"{name}.shortcut"
     carried = [name for name, block in blocks.items() if block.shortcut is None]
     with (
-        hooks.outputs(network, list(branch), lambda part, values: keep(branch[part], values)),
+        hooks.outputs(
+            network, list(branch_of), lambda module, values: keep(branch_of[module], values)
+        ),
         hooks.inputs(network, carried, lambda name, values: keep(f"{name}.shortcut", values)),
     ):
         yield
 
 
 def _candidate(network: nn.Module, name: str) -> Block | None:
-    module = network.get_submodule(name)
-    main, shortcut = FAMILIES.get(type(module).__name__, ((), None))
-    if not main or not all(isinstance(getattr(module, part, None), nn.Module) for part in main):
+    """Return a tap as a residual block, None where it has no main branch that we know."""
+    known = repeated_block(network, name)
+    if known is None or not known.main:
         return None
+    module = network.get_submodule(name)
+    if not all(isinstance(getattr(module, child, None), nn.Module) for child in known.main):
+        return None
+    shortcut = known.shortcut
     adapted = shortcut is not None and isinstance(getattr(module, shortcut, None), nn.Module)
-    return Block(tuple(f"{name}.{part}" for part in main), f"{name}.{shortcut}" if adapted else None)
+    main = tuple(f"{name}.{child}" for child in known.main)
+    return Block(main, f"{name}.{shortcut}" if adapted else None)
 
 
-def _adds_up(name: str, seen: dict[str, torch.Tensor]) -> bool:
-    parts = [seen.get(f"{name}.{branch}") for branch in BRANCHES]
-    if any(part is None or part.shape != seen[name].shape for part in parts):
+def _adds_up(name: str, sums: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the branches of a block add up to its output, or to what its ReLU leaves of it."""
+    main = sums.get(f"{name}.main")
+    shortcut = sums.get(f"{name}.shortcut")
+    if main is None or shortcut is None:
         return False
-    total, output = parts[0] + parts[1], seen[name]  # type: ignore[operator]
+    output = sums[name]
+    if main.shape != output.shape or shortcut.shape != output.shape:
+        return False
+    total = main + shortcut
     allowed = AGREEMENT * output.std().clamp(min=1e-6)
-    return any(bool((one - output).abs().max() <= allowed) for one in (total, total.relu()))
+    differences = [(values - output).abs().max() for values in (total, total.relu())]
+    return any(bool(difference <= allowed) for difference in differences)

@@ -22,7 +22,10 @@ from vinfo_mpi.storage.atomic import commit, partial, writing
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one epoch; epoch 0 is the untrained network (or the one whose weights were given)."""
+    """The weights of one epoch; epoch 0 is the network before training.
+
+    That is the untrained one, or the one whose weights were given.
+    """
 
     epoch: int
     path: Path
@@ -42,7 +45,9 @@ class Checkpoint:
             return content
         except Exception as error:
             reason = str(error).split("\n")[0]
-            raise InputError(f"{self.path} cannot be read ({reason}); delete it and run vinfo_mpi.train again") from None
+            raise InputError(
+                f"{self.path} cannot be read ({reason}); delete it and run vinfo_mpi.train again"
+            ) from None
 
     def fingerprint(self) -> str | None:
         """Return what identifies the weights, None where the file is not there."""
@@ -52,7 +57,13 @@ class Checkpoint:
         return file_key(self.path)
 
     def load_into(self, network: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
-        """Give the network these weights, and the optimiser its state; raise `InputError` if they are not as saved."""
+        """Give the network these weights, and the optimiser its state.
+
+        Raises
+        ------
+        InputError
+            If they are not as saved.
+        """
         if not self.ours:
             load_state(network, read_state(self.path, "network.checkpoints"), str(self.path))
             return
@@ -66,7 +77,10 @@ class Checkpoint:
             optimiser.load_state_dict(content["optimiser"])
 
     def _changed(self, what: str) -> InputError:
-        return InputError(f"{self.path}: its {what} are not what was saved (the checksum differs); delete it and train again")
+        return InputError(
+            f"{self.path}: its {what} are not what was saved (the checksum differs); "
+            "delete it and train again"
+        )
 
 
 @cache
@@ -76,7 +90,7 @@ def _saved_fingerprint(checkpoint: Checkpoint, *version: int) -> str:
 
 
 def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
-    """Return the checkpoints that the configuration asks for, in order; the last one is the network analysed.
+    """Return the checkpoints that the configuration asks for, in order; the last is analysed.
 
     Raises
     ------
@@ -84,21 +98,33 @@ def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
         If the user's own are not there, or epochs to save lie outside the training.
     """
     if network.checkpoints:
-        paths = []
-        for pattern in network.checkpoints:
-            matching = sorted(glob.glob(str(Path(pattern).expanduser())), key=_natural)  # noqa: PTH207  absolute patterns
-            if not matching:
-                raise InputError(f"network.checkpoints: nothing matches '{pattern}'; give paths or globs of state dicts")
-            paths += matching
-        return [Checkpoint(number, Path(path), ours=False) for number, path in enumerate(paths, start=1)]
-    wanted = range(1, train.epochs + 1) if train.save == "all" else train.save
-    if outside := [epoch for epoch in wanted if not 0 <= epoch <= train.epochs]:
-        raise InputError(f"train.save: epoch {outside[0]} is outside 0..{train.epochs}; train.epochs is {train.epochs}")
-    return [at(folder, epoch) for epoch in sorted({0, train.epochs, *wanted})]
+        paths = [path for pattern in network.checkpoints for path in _matching(pattern)]
+        return [Checkpoint(epoch, path, ours=False) for epoch, path in enumerate(paths, start=1)]
+    epochs = range(1, train.epochs + 1) if train.save == "all" else train.save
+    if outside := [epoch for epoch in epochs if not 0 <= epoch <= train.epochs]:
+        raise InputError(
+            f"train.save: epoch {outside[0]} is outside 0..{train.epochs}; "
+            f"train.epochs is {train.epochs}"
+        )
+    return [at(folder, epoch) for epoch in sorted({0, train.epochs, *epochs})]
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Return the user's checkpoints that a path or glob names, epoch_2 before epoch_10."""
+    absolute = str(Path(pattern).expanduser())
+    paths = sorted(glob.glob(absolute), key=_natural)  # noqa: PTH207  absolute patterns
+    if not paths:
+        raise InputError(
+            f"network.checkpoints: nothing matches '{pattern}'; give paths or globs of state dicts"
+        )
+    return [Path(path) for path in paths]
 
 
 def file_key(path: Path) -> str | None:
-    """Return what identifies a user's file without reading it: name, size and time; None where there is none."""
+    """Return what identifies a user's file without reading it, None where there is none.
+
+    Its name, size and time.
+    """
     if not path.is_file():
         return None
     status = path.stat()
@@ -107,7 +133,7 @@ def file_key(path: Path) -> str | None:
 
 
 def content_key(path: Path) -> str | None:
-    """Return what identifies the content of a file, wherever it lies; None where there is none."""
+    """Return what identifies a file's content, wherever it lies; None where there is none."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
@@ -119,12 +145,20 @@ def at(folder: Path, epoch: int) -> Checkpoint:
     return Checkpoint(epoch, folder / f"epoch_{epoch:03d}.pt")
 
 
-def save(checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer, **others: Any) -> None:
-    """Write the weights and whatever else the training needs to go on, whole or not at all."""
+def save(
+    checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer, **further: Any
+) -> None:
+    """Write the weights and whatever else training needs to go on, whole or not at all."""
     state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
     momentum = optimiser.state_dict()
-    sums = {"fingerprint": _digest_of(state), "optimiser_fingerprint": _digest_of(momentum)}
-    content = {"state": state, "optimiser": momentum, "epoch": checkpoint.epoch, **sums, **others}
+    content = {
+        "state": state,
+        "optimiser": momentum,
+        "epoch": checkpoint.epoch,
+        "fingerprint": _digest_of(state),
+        "optimiser_fingerprint": _digest_of(momentum),
+        **further,
+    }
     memory = io.BytesIO()
     torch.save(content, memory)  # into memory: torch's own words about a full disk help nobody
     with writing(checkpoint.path):
@@ -139,14 +173,15 @@ def _digest_of(content: Any) -> str:
 
     def add(value: Any) -> None:
         if isinstance(value, dict):
-            for name, one in sorted(value.items(), key=lambda item: str(item[0])):
-                digest.update(str(name).encode())
-                add(one)
+            for key in sorted(value, key=str):
+                digest.update(str(key).encode())
+                add(value[key])
         elif isinstance(value, list | tuple):
-            for one in value:
-                add(one)
+            for item in value:
+                add(item)
         elif isinstance(value, torch.Tensor):
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().data)
         else:
             digest.update(repr(value).encode())
 
@@ -155,5 +190,5 @@ def _digest_of(content: Any) -> str:
 
 
 def _natural(path: str) -> list[Any]:
-    """Sort epoch_2 before epoch_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]
+    """Return what sorts epoch_2 before epoch_10."""
+    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", path)]

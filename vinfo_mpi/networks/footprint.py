@@ -1,4 +1,4 @@
-"""How much memory a network takes for every image: measured on blank images, before any work is done."""
+"""The memory that a network takes per image, measured on blank images before any work is done."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from torch.utils._pytree import tree_leaves
 from vinfo_mpi.parallel.malloc import LARGEST_ON_HEAP
 
 CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
-# Smaller blocks leave holes in the heap that no later block fits into. Measured, relative to the blocks (none are left
-# with MALLOC_MMAP_THRESHOLD_=1048576): as much again where sizes change all the time, half where they are the same at
-# every step.
-HOLES, HOLES_OF_STEPS = 1.0, 0.5
+# Smaller blocks leave holes in the heap that no later block fits into. Measured, relative to the
+# blocks (none are left with MALLOC_MMAP_THRESHOLD_=1048576): as much again where sizes change all
+# the time, half where they are the same at every step.
+HOLES = 1.0
+HOLES_OF_STEPS = 0.5
 
 
 def held(block: float, holes: float = HOLES) -> float:
-    """Return the memory that a block of so many bytes holds among many that come and go, with its share of the holes."""
+    """Return what a block of so many bytes takes among many that come and go, with its holes."""
     return (1 + holes) * block if block < LARGEST_ON_HEAP else block
 
 
-def forward(run: Callable[[torch.Tensor], object], size: int, images: int) -> float:
+def forward(pass_on: Callable[[torch.Tensor], object], size: int, images: int) -> float:
     """Return the bytes at the peak of a forward pass without gradients, without the weights.
 
     Parameters
     ----------
-    run : function of an (N, 3, size, size) tensor
+    pass_on : function of an (N, 3, size, size) tensor
         The forward pass, with its hooks.
     size, images : int
         Pixels of an image's side; images in the batch.
@@ -38,7 +39,7 @@ def forward(run: Callable[[torch.Tensor], object], size: int, images: int) -> fl
 
     @torch.no_grad()
     def step(batch: torch.Tensor, live: _Live) -> None:
-        run(batch)
+        pass_on(batch)
 
     return _peak(step, size, images, (1, 2))
 
@@ -51,7 +52,9 @@ def training(network: nn.Module, size: int, images: int) -> float:
 
     def step(batch: torch.Tensor, live: _Live) -> None:
         handles = [
-            one.register_post_accumulate_grad_hook(live.forget_gradient) for one in network.parameters() if one.requires_grad
+            parameter.register_post_accumulate_grad_hook(live.forget_gradient)
+            for parameter in network.parameters()
+            if parameter.requires_grad
         ]
         network(batch).sum().backward()
         network.zero_grad(set_to_none=True)
@@ -61,12 +64,15 @@ def training(network: nn.Module, size: int, images: int) -> float:
     was_training = network.training
     try:
         network.train()
-        return _peak(step, size, images, (2, 3))  # batch normalisation learns from two images at least
+        # Batch normalisation learns from two images at least.
+        return _peak(step, size, images, (2, 3))
     finally:
         network.train(was_training)
 
 
-def _peak(step: Callable[[torch.Tensor, _Live], None], size: int, images: int, counts: Sequence[int]) -> float:
+def _peak(
+    step: Callable[[torch.Tensor, _Live], None], size: int, images: int, counts: Sequence[int]
+) -> float:
     """Return what grows with the batch at the peak: what does not is counted elsewhere."""
     peaks = []
     for count in counts:
@@ -89,7 +95,8 @@ class _Live(TorchDispatchMode):
 
     def __init__(self, scale: float) -> None:
         super().__init__()
-        self.scale, self.peak = scale, 0.0
+        self.scale = scale
+        self.peak = 0.0
         self._alive: dict[int, tuple[StorageWeakRef, float]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -98,9 +105,16 @@ class _Live(TorchDispatchMode):
         for tensor in made:
             storage = tensor.untyped_storage()
             self._alive[storage._cdata] = (StorageWeakRef(storage), self._held(storage.nbytes()))
-        self._alive = {key: one for key, one in self._alive.items() if not one[0].expired()}
-        anew = [self._held(one.nbytes) for one in [*made, *_tensors(args)]] if func.overloadpacket in CONVOLUTIONS else []
-        self.peak = max(self.peak, sum(count for _, count in self._alive.values()) + sum(anew))
+        self._alive = {
+            key: (storage, count)
+            for key, (storage, count) in self._alive.items()
+            if not storage.expired()
+        }
+        bytes_alive = sum(count for _, count in self._alive.values())
+        if func.overloadpacket in CONVOLUTIONS:
+            operands = [*made, *_tensors(args)]
+            bytes_alive += sum(self._held(tensor.nbytes) for tensor in operands)
+        self.peak = max(self.peak, bytes_alive)
         return result
 
     def _held(self, size: int) -> float:
@@ -113,4 +127,4 @@ class _Live(TorchDispatchMode):
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:
-    return [one for one in tree_leaves(values) if isinstance(one, torch.Tensor)]
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]

@@ -11,7 +11,9 @@ from torch import nn
 @contextmanager
 def outputs(network: nn.Module, names: list[str], keep: Callable) -> Iterator[None]:
     """Call ``keep(name, output)`` whenever a named module has run."""
-    handles = [network.get_submodule(name).register_forward_hook(_of_output(keep, name)) for name in names]
+    handles = [
+        network.get_submodule(name).register_forward_hook(_of_output(keep, name)) for name in names
+    ]
     try:
         yield
     finally:
@@ -21,8 +23,14 @@ def outputs(network: nn.Module, names: list[str], keep: Callable) -> Iterator[No
 
 @contextmanager
 def inputs(network: nn.Module, names: list[str], keep: Callable) -> Iterator[None]:
-    """Call ``keep(name, input)`` whenever a named module is about to run, with the first of its inputs."""
-    handles = [network.get_submodule(name).register_forward_pre_hook(_of_input(keep, name)) for name in names]
+    """Call ``keep(name, input)`` whenever a named module is about to run.
+
+    With the first of its inputs.
+    """
+    handles = [
+        network.get_submodule(name).register_forward_pre_hook(_of_input(keep, name))
+        for name in names
+    ]
     try:
         yield
     finally:

@@ -8,16 +8,12 @@ from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
-from torchvision.models import VGG
 
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks import branches, hooks
 from vinfo_mpi.networks.branches import Block
-
-# The repeated block of each family, by the name of its class.
-BLOCKS = tuple(branches.FAMILIES)
-FAMILIES = "ResNet, RegNet, VGG, ConvNeXt, VisionTransformer"
+from vinfo_mpi.networks.families import FAMILIES, axes_of_output, in_usual_order, repeated_block
 
 
 @dataclass
@@ -31,7 +27,8 @@ class Reading:
     nonzero : dict of str to (N,) tensor
         Share of every tap's values, before pooling, that are not zero.
     branches : dict of str to (N, d) tensor
-        One vector per image for the main branch and the shortcut of every residual block that was asked for.
+        One vector per image for the main branch and the shortcut of every residual block that was
+        asked for.
     map : (N, P, d) tensor
         The last tap, one vector per image and position.
     outputs : (N, C) tensor
@@ -61,41 +58,34 @@ def find(network: nn.Module, extract: Extract, example: torch.Tensor) -> list[st
     InputError
         If nothing matches, or a module gives no feature map.
     """
-    names = [name for name, _ in network.named_modules() if name]
-    if extract.taps == "auto":
-        found = [name for name, module in network.named_modules() if type(module).__name__ in BLOCKS]
-        if isinstance(network, VGG):
-            found = [name for name in names if name.startswith("features.") and isinstance(network.get_submodule(name), nn.ReLU)]
-        if not found:
-            raise InputError(
-                f"extract.taps: auto knows the blocks of {FAMILIES}, not of {type(network).__name__}; "
-                f"name modules or globs instead ({choices('', names)})"
-            )
-    else:
-        found = []
-        for pattern in extract.taps:
-            matching = [name for name in names if fnmatchcase(name, pattern)]
-            if not matching:
-                raise InputError(f"extract.taps: no module is called '{pattern}'; {choices(pattern, names)}")
-            found += [name for name in matching if name not in found]
-    shapes = _shapes(network, found, example)
-    for name in found:
+    names = _blocks(network) if extract.taps == "auto" else _matching(network, extract.taps)
+    shapes = _shapes(network, names, example)
+    for name in names:
         if name not in shapes:
-            raise InputError(f"extract.taps: '{name}' is not used in the forward pass; {choices(name, shapes)}")
+            raise InputError(
+                f"extract.taps: '{name}' is not used in the forward pass; {choices(name, shapes)}"
+            )
         if len(shapes[name]) not in (2, 3, 4):
-            raise InputError(f"extract.taps: '{name}' gives shape {tuple(shapes[name])}; expected (N,d), (N,T,d) or (N,C,H,W)")
+            raise InputError(
+                f"extract.taps: '{name}' gives shape {tuple(shapes[name])}; "
+                "expected (N,d), (N,T,d) or (N,C,H,W)"
+            )
     return list(shapes)
 
 
-def pool(values: torch.Tensor, pooling: str = "mean", tokens: str = "class") -> torch.Tensor:
-    """Return one vector per image: (N, C, H, W), (N, T, d) or (N, d) to (N, d')."""
-    if values.ndim == 4:
+def pool(
+    values: torch.Tensor, axes: str, pooling: str = "mean", tokens: str = "class"
+) -> torch.Tensor:
+    """Return one vector per image, (N, d), of a tap with these axes, such as NCHW."""
+    ordered = in_usual_order(values, axes)
+    if "H" in axes:
         if pooling == "mean":
-            return values.mean((2, 3))
-        return nn.functional.adaptive_avg_pool2d(values, int(pooling.removeprefix("grid:"))).flatten(1)
-    if values.ndim == 3:
-        return values[:, 0].clone() if tokens == "class" else values[:, 1:].mean(1)
-    return values.clone()
+            return ordered.mean((2, 3))
+        cells = int(pooling.removeprefix("grid:"))
+        return nn.functional.adaptive_avg_pool2d(ordered, cells).flatten(1)
+    if "T" in axes:
+        return ordered[:, 0].clone() if tokens == "class" else ordered[:, 1:].mean(1)
+    return ordered.clone()
 
 
 def share_nonzero(values: torch.Tensor) -> torch.Tensor:
@@ -105,42 +95,92 @@ def share_nonzero(values: torch.Tensor) -> torch.Tensor:
     return ones.mean(tuple(range(1, values.ndim)))
 
 
-def positions(values: torch.Tensor, tokens: str = "class") -> torch.Tensor:
-    """Return the vectors of every position: (N, P, d), a copy."""
-    if values.ndim == 4:
-        return values.flatten(2).transpose(1, 2).clone(memory_format=torch.contiguous_format)
-    if values.ndim == 3:
-        return (values[:, :1] if tokens == "class" else values[:, 1:]).clone()
-    return values[:, None].clone()
+def positions(values: torch.Tensor, axes: str, tokens: str = "class") -> torch.Tensor:
+    """Return the vectors of every position, (N, P, d), of a tap with these axes: a copy."""
+    ordered = in_usual_order(values, axes)
+    if "H" in axes:
+        return ordered.flatten(2).transpose(1, 2).clone(memory_format=torch.contiguous_format)
+    if "T" in axes:
+        return (ordered[:, :1] if tokens == "class" else ordered[:, 1:]).clone()
+    return ordered[:, None].clone()
 
 
 def read(
-    network: nn.Module, taps: list[str], images: torch.Tensor, extract: Extract, blocks: Mapping[str, Block] | None = None
+    network: nn.Module,
+    taps: list[str],
+    images: torch.Tensor,
+    extract: Extract,
+    blocks: Mapping[str, Block] | None = None,
 ) -> Reading:
-    """Run the network once and return what its taps, and the branches of these blocks, showed, with gradients where wanted."""
+    """Run the network once; return what its taps, and the branches of these blocks, showed.
+
+    With gradients where they are enabled.
+    """
+    blocks = blocks or {}
     pooled: dict[str, torch.Tensor] = {}
     nonzero: dict[str, torch.Tensor] = {}
-    parts: dict[str, torch.Tensor] = {}
-    last: list[torch.Tensor] = []
+    pooled_branches: dict[str, torch.Tensor] = {}
+    feature_maps: list[torch.Tensor] = []
 
     def keep(name: str, values: torch.Tensor) -> None:
-        # Blocks end in in-place additions and ReLUs: what is not pooled or copied here is overwritten later.
-        pooled[name] = pool(values, extract.pooling, extract.tokens)
+        # Blocks end in in-place additions and ReLUs: what is not pooled or copied here is
+        # overwritten later.
+        axes = axes_of_output(network, name, values.ndim)
+        pooled[name] = pool(values, axes, extract.pooling, extract.tokens)
         nonzero[name] = share_nonzero(values.detach())
         if name == taps[-1]:
-            last[:] = [positions(values, extract.tokens)]
+            feature_maps[:] = [positions(values, axes, extract.tokens)]
 
-    def add(name: str, values: torch.Tensor) -> None:
-        vector = pool(values, extract.pooling, extract.tokens)  # pooling is linear: a branch may come in several parts
-        parts[name] = parts[name] + vector if name in parts else vector
+    def add(branch: str, values: torch.Tensor) -> None:
+        # Pooling is linear: a branch may come in several pieces.
+        block = branch.rpartition(".")[0]
+        axes = axes_of_output(network, block, values.ndim)
+        vector = pool(values, axes, extract.pooling, extract.tokens)
+        earlier = pooled_branches.get(branch)
+        pooled_branches[branch] = vector if earlier is None else earlier + vector
 
-    with hooks.outputs(network, taps, keep), branches.watched(network, blocks or {}, add):
+    with hooks.outputs(network, taps, keep), branches.watched(network, blocks, add):
         outputs = network(images)
-    in_order = [f"{name}.{branch}" for name in blocks or {} for branch in branches.BRANCHES]
-    return Reading({name: pooled[name] for name in taps}, nonzero, {name: parts[name] for name in in_order}, last[0], outputs)
+    in_order = [f"{name}.{branch}" for name in blocks for branch in branches.BRANCHES]
+    return Reading(
+        {name: pooled[name] for name in taps},
+        nonzero,
+        {name: pooled_branches[name] for name in in_order},
+        feature_maps[0],
+        outputs,
+    )
+
+
+def _blocks(network: nn.Module) -> list[str]:
+    """Return the names of all blocks of known families."""
+    names = [name for name, _ in network.named_modules()]
+    blocks = [name for name in names if repeated_block(network, name) is not None]
+    if not blocks:
+        families = ", ".join(family.name for family in FAMILIES)
+        raise InputError(
+            f"extract.taps: auto knows the blocks of {families}, not of "
+            f"{type(network).__name__}; name modules or globs instead "
+            f"({choices('', filter(None, names))})"
+        )
+    return blocks
+
+
+def _matching(network: nn.Module, patterns: list[str]) -> list[str]:
+    """Return the names of the modules that names or globs mean, each once."""
+    names = [name for name, _ in network.named_modules() if name]
+    matching: dict[str, None] = {}
+    for pattern in patterns:
+        of_pattern = [name for name in names if fnmatchcase(name, pattern)]
+        if not of_pattern:
+            raise InputError(
+                f"extract.taps: no module is called '{pattern}'; {choices(pattern, names)}"
+            )
+        matching |= dict.fromkeys(of_pattern)
+    return list(matching)
 
 
 def _shapes(network: nn.Module, names: list[str], example: torch.Tensor) -> dict[str, torch.Size]:
+    """Return the shapes of what modules give, in forward order."""
     shapes: dict[str, torch.Size] = {}
 
     def keep(name: str, output: object) -> None:

@@ -1,1 +1,1 @@
-"""Functions on arrays: sums over samples, ridge, NMF, NNLS, CKA, spectrum, bootstrap, .... No files, MPI or networks here."""
+"""Functions on arrays: moments, ridge, NMF, NNLS, CKA, ...; no files, MPI or networks here."""

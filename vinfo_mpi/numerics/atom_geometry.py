@@ -1,4 +1,4 @@
-"""How stable atoms are: each is matched with an atom of another fit."""
+"""How atoms lie: matched with those of another fit, the nearest ones, on few channels or many."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from vinfo_mpi.numerics.arrays import unit_rows
+
 
 def match(atoms: np.ndarray, others: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Return the cosine similarity of every atom and its counterpart in another fit.
 
-    Within each group the atoms of both fits are paired one to one, such that the sum of the similarities is greatest
-    (the assignment problem, in time cubic in the size of the group).
+    Within each group the atoms of both fits are paired one to one, such that the sum of the
+    similarities is greatest (the assignment problem, in time cubic in the size of the group).
 
     Parameters
     ----------
@@ -25,18 +27,14 @@ def match(atoms: np.ndarray, others: np.ndarray, group: np.ndarray) -> np.ndarra
     (K,) float64 array
         In the order of `atoms`; an atom of zeros is similar to none: 0.
     """
-    one, other = (_unit(np.asarray(part, np.float64)) for part in (atoms, others))
-    similarity = np.empty(len(one))
+    units = unit_rows(np.asarray(atoms, np.float64))
+    counterparts = unit_rows(np.asarray(others, np.float64))
+    similarity = np.empty(len(units))
     for label in np.unique(group):
         rows = np.flatnonzero(group == label)
-        cosines = one[rows] @ other[rows].T
+        cosines = units[rows] @ counterparts[rows].T
         similarity[rows] = cosines[linear_sum_assignment(cosines, maximize=True)]
     return similarity
-
-
-def _unit(atoms: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
-    return atoms / np.where(lengths > 0, lengths, 1)
 
 
 def nearest(atoms: torch.Tensor, chosen: range, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,19 +56,19 @@ def nearest(atoms: torch.Tensor, chosen: range, count: int) -> tuple[torch.Tenso
     lengths = atoms.norm(dim=1, keepdim=True)
     units = atoms / torch.where(lengths > 0, lengths, 1.0)
     cosines = units[chosen.start : chosen.stop] @ units.T
-    itself = torch.arange(chosen.start, chosen.stop, device=atoms.device)
-    cosines.scatter_(1, itself[:, None], -torch.inf)
+    themselves = torch.arange(chosen.start, chosen.stop, device=atoms.device)
+    cosines.scatter_(1, themselves[:, None], -torch.inf)
     values, numbers = cosines.sort(dim=1, descending=True, stable=True)
     count = min(count, len(atoms) - 1)
     return numbers[:, :count], values[:, :count]
 
 
 def hoyer(atoms: np.ndarray) -> np.ndarray:
-    """Return Hoyer's sparseness (√d - ||v||₁/||v||₂) / (√d - 1) of every atom, from the absolute values of its entries.
+    """Return Hoyer's sparseness (√d - ||v||₁/||v||₂) / (√d - 1) of every atom.
 
-    1: a single entry is not zero; 0: all are equally large (Hoyer 2004, "Non-negative Matrix Factorization with
-    Sparseness Constraints"). NaN where it says nothing: for an atom of zeros, and if there is only one
-    channel.
+    It follows from the absolute values of the entries. 1: a single entry is not zero; 0: all are
+    equally large (Hoyer 2004, "Non-negative Matrix Factorization with Sparseness Constraints").
+    NaN where it says nothing: for an atom of zeros, and if there is only one channel.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How much a decision rests on each concept: gradient times input, and shares of the logit's variance."""
+"""How much a decision rests on a concept: gradient times input, share of the logit's variance."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 class Attribution:
     """Sums over samples of concept contributions to a logit; they add over batches and ranks.
 
-    The contribution of concept k to the logit of sample i is z_ik a_ik, with a_ik the derivative of the logit along
-    atom k. For a linear head with weights w this is z_ik (d_k · w_c), exactly the concept's part of the logit.
+    The contribution of concept k to the logit of sample i is z_ik a_ik, with a_ik the derivative of
+    the logit along atom k. For a linear head with weights w this is z_ik (d_k · w_c), exactly the
+    concept's part of the logit.
 
     Attributes
     ----------
@@ -29,10 +30,11 @@ class Attribution:
 
 
 def variance_shares(contribution: torch.Tensor) -> torch.Tensor:
-    """Return the total Sobol index of each concept when concepts are masked independently: (B, K) to (B, K).
+    """Return the total Sobol index of concepts that are masked independently: (B, K) to (B, K).
 
-    The logit Σ_k m_k c_k is linear in independent masks m of equal variance, so that concept k has c_k² / Σ_j c_j² of
-    its variance, first-order and total index alike. A sample without any contribution gives no share.
+    The logit Σ_k m_k c_k is linear in independent masks m of equal variance, so that concept k has
+    c_k² / Σ_j c_j² of its variance, first-order and total index alike. A sample without any
+    contribution gives no share.
     """
     squares = contribution.square()
     total = squares.sum(1, keepdim=True)

@@ -1,8 +1,9 @@
 """Linear CKA of a representation with single concepts, from moments alone.
 
-For one concept z the linear CKA of Kornblith et al. 2019, "Similarity of Neural Network Representations Revisited", is
-||A_cᵀ z_c||² / (||A_cᵀ A_c||_F ||z_c||²), with the activations A_c and the concept centred. With a = cov(x, z), S = cov(x)
-and the channels masked by m ∈ {0, 1}ᵈ, this becomes Σ_j m_j a_j² / (√(mᵀ (S∘S) m) var(z)).
+For one concept z the linear CKA of Kornblith et al. 2019, "Similarity of Neural Network
+Representations Revisited", is ||A_cᵀ z_c||² / (||A_cᵀ A_c||_F ||z_c||²), with the activations A_c
+and the concept centred. With a = cov(x, z), S = cov(x) and the channels masked by m ∈ {0, 1}ᵈ, this
+becomes Σ_j m_j a_j² / (√(mᵀ (S∘S) m) var(z)).
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ def linear(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     (K,) float64 array
         In [0, 1]; NaN for a concept without variance, and for all if x has none.
     """
-    xs, zs = (torch.as_tensor(part, dtype=torch.float64) for part in (x, z))
+    xs = torch.as_tensor(x, dtype=torch.float64)
+    zs = torch.as_tensor(z, dtype=torch.float64)
     moments = Moments(1, xs.shape[1], zs.shape[1])
     moments.add(xs - xs.mean(0), zs - zs.mean(0), torch.zeros(len(xs), dtype=torch.int64))
-    return of_moments(moments).numpy()
+    return from_moments(moments).numpy()
 
 
-def of_moments(moments: Moments) -> torch.Tensor:
+def from_moments(moments: Moments) -> torch.Tensor:
     """Return the CKA of x with each concept z: (K,) float64 tensor, with NaN as in `linear`."""
     return masked(moments, torch.ones(1, moments.x.shape[1]))[0]
 
@@ -53,31 +55,39 @@ def masked(moments: Moments, masks: torch.Tensor) -> torch.Tensor:
     (M, K) float64 tensor
         NaN for a concept without variance, and for a mask that leaves only constant channels.
     """
-    n, x, z = (sums.sum(0) for sums in (moments.n, moments.x, moments.z))
-    xx, zx, zz = moments.xx.sum(0) / n, moments.zx.sum(1) / n, moments.zz.sum(0) / n
-    x, z = x / n, z / n
-    covariance, cross, variance = xx - torch.outer(x, x), zx - torch.outer(z, x), zz - z.square()
+    n = moments.n.sum(0)
+    x = moments.x.sum(0) / n
+    z = moments.z.sum(0) / n
+    xx = moments.xx.sum(0) / n
+    zx = moments.zx.sum(1) / n
+    zz = moments.zz.sum(0) / n
+    covariance = xx - torch.outer(x, x)
+    cross = zx - torch.outer(z, x)
+    variance = zz - z.square()
     alive = covariance.diagonal() > CONSTANT * xx.diagonal()
-    kept = masks.to(x) * alive
-    size = ((kept @ covariance.square()) * kept).sum(1).sqrt()
+    channels = masks.to(x) * alive
+    size = ((channels @ covariance.square()) * channels).sum(1).sqrt()
     variance = torch.where(variance > CONSTANT * zz, variance, torch.nan)
-    return kept @ cross.square().T / (size[:, None] * variance)
+    return channels @ cross.square().T / (size[:, None] * variance)
 
 
 def redundancy(moments: Moments, masks: torch.Tensor) -> torch.Tensor:
-    """Return which share of each concept's CKA is left when only the masked channels are: (M, K) float64 tensor.
+    """Return the share of each concept's CKA that masked channels leave: (M, K) float64 tensor.
 
-    0 where a mask leaves only constant channels; NaN for a concept whose CKA with all of x is 0 or NaN. Above 1 where
-    the other channels hide the concept. Parameters as `masked`; the mean over random masks is the redundancy of Fel
-    et al. 2024.
+    0 where a mask leaves only constant channels; NaN for a concept whose CKA with all of x is 0 or
+    NaN. Above 1 where the other channels hide the concept. Parameters as `masked`; the mean over
+    random masks is the redundancy of Fel et al. 2024.
     """
-    return masked(moments, masks).nan_to_num(0) / of_moments(moments)
+    return masked(moments, masks).nan_to_num(0) / from_moments(moments)
 
 
 def masks(d: int, rate: float, count: int, seed: int = 0) -> torch.Tensor:
-    """Return random masks that keep round(rate · d) of d channels, at least one: (count, d) float64 tensor of 0 and 1.
+    """Return random masks that keep round(rate · d) of d channels, at least one.
 
-    The number of channels is fixed, as independent draws would leave some masks empty.
+    (count, d) float64 tensor of 0 and 1. The number of channels is fixed, as independent draws
+    would leave some masks empty.
     """
+    channels = max(1, round(rate * d))
     order = torch.rand(count, d, generator=torch.Generator().manual_seed(seed)).argsort(1)
-    return torch.zeros(count, d, dtype=torch.float64).scatter_(1, order[:, : max(1, round(rate * d))], 1.0)
+    result = torch.zeros(count, d, dtype=torch.float64)
+    return result.scatter_(1, order[:, :channels], 1.0)

@@ -31,12 +31,18 @@ def kmeans(atoms: np.ndarray, clusters: int, seed: int = 0) -> np.ndarray:
 
     model = KMeans(min(clusters, len(atoms)), n_init=STARTS, random_state=seed)
     # Sums of several threads would round differently from machine to machine.
-    with threadpool_limits(1), warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+    with (
+        threadpool_limits(1),
+        warnings.catch_warnings(action="ignore", category=ConvergenceWarning),
+    ):
         return model.fit_predict(normalize(atoms)).astype(np.int64)
 
 
 def ranked(cluster: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the clusters renumbered, such that the mean of the values rises with the number; parameters as `summary`."""
+    """Return the clusters renumbered, such that the mean of the values rises with the number.
+
+    Parameters as `summary`.
+    """
     order = np.argsort(summary(cluster, values)[1], kind="stable")
     return np.argsort(order)[cluster]
 
@@ -56,13 +62,16 @@ def summary(cluster: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
     size, mean, error : (G,) int64 and float64 arrays
         A cluster without values has no mean, one with a single value no error: NaN.
     """
-    size, known = np.bincount(cluster), np.isfinite(values)
-    which, values = cluster[known], values[known]
+    size = np.bincount(cluster)
+    known = np.isfinite(values)
+    cluster = cluster[known]
+    values = values[known]
 
-    def total(weights: np.ndarray) -> np.ndarray:
-        return np.bincount(which, weights, minlength=len(size))
+    def sum_by_cluster(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(cluster, weights, minlength=len(size))
 
     with np.errstate(invalid="ignore", divide="ignore"):
-        n = total(np.ones_like(values))
-        mean = total(values) / n
-        return size, mean, np.sqrt(total(np.square(values - mean[which])) / (n - 1) / n)
+        n = sum_by_cluster(np.ones_like(values))
+        mean = sum_by_cluster(values) / n
+        squares = sum_by_cluster(np.square(values - mean[cluster]))
+        return size, mean, np.sqrt(squares / (n - 1) / n)

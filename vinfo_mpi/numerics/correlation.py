@@ -1,8 +1,9 @@
 """Correlation of two quantities over concepts, with a standard error from resampled concepts.
 
-A draw of the bootstrap (Efron 1979, "Bootstrap Methods: Another Look at the Jackknife") is n concepts taken with
-replacement; it is held as how often each concept was taken. Ranks within a draw follow from these counts by a cumulated
-sum along the order of the concepts, which is the same in every draw: nothing is sorted again.
+A draw of the bootstrap (Efron 1979, "Bootstrap Methods: Another Look at the Jackknife") is n
+concepts taken with replacement; it is held as how often each concept was taken. Ranks within a draw
+follow from these counts by a cumulated sum along the order of the concepts, which is the same in
+every draw: nothing is sorted again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import numpy as np
 
 BLOCK = 2**18  # draws times concepts that are worked on at once
 FEWEST = 3  # concepts: two always correlate perfectly
+
+# From (n,) values and (B, n) counts to the (B, n) numbers that correlate.
+Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def pearson(x: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> C
     x, y : (K,) arrays
         One value per concept; a concept where either is NaN is left out.
     draws : int
-        Bootstrap draws. A draw in which a quantity is constant has no correlation and does not count.
+        Bootstrap draws. A draw in which a quantity is constant has no correlation, does not count.
     seed : int
         Of the draws.
     """
@@ -51,20 +55,34 @@ def pearson(x: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> C
 
 
 def spearman(x: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> Correlation:
-    """Return Spearman's rank correlation over concepts: ties share their mean rank. Parameters as `pearson`."""
+    """Return Spearman's rank correlation over concepts: ties share their mean rank.
+
+    Parameters as `pearson`.
+    """
     return _bootstrapped(x, y, _ranks, draws, seed)
 
 
-Score = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (n,) values, (B, n) counts to the (B, n) numbers that correlate
-
-
 def _bootstrapped(x: np.ndarray, y: np.ndarray, score: Score, draws: int, seed: int) -> Correlation:
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    x = np.asarray(x, np.float64)
+    y = np.asarray(y, np.float64)
     both = ~(np.isnan(x) | np.isnan(y))
-    x, y, n = x[both], y[both], int(both.sum())
-    value = float(_correlations(score, x, y, np.ones((1, n), np.int64))[0]) if n >= FEWEST else np.nan
+    x = x[both]
+    y = y[both]
+    n = int(both.sum())
+    if n < FEWEST:
+        return Correlation(np.nan, np.nan, n)
+    value = float(_correlations(score, x, y, np.ones((1, n), np.int64))[0])
     if np.isnan(value):
         return Correlation(np.nan, np.nan, n)
+    resampled = _resampled(score, x, y, draws, seed)
+    resampled = resampled[~np.isnan(resampled)]
+    standard_error = float(resampled.std(ddof=1)) if len(resampled) > 1 else np.nan
+    return Correlation(value, standard_error, n)
+
+
+def _resampled(score: Score, x: np.ndarray, y: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Return the correlation within every bootstrap draw, block by block: (draws,)."""
+    n = len(x)
     random = np.random.default_rng(seed)
     resampled = np.empty(draws)
     size = max(1, BLOCK // n)
@@ -73,13 +91,13 @@ def _bootstrapped(x: np.ndarray, y: np.ndarray, score: Score, draws: int, seed: 
         taken = random.integers(0, n, (len(block), n)) + n * np.arange(len(block))[:, None]
         counts = np.bincount(taken.ravel(), minlength=taken.size).reshape(taken.shape)
         block[:] = _correlations(score, x, y, counts)
-    resampled = resampled[~np.isnan(resampled)]
-    return Correlation(value, float(resampled.std(ddof=1)) if len(resampled) > 1 else np.nan, n)
+    return resampled
 
 
 def _correlations(score: Score, x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the correlation within every draw: counts (B, n) to (B,); NaN where a draw has only one value."""
-    dx, dy = (_deviations(score(one, counts), counts) for one in (x, y))
+    """Return the correlation within every draw: counts (B, n) to (B,); NaN for a single value."""
+    dx = _deviations(score(x, counts), counts)
+    dy = _deviations(score(y, counts), counts)
     weighted = counts * dx
     lengths = np.sqrt((weighted * dx).sum(1)) * np.sqrt((counts * dy * dy).sum(1))
     with np.errstate(invalid="ignore"):
@@ -88,7 +106,8 @@ def _correlations(score: Score, x: np.ndarray, y: np.ndarray, counts: np.ndarray
 
 def _deviations(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return values (B, n) minus their mean within each draw."""
-    # First minus a value of the draw itself: the deviations of equal values are then 0 exactly, without rounding.
+    # First minus a value of the draw itself: the deviations of equal values are then 0 exactly,
+    # without rounding.
     values = values - np.take_along_axis(values, counts.argmax(1, keepdims=True), 1)
     return values - (counts * values).sum(1, keepdims=True) / values.shape[1]
 
@@ -100,7 +119,9 @@ def _as_they_are(x: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _ranks(x: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the rank of every value within each draw, the mean rank for equal values: (B, n)."""
     order = np.argsort(x)
-    below = np.zeros((len(counts), len(x) + 1), np.int64)  # how many were taken of the lowest 0, 1, ... n values
+    # How many were taken of the lowest 0, 1, ... n values.
+    below = np.zeros((len(counts), len(x) + 1), np.int64)
     np.cumsum(counts[:, order], axis=1, out=below[:, 1:])
-    first, past = (np.searchsorted(x, x, side, sorter=order) for side in ("left", "right"))
+    first = np.searchsorted(x, x, "left", sorter=order)
+    past = np.searchsorted(x, x, "right", sorter=order)
     return (below[:, first] + below[:, past] + 1) / 2

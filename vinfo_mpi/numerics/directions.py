@@ -1,4 +1,4 @@
-"""Concepts that are directions of the last tap, from sums alone; and the linear decoder of any codes."""
+"""Concepts that are directions of the last tap, from sums alone; linear decoders of any codes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import torch
 
 from vinfo_mpi.numerics.gram import Gram
 
-TIE = 1 - 1e-6  # loadings within this share of each other are equally large: rounding does not choose between them
+# Loadings within this share of each other are equally large: rounding does not choose between them.
+TIE = 1 - 1e-6
 
 
 @dataclass
 class Directions:
-    """Directions of the activations x: codes are (x - offset) @ projection, and x ≈ offset + codes @ atoms.
+    """Directions of the activations x.
+
+    Codes are (x - offset) @ projection, and x ≈ offset + codes @ atoms.
 
     Attributes
     ----------
@@ -28,7 +31,7 @@ class Directions:
 
 
 def pca(gram: Gram) -> Directions:
-    """Return the principal components of the Gram's first part, largest variance first, without those that have none.
+    """Return the principal components of the Gram's first vector that have variance, largest first.
 
     Directions have unit length. If a shift was subtracted from x, all is about what was left.
     """
@@ -38,13 +41,14 @@ def pca(gram: Gram) -> Directions:
 
 
 def eigenfunctions(gram: Gram) -> Directions:
-    """Return the eigenfunctions of the Gram's first part, the features Φ, largest eigenvalue first.
+    """Return the eigenfunctions of the Gram's first vector, the features Φ.
 
-    Codes are e_k(x) = Φ(x)·v_k / √ρ_k, orthonormal over the samples (see `spectrum`). Not centred: no shift may have
-    been subtracted.
+    Largest eigenvalue first. Codes are e_k(x) = Φ(x)·v_k / √ρ_k, orthonormal over the samples (see
+    `spectrum`). Not centred: no shift may have been subtracted.
     """
     values, vectors = gram.principal(0, centred=False)
-    vectors, singular = _signed(vectors), values.sqrt()
+    vectors = _signed(vectors)
+    singular = values.sqrt()
     return Directions(vectors / singular, (vectors * singular).T, torch.zeros_like(gram.mean(0)))
 
 
@@ -55,10 +59,15 @@ def neurons(d: int) -> Directions:
 
 
 def decoder(gram: Gram) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the least-squares decoder of activations from codes, from the Gram of [codes z, activations x].
+    """Return the least-squares decoder of activations from codes.
 
-    Of dependent codes there are many decoders that are equally good; this is the smallest one, with codes in units of
-    their root mean square. A code without variance gets an atom of zeros.
+    Of dependent codes there are many decoders that are equally good; this is the smallest one, with
+    codes in units of their root mean square. A code without variance gets an atom of zeros.
+
+    Parameters
+    ----------
+    gram : Gram
+        Of codes z and activations x, in this order.
 
     Returns
     -------
@@ -71,7 +80,7 @@ def decoder(gram: Gram) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _signed(vectors: torch.Tensor) -> torch.Tensor:
-    """Return the columns with the sign that makes their largest loading positive (of several, the first)."""
+    """Return columns whose largest loading, of several the first, is positive."""
     size = vectors.abs()
     largest = (size >= TIE * size.amax(0)).int().argmax(0)
     return vectors * vectors.gather(0, largest[None]).sign()

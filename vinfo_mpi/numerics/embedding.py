@@ -15,16 +15,16 @@ FEWEST = 4  # atoms that there must be for a map
 def plane(atoms: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndarray:
     """Return a map of the atoms.
 
-    It is made on one core, about a minute for 10,000 atoms by t-SNE: both methods make another map of the least rounding,
-    and that of sums differs with the number of threads.
+    It is made on one core, about a minute for 10,000 atoms by t-SNE: both methods make another map
+    of the least rounding, and that of sums differs with the number of threads.
 
     Parameters
     ----------
     atoms : (K, d) array
         None of them zero; only their directions matter.
     method : str
-        ``tsne`` (van der Maaten & Hinton 2008, "Visualizing Data using t-SNE") or ``umap`` (McInnes et al. 2018, "UMAP:
-        Uniform Manifold Approximation and Projection").
+        ``tsne`` (van der Maaten & Hinton 2008, "Visualizing Data using t-SNE") or ``umap`` (McInnes
+        et al. 2018, "UMAP: Uniform Manifold Approximation and Projection").
 
     Returns
     -------
@@ -48,7 +48,8 @@ def plane(atoms: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndarray:
 def _tsne(directions: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE
 
-    # Principal components need two channels in which atoms differ; without any, scikit-learn 1.9 crashes.
+    # Principal components need two channels in which atoms differ; without any, scikit-learn 1.9
+    # crashes.
     start = "pca" if (np.ptp(directions, axis=0) > 0).sum() > 1 else "random"
     perplexity = min(PERPLEXITY, (len(directions) - 1) / 3)
     return TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(directions)
@@ -56,7 +57,8 @@ def _tsne(directions: np.ndarray, seed: int) -> np.ndarray:
 
 def _umap(directions: np.ndarray, seed: int) -> np.ndarray:
     umap = importlib.import_module("umap")
-    return umap.UMAP(n_neighbors=min(NEIGHBOURS, len(directions) - 1), random_state=seed).fit_transform(directions)
+    neighbours = min(NEIGHBOURS, len(directions) - 1)
+    return umap.UMAP(n_neighbors=neighbours, random_state=seed).fit_transform(directions)
 
 
 METHODS = {"tsne": _tsne, "umap": _umap}

@@ -1,4 +1,4 @@
-"""Folds for cross-validation that depend on the sample ids alone, not on their order or on the ranks."""
+"""Folds for cross-validation that follow from sample ids alone, not from order or ranks."""
 
 import numpy as np
 
@@ -8,8 +8,9 @@ from vinfo_mpi.numerics.hashing import hashed
 def assign(ids: np.ndarray, labels: np.ndarray, folds: int, seed: int = 0) -> np.ndarray:
     """Return the fold of every sample, stratified by class.
 
-    Within each class the samples are ordered by a hash of their id and dealt out in turn; the deal goes on from one
-    class to the next, so that folds differ by at most one sample, in every class and in all.
+    Within each class the samples are ordered by a hash of their id and dealt out in turn; the deal
+    goes on from one class to the next, so that folds differ by at most one sample, in every class
+    and in all.
 
     Parameters
     ----------

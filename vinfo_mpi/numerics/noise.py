@@ -1,4 +1,4 @@
-"""What noise does to values: noise that follows from what it is added to, and variances over its draws."""
+"""What noise does to values: noise that follows from what it is added to, variances over draws."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from vinfo_mpi.numerics.reduction import Sum, itself
+from vinfo_mpi.numerics.reduction import Reduce, identity
 from vinfo_mpi.numerics.ridge import CONSTANT
 
 
 def normal(seed: int, keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Return standard normal noise, each of its own key alone, whatever else is drawn: (B, *shape) float32 array.
+    """Return standard normal noise, each of its own key alone, whatever else is drawn.
 
     Parameters
     ----------
@@ -22,20 +22,25 @@ def normal(seed: int, keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         What each noise is for, not negative: image, level and draw.
     shape : sequence of int
         Of one noise.
+
+    Returns
+    -------
+    (B, *shape) float32 array
     """
-    found = np.empty((len(keys), *shape), np.float32)
-    for one, key in zip(found, keys.tolist(), strict=True):
-        np.random.default_rng([seed, *key]).standard_normal(out=one, dtype=np.float32)
-    return found
+    noises = np.empty((len(keys), *shape), np.float32)
+    for noise, key in zip(noises, keys.tolist(), strict=True):
+        np.random.default_rng([seed, *key]).standard_normal(out=noise, dtype=np.float32)
+    return noises
 
 
 class Spread:
-    """Sums of values and of their squares, group by group, about a value close to each group's mean; they add over batches.
+    """Sums of values and of their squares, group by group; they add over batches.
 
     Parameters
     ----------
     about : (G, K) tensor
-        That value: the closer, the less is lost to rounding.
+        A value close to each group's mean, which is subtracted: the closer, the less is lost to
+        rounding.
 
     Attributes
     ----------
@@ -53,12 +58,12 @@ class Spread:
         self.sums[0].index_add_(0, group, deviations)
         self.sums[1].index_add_(0, group, deviations.square())
 
-    def variance(self, n: int, total: Sum = itself) -> torch.Tensor:
-        """Return the unbiased variance in each group of n values: (G, K) tensor; 0 where it is no more than rounding.
+    def variance(self, n: int, reduce: Reduce = identity) -> torch.Tensor:
+        """Return the unbiased variance in each group of n values: (G, K) tensor.
 
-        `total` sums over the ranks, in place.
+        0 where it is no more than rounding. `reduce` sums over the ranks, in place.
         """
-        mean, squares = total(self.sums) / n
+        mean, squares = reduce(self.sums) / n
         variance = squares - mean.square()
         constant = variance <= CONSTANT * (squares + self.about.square())
         return torch.where(constant, 0, variance) * (n / (n - 1))

@@ -1,4 +1,4 @@
-"""What classes are made of: their mean codes, and the tree of classes by the concepts that they share."""
+"""What classes are made of: their mean codes, and the tree of classes by shared concepts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import torch
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from vinfo_mpi.numerics.reduction import Sum, itself
+from vinfo_mpi.numerics.arrays import unit_rows
+from vinfo_mpi.numerics.reduction import Reduce, identity
 
 
 class Profiles:
@@ -16,7 +17,8 @@ class Profiles:
     Attributes
     ----------
     sums : (C, K + 1) float64 tensor
-        Sum of the codes of each class; in the last column its images. One tensor: a single sum over the ranks.
+        Sum of the codes of each class; in the last column its images. One tensor: a single sum over
+        the ranks.
     """
 
     def __init__(self, classes: int, concepts: int, device: torch.device | str = "cpu") -> None:
@@ -27,20 +29,26 @@ class Profiles:
         self.sums[:, :-1].index_add_(0, labels, codes.double())
         self.sums[:, -1] += torch.bincount(labels, minlength=len(self.sums))
 
-    def reduced(self, total: Sum = itself) -> Profiles:
-        """Return the profiles of all ranks' images; `total` sums over the ranks, in place."""
-        total(self.sums)
+    def reduced(self, reduce: Reduce = identity) -> Profiles:
+        """Turn the profiles into those of all ranks' images, in place, and return them."""
+        reduce(self.sums)
         return self
 
     def merged(self, groups: np.ndarray | torch.Tensor) -> Profiles:
-        """Return the profiles of super-classes 0 .. S-1, given the one of each class: (C,) int64. Every image counts the same."""
+        """Return the profiles of super-classes 0 .. S-1; every image counts the same.
+
+        Parameters
+        ----------
+        groups : (C,) int64 array or tensor
+            The super-class of each class.
+        """
         groups = torch.as_tensor(groups, device=self.sums.device)
         result = Profiles(int(groups.max()) + 1, self.sums.shape[1] - 1, self.sums.device)
         result.sums.index_add_(0, groups, self.sums)
         return result
 
     def means(self) -> np.ndarray:
-        """Return the mean code of each class: (C, K) float64 array; NaN for a class without images."""
+        """Return the mean code of each class: (C, K) float64 array; NaN for one without images."""
         return (self.sums[:, :-1] / self.sums[:, -1:]).cpu().numpy()
 
 
@@ -50,7 +58,8 @@ def tree(means: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     means : (C, K) array
-        Mean codes. A class whose profile is zero or NaN shares nothing with any other: its distance is 1 to all.
+        Mean codes. A class whose profile is zero or NaN shares nothing with any other: its distance
+        is 1 to all.
 
     Returns
     -------
@@ -59,13 +68,11 @@ def tree(means: np.ndarray) -> np.ndarray:
     """
     if len(means) < 2:
         return np.empty((0, 4))
-    profiles = np.nan_to_num(np.asarray(means, np.float64))
-    lengths = np.linalg.norm(profiles, axis=1, keepdims=True)
-    profiles /= np.where(lengths > 0, lengths, 1)
+    profiles = unit_rows(np.nan_to_num(np.asarray(means, np.float64)))
     distances = (1 - profiles @ profiles.T).clip(min=0)
     return linkage(squareform(distances, checks=False), method="average")
 
 
 def leaves(merges: np.ndarray) -> np.ndarray:
-    """Return the classes in the order in which their tree is drawn without crossings: (C,) int64."""
+    """Return the classes in the order in which their tree has no crossings: (C,) int64."""
     return leaves_list(merges).astype(np.int64) if len(merges) else np.zeros(1, np.int64)

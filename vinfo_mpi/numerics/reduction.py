@@ -1,12 +1,16 @@
-"""How numerics add over ranks without knowing them: by a function that is handed in."""
+"""How numerics add over ranks without knowing them: by functions that are handed in.
+
+`reduce` sums a tensor over the ranks, in place, and returns it (Allreduce); `reduce_scatter` sums
+and returns this rank's block of the first axis.
+"""
 
 from collections.abc import Callable
 
 import torch
 
-Sum = Callable[[torch.Tensor], torch.Tensor]  # sums a tensor over the ranks
+Reduce = Callable[[torch.Tensor], torch.Tensor]
 
 
-def itself(values: torch.Tensor) -> torch.Tensor:
+def identity(values: torch.Tensor) -> torch.Tensor:
     """Return the tensor as it is: the sum over a single rank."""
     return values

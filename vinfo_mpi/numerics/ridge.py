@@ -1,13 +1,16 @@
-"""Predictive V-information of linear predictors: held-out R² of ridge regression, from moments alone.
+"""Predictive V-information of linear predictors: held-out R² of ridge regression, from moments.
 
-With linear-Gaussian predictors the V-information from activations x to a standardised code z is the R² of the best
-linear predictor (Xu et al. 2020, "A Theory of Usable Information Under Computational Constraints").
+With linear-Gaussian predictors the V-information from activations x to a standardised code z is the
+R² of the best linear predictor (Xu et al. 2020, "A Theory of Usable Information Under Computational
+Constraints").
 
 The algebra, for one fold held out, m and s the training mean and standard deviation of x:
 
-- C = V diag(v) Vᵀ is the training covariance of (x - m) / s, and B = diag(1/s) V takes x - m into its eigenbasis.
-- g = Bᵀ cov(x, z) over the training samples; the ridge weights in the eigenbasis, for the penalty a·mean(v), are
-  w = g / (v + a·mean(v)), which is scikit-learn's ``Ridge(alpha=n·a·mean(v))`` on standardised x.
+- C = V diag(v) Vᵀ is the training covariance of (x - m) / s, and B = diag(1/s) V takes x - m into
+  its eigenbasis.
+- g = Bᵀ cov(x, z) over the training samples; the ridge weights in the eigenbasis, for the penalty
+  a·mean(v), are w = g / (v + a·mean(v)), which is scikit-learn's ``Ridge(alpha=n·a·mean(v))`` on
+  standardised x.
 - over the held-out samples, with H = Bᵀ Σ(x - m)(x - m)ᵀ B and h = Bᵀ Σ(x - m)(z - z̄):
   Σ(z - ẑ)² = Σ(z - z̄)² - 2 wᵀh + wᵀH w, so that no prediction is ever formed.
 
@@ -26,16 +29,19 @@ from vinfo_mpi.numerics import folds as fold_division
 from vinfo_mpi.numerics.moments import FoldedCodes, Moments
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-CONSTANT = 1e-13  # a variance below this share of the mean square is rounding: the variable is constant
+# A variance below this share of the mean square is rounding: the variable is constant.
+CONSTANT = 1e-13
 TINY = torch.finfo(torch.float64).tiny
 ROWS = 1024  # samples that are worked on at once
-# Elements of the weights that are formed at once. Few stay in a processor's cache, many keep a GPU busy.
+SHIFT_ROWS = 256  # samples whose mean is subtracted from all
+# Elements of the weights that are formed at once. Few stay in a processor's cache, many keep a GPU
+# busy.
 BLOCK = {"cpu": 2**19, "cuda": 2**24}
 
 
 @dataclass
 class Factor:
-    """The diagonalised covariance of one training set, and the held-out second moments in its eigenbasis.
+    """The diagonalised covariance of a training set, and held-out second moments in its eigenbasis.
 
     Attributes
     ----------
@@ -52,7 +58,8 @@ class Factor:
     def __post_init__(self) -> None:
         d = round(((1 + 8 * len(self.buffer)) ** 0.5 - 1) / 4)
         self.values, basis, held_out = self.buffer.split([d, d * d, d * d])
-        self.basis, self.held_out = basis.view(d, d), held_out.view(d, d)
+        self.basis = basis.view(d, d)
+        self.held_out = held_out.view(d, d)
 
     @classmethod
     def empty(cls, d: int, device: torch.device | str = "cpu") -> Factor:
@@ -66,8 +73,13 @@ def splits(folds: int, estimator: Literal["held-out", "in-sample"]) -> list[int 
 
 
 def factorise(moments: Moments, held_out: int | None) -> Factor:
-    """Diagonalise the covariance of all folds but one (of all folds for None, which are then also the test set)."""
-    (n, n_test), (x, x_test), (xx, xx_test) = (_parts(one, held_out) for one in (moments.n, moments.x, moments.xx))
+    """Diagonalise the covariance of all folds but one.
+
+    For None, of all folds, which are then also the test set.
+    """
+    n, n_test = _train_and_test(moments.n, held_out)
+    x, x_test = _train_and_test(moments.x, held_out)
+    xx, xx_test = _train_and_test(moments.xx, held_out)
     mean = x / n
     covariance = xx / n - torch.outer(mean, mean)
     variance = covariance.diagonal()
@@ -84,26 +96,39 @@ def factorise(moments: Moments, held_out: int | None) -> Factor:
     return factor
 
 
-def errors(factor: Factor, moments: Moments, held_out: int | None, penalties: tuple[float, ...]) -> torch.Tensor:
-    """Return the sum of squared held-out errors of every penalty and concept: (penalties, K) tensor."""
-    (n, n_test), (x, x_test), (z, z_test) = (_parts(one, held_out) for one in (moments.n, moments.x, moments.z))
-    x_mean, z_mean = x / n, z / n
-    spread = _parts(moments.zz, held_out)[1] - 2 * z_mean * z_test + n_test * z_mean.square()
+def errors(
+    factor: Factor, moments: Moments, held_out: int | None, penalties: tuple[float, ...]
+) -> torch.Tensor:
+    """Return the sum of squared held-out errors of every penalty and concept: (penalties, K)."""
+    n, n_test = _train_and_test(moments.n, held_out)
+    x, x_test = _train_and_test(moments.x, held_out)
+    z, z_test = _train_and_test(moments.z, held_out)
+    _, zz_test = _train_and_test(moments.zz, held_out)
+    x_mean = x / n
+    z_mean = z / n
+    spread = zz_test - 2 * z_mean * z_test + n_test * z_mean.square()
     relative = torch.tensor(penalties, dtype=torch.float64, device=n.device)[:, None]
-    inverse = 1 / (factor.values + relative * factor.values.mean().clamp(min=TINY))  # (penalties, d)
+    penalty = relative * factor.values.mean().clamp(min=TINY)
+    inverse = 1 / (factor.values + penalty)  # (penalties, d)
 
-    result = torch.empty(len(penalties), len(z_mean), dtype=torch.float64, device=z_mean.device)
-    size = max(1, min(len(z_mean), BLOCK[x_mean.device.type] // len(x_mean)))
-    weights, image = torch.empty(2, size, len(x_mean), dtype=torch.float64, device=z_mean.device)
-    for start in range(0, len(z_mean), size):
-        block = slice(start, min(start + size, len(z_mean)))
-        zx, zx_test = _parts(moments.zx[block], held_out, axis=1)
+    d = len(x_mean)
+    concepts = len(z_mean)
+    device = z_mean.device
+    result = torch.empty(len(penalties), concepts, dtype=torch.float64, device=device)
+    size = max(1, min(concepts, BLOCK[device.type] // d))
+    weights, image = torch.empty(2, size, d, dtype=torch.float64, device=device)
+    for start in range(0, concepts, size):
+        block = slice(start, min(start + size, concepts))
+        zx, zx_test = _train_and_test(moments.zx[block], held_out, axis=1)
         m = z_mean[block, None]
         train_cross = (zx / n - m * x_mean) @ factor.basis
-        twice_test_cross = 2 * (zx_test - m * x_test - z_test[block, None] * x_mean + n_test * m * x_mean) @ factor.basis
-        w, image_of_w = weights[: len(m)], image[: len(m)]
-        for row, one in enumerate(inverse):
-            torch.mul(train_cross, one, out=w)
+        twice_test_cross = (
+            2 * (zx_test - m * x_test - z_test[block, None] * x_mean + n_test * m * x_mean)
+        ) @ factor.basis
+        w = weights[: len(m)]
+        image_of_w = image[: len(m)]
+        for row, inverse_of_penalty in enumerate(inverse):
+            torch.mul(train_cross, inverse_of_penalty, out=w)
             torch.mm(w, factor.held_out, out=image_of_w)
             # wᵀHw - 2 wᵀh = Σ w (Hw - 2h)
             torch.sum(image_of_w.sub_(twice_test_cross).mul_(w), 1, out=result[row, block])
@@ -143,7 +168,9 @@ def finish(squared: torch.Tensor, moments: Moments, penalties: tuple[float, ...]
     """
     best = squared.sum(0).argmin(0)  # (K,)
     errors_best = squared.gather(1, best.expand(len(squared), 1, -1))[:, 0]  # (splits, K)
-    n, z, zz = moments.n.sum(), moments.z.sum(0), moments.zz.sum(0)
+    n = moments.n.sum()
+    z = moments.z.sum(0)
+    zz = moments.zz.sum(0)
     spread = zz - z.square() / n
     alive = spread > CONSTANT * zz
     r2 = _explained(errors_best.sum(0), spread, alive)
@@ -153,8 +180,10 @@ def finish(squared: torch.Tensor, moments: Moments, penalties: tuple[float, ...]
         n_without = (n - moments.n)[:, None]
         spread_without = (zz - moments.zz) - (z - moments.z).square() / n_without
         without = _explained(errors_best.sum(0) - errors_best, spread_without, alive)
-    chosen = torch.tensor(penalties, dtype=torch.float64, device=best.device)[best]
-    return Scores(*(part.cpu().numpy() for part in (r2, chosen, without, alive)))
+    penalty = torch.tensor(penalties, dtype=torch.float64, device=best.device)[best]
+    return Scores(
+        r2.cpu().numpy(), penalty.cpu().numpy(), without.cpu().numpy(), alive.cpu().numpy()
+    )
 
 
 def r2(
@@ -174,43 +203,59 @@ def r2(
     fold : (N,) integer array or tensor, or int
         Fold of each sample, or how many folds to make.
     penalties : tuple of float
-        Ridge penalties to choose from, relative to the mean eigenvalue of the standardised covariance.
+        Ridge penalties to choose from, relative to the mean eigenvalue of the standardised
+        covariance.
     estimator : str
-        ``held-out``: cross-validated; ``in-sample``: trained and tested on all samples, which inflates by about d/N.
+        ``held-out``: cross-validated; ``in-sample``: trained and tested on all samples, which
+        inflates by about d/N.
     products : torch dtype
         Precision of the matrix products.
     """
-    xs, zs = torch.as_tensor(x), torch.as_tensor(z)
+    xs = torch.as_tensor(x)
+    zs = torch.as_tensor(z)
     if isinstance(fold, int):
         fold = fold_division.assign(np.arange(len(xs)), np.zeros(len(xs)), fold)
     division = torch.as_tensor(fold, device=xs.device)
     moments = Moments(int(division.max()) + 1, xs.shape[1], zs.shape[1], xs.device)
-    shift_x, shift_z = (part[:256].mean(0, dtype=torch.float64).to(part.dtype) for part in (xs, zs))
+    shift_x = xs[:SHIFT_ROWS].mean(0, dtype=torch.float64).to(xs.dtype)
+    shift_z = zs[:SHIFT_ROWS].mean(0, dtype=torch.float64).to(zs.dtype)
     codes = FoldedCodes(moments.folds, products)
     for start in range(0, len(xs), ROWS):
         rows = slice(start, start + ROWS)
-        moments.add_with(xs[rows] - shift_x, codes.of(zs[rows] - shift_z, division[rows]))
-    held_out = splits(moments.folds, estimator)
-    squared = [errors(factorise(moments, one), moments, one, penalties) for one in held_out]
+        moments.add_with(xs[rows] - shift_x, codes.take(zs[rows] - shift_z, division[rows]))
+    squared = [
+        errors(factorise(moments, held_out), moments, held_out, penalties)
+        for held_out in splits(moments.folds, estimator)
+    ]
     return finish(torch.stack(squared), moments, penalties)
 
 
 def complexity(vinformation: np.ndarray) -> np.ndarray:
-    """Return K(z) = 1 - mean over taps of the V-information, for an (L, ..., K) array (Fel et al. 2024, eq. 2)."""
+    """Return K(z) = 1 - mean over taps of the V-information (Fel et al. 2024, eq. 2).
+
+    From an (L, ..., K) array.
+    """
     return 1 - vinformation.mean(0)
 
 
 def jackknife(without: np.ndarray) -> np.ndarray:
-    """Return the delete-one standard error of a statistic from its values without each fold: (F, K) to (K,)."""
+    """Return the delete-one standard error of a statistic from its values without each fold.
+
+    (F, K) to (K,).
+    """
     folds = len(without)
     return np.sqrt((folds - 1) / folds * np.square(without - without.mean(0)).sum(0))
 
 
-def _parts(sums: torch.Tensor, held_out: int | None, axis: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the sums of the training and of the test samples, from sums per fold along the axis."""
+def _train_and_test(
+    sums: torch.Tensor, held_out: int | None, axis: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sums of training and test samples, from sums per fold along the axis."""
     total = sums.sum(axis)
-    test = total if held_out is None else sums.select(axis, held_out)
-    return (total if held_out is None else total - test), test
+    if held_out is None:
+        return total, total
+    test = sums.select(axis, held_out)
+    return total - test, test
 
 
 def _explained(errors: torch.Tensor, spread: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:

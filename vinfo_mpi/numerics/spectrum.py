@@ -1,10 +1,11 @@
-"""Eigenfunctions of the feature map, and how well they fit the task and how much the network uses them.
+"""Eigenfunctions of the feature map: how well they fit the task, how much the network uses them.
 
-After Nam, Mingard, Lee, Hayou, Louis 2024, "Visualising Feature Learning in Deep Neural Networks by Diagonalizing the
-Forward Feature Map" (arXiv 2410.04264). With features Φ, T = (1/N) Σ Φ(x) Φ(x)ᵀ has eigenvalues ρ_k and eigenvectors v_k;
-the eigenfunctions e_k(x) = Φ(x)·v_k / √ρ_k are orthonormal over the samples. All norms and projections are over the
-samples, and follow from the Gram matrix of features, outputs and targets. Where eigenvalues coincide, only sums over
-their eigenfunctions mean anything.
+After Nam, Mingard, Lee, Hayou, Louis 2024, "Visualising Feature Learning in Deep Neural Networks by
+Diagonalizing the Forward Feature Map" (arXiv 2410.04264). With features Φ, T = (1/N) Σ Φ(x) Φ(x)ᵀ
+has eigenvalues ρ_k and eigenvectors v_k; the eigenfunctions e_k(x) = Φ(x)·v_k / √ρ_k are
+orthonormal over the samples. All norms and projections are over the samples, and follow from the
+Gram matrix of features, outputs and targets. Where eigenvalues coincide, only sums over their
+eigenfunctions mean anything.
 """
 
 from __future__ import annotations
@@ -30,15 +31,18 @@ class Spectrum:
     eigenvalues : (r,) float64 tensor
         ρ_k, the largest first, without those below `gram.CUT` of the largest.
     quality : (r,) float64 tensor
-        Q*_k = ||P_H* e_k||² in [0, 1], H* the span of the one-hot targets (and with them the constant).
+        Q*_k = ||P_H* e_k||² in [0, 1], H* the span of the one-hot targets (and with them the
+        constant).
     utilisation : (r,) float64 tensor
         Q̂_k = ||P_Ĥ e_k||² in [0, 1], Ĥ the span of the outputs and the constant.
     dimension : int
-        Dimension of Ĥ: number of outputs + 1, or less where outputs are constant or linearly dependent.
+        Dimension of Ĥ: number of outputs + 1, or less where outputs are constant or linearly
+        dependent.
     classes : int
         Number of outputs C.
     laziness : float
-        D_LR = 1 - CKA(T, T_MP), T_MP the projection on Ĥ: 0 = rich, 1 = lazy; NaN if features or outputs are constant.
+        D_LR = 1 - CKA(T, T_MP), T_MP the projection on Ĥ: 0 = rich, 1 = lazy; NaN if features or
+        outputs are constant.
     """
 
     eigenvalues: torch.Tensor
@@ -61,7 +65,10 @@ class Spectrum:
 
     @property
     def minimal(self) -> bool:
-        """Whether no more eigenfunctions are significant than Ĥ has dimensions; otherwise the features are extended."""
+        """Whether no more eigenfunctions are significant than Ĥ has dimensions.
+
+        Otherwise the features are extended.
+        """
         return self.significant <= self.dimension
 
     @property
@@ -75,16 +82,19 @@ class Spectrum:
         return self.utilisation.cumsum(0) / self.classes
 
 
-def of(gram: Gram) -> Spectrum:
+def from_gram(gram: Gram) -> Spectrum:
     """Return the spectrum from the Gram of features Φ, outputs and one-hot targets, in this order.
 
-    The features must be the true ones, as T is not centred. From the outputs any constant may be subtracted.
+    The features must be the true ones, as T is not centred. From the outputs any constant may be
+    subtracted.
     """
     values, vectors = gram.principal(FEATURES, centred=False)
     functions = vectors / values.sqrt()  # e_k = Φ · functions[:, k]
     constant = (gram.mean(FEATURES) @ functions).square()
-    outputs, targets = (gram.whitening(part).T @ gram.covariance(part, FEATURES) for part in (OUTPUTS, TARGETS))
-    quality, utilisation = (constant + (basis @ functions).square().sum(0) for basis in (targets, outputs))
+    outputs = gram.whitening(OUTPUTS).T @ gram.covariance(OUTPUTS, FEATURES)
+    targets = gram.whitening(TARGETS).T @ gram.covariance(TARGETS, FEATURES)
+    quality = constant + (targets @ functions).square().sum(0)
+    utilisation = constant + (outputs @ functions).square().sum(0)
     # Centred, T_MP is a projection on `rank` orthonormal functions: ||T_MP||_F = √rank.
     rank = len(outputs)
     size = gram.covariance(FEATURES, FEATURES).norm() * rank**0.5

@@ -1,4 +1,4 @@
-"""How many concepts a network's decisions need: images classified right from a part of the concepts."""
+"""How many concepts a network's decisions need: images classified right from some of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 Head = Callable[[torch.Tensor], torch.Tensor]  # vectors (B, d) to logits (B, C)
 
 
-def right(
+def classified_right(
     codes: torch.Tensor,
     atoms: torch.Tensor,
     offset: torch.Tensor,
@@ -20,9 +20,10 @@ def right(
     order: np.ndarray | torch.Tensor,
     counts: Sequence[int],
 ) -> torch.Tensor:
-    """Return which images are classified right from offset + Σ z_k d_k over the first concepts of an order.
+    """Return which images are classified right from the first concepts of an order.
 
-    The sum grows from one number of concepts to the next, so that all of them cost one product of codes and atoms.
+    That is from offset + Σ z_k d_k over these. The sum grows from one number of concepts to the
+    next, so that all of them cost one product of codes and atoms.
 
     Parameters
     ----------
@@ -45,16 +46,18 @@ def right(
     """
     order = torch.as_tensor(order, device=codes.device)
     vectors = offset.to(atoms.dtype).repeat(len(codes), 1)
-    found = torch.empty(len(counts), len(codes), dtype=torch.bool, device=codes.device)
+    right = torch.empty(len(counts), len(codes), dtype=torch.bool, device=codes.device)
     for index, (start, stop) in enumerate(pairwise([0, *counts])):
         block = order[start:stop]
         vectors.addmm_(codes[:, block].to(atoms.dtype), atoms[block])
-        found[index] = head(vectors).argmax(1) == labels
-    return found
+        right[index] = head(vectors).argmax(1) == labels
+    return right
 
 
 class Curves:
-    """Sums over images of how they are classified along several orders of concepts; they add over batches and ranks.
+    """Sums over images of how they are classified along several orders of concepts.
+
+    They add over batches and ranks.
 
     Parameters
     ----------
@@ -68,37 +71,58 @@ class Curves:
     Attributes
     ----------
     sums : (3, R, S + 1) float64 tensor
-        Sums of v, v² and v·w along every order, R with all draws: v is 1 where an image is right with so many concepts, in
-        the last column the area under these; w is 1 where it is right with all.
+        Sums of v, v² and v·w along every order, R with all draws: v is 1 where an image is right
+        with so many concepts, in the last column the area under these; w is 1 where it is right
+        with all.
     """
 
     def __init__(
-        self, orders: Mapping[str, np.ndarray], counts: np.ndarray, images: int, device: torch.device | str = "cpu"
+        self,
+        orders: Mapping[str, np.ndarray],
+        counts: np.ndarray,
+        images: int,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.orders = {name: np.atleast_2d(order) for name, order in orders.items()}
-        self.counts, self.images = counts.tolist(), images
+        self.counts = counts.tolist()
+        self.images = images
         gaps = torch.from_numpy(np.pad(np.diff(counts / counts[-1]), 1)).to(device)
         self.weights = (gaps[:-1] + gaps[1:]) / 2  # of the trapezoidal rule
         draws = sum(map(len, self.orders.values()))
         self.sums = torch.zeros(3, draws, len(counts) + 1, dtype=torch.float64, device=device)
 
-    def add(self, codes: torch.Tensor, atoms: torch.Tensor, offset: torch.Tensor, head: Head, labels: torch.Tensor) -> None:
-        """Add a batch; parameters as `right`."""
+    def add(
+        self,
+        codes: torch.Tensor,
+        atoms: torch.Tensor,
+        offset: torch.Tensor,
+        head: Head,
+        labels: torch.Tensor,
+    ) -> None:
+        """Add a batch; parameters as `classified_right`."""
         for row, order in enumerate(np.concatenate([*self.orders.values()])):
-            values = right(codes, atoms, offset, head, labels, order, self.counts).double()
+            values = classified_right(
+                codes, atoms, offset, head, labels, order, self.counts
+            ).double()
             values = torch.cat([values, (self.weights @ values)[None]])
-            self.sums[:, row] += torch.stack([values.sum(1), values.square().sum(1), values @ values[-2]])
+            self.sums[:, row] += torch.stack(
+                [values.sum(1), values.square().sum(1), values @ values[-2]]
+            )
 
     def accuracy(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the share of images that are right along every order, averaged over draws: (orders, S); and its error."""
+        """Return the share of images that are right along every order, and its standard error.
+
+        Averaged over draws: (orders, S) arrays.
+        """
         share = (self.sums[0, :, :-1] / self.images).cpu().numpy()
         return self._average(share, share * (1 - share) / self.images)  # binomial
 
     def relative(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same relative to the share with all concepts, in the last column the area under it; and its error.
+        """Return the same relative to the share with all concepts, and its standard error.
 
-        Over the images, this is that of a ratio of two sums, √Σ(v - ratio·w)² / Σw (Cochran 1977, "Sampling Techniques",
-        2.11). NaN where no image is right with all concepts.
+        In the last column the area under it. Over the images, the error is that of a ratio of two
+        sums, √Σ(v - ratio·w)² / Σw (Cochran 1977, "Sampling Techniques", 2.11). NaN where no image
+        is right with all concepts.
 
         Returns
         -------
@@ -112,12 +136,14 @@ class Curves:
             return self._average(ratio, residual.clip(min=0) / np.square(whole))
 
     def _average(self, values: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the means over the draws of each order, and their standard errors from both images and draws.
+        """Return the means over the draws of each order, and their standard errors.
 
-        All draws are about the same images, so that averaging does not lower what these contribute.
+        These are of both images and draws. All draws are about the same images, so that averaging
+        does not lower what these contribute.
         """
         ends = np.cumsum([len(draws) for draws in self.orders.values()])[:-1]
-        means, errors = [], []
+        means = []
+        errors = []
         for value, variance in zip(np.split(values, ends), np.split(variances, ends), strict=True):
             spread = value.var(0, ddof=1) / len(value) if len(value) > 1 else 0.0
             means.append(value.mean(0))
@@ -125,13 +151,16 @@ class Curves:
         return np.stack(means), np.stack(errors)
 
 
-def orders(complexity: np.ndarray, importance: np.ndarray, draws: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return the orders in which concepts are kept first: the last of an order are the first to be removed.
+def orders(
+    complexity: np.ndarray, importance: np.ndarray, draws: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Return the orders in which concepts are kept: the last of an order are the first to go.
 
     Parameters
     ----------
     complexity, importance : (K,) arrays
-        A concept where either is NaN (dead) comes last in every order; equal ones stay in the order of their index.
+        A concept where either is NaN (dead) comes last in every order; equal ones stay in the order
+        of their index.
     draws : int
         Random orders.
     seed : int
@@ -149,4 +178,7 @@ def orders(complexity: np.ndarray, importance: np.ndarray, draws: int, seed: int
         "random": np.random.default_rng(seed).random((draws, len(complexity))),
     }
     dead = np.isnan(complexity) | np.isnan(importance)
-    return {name: np.argsort(np.where(dead, np.nan, key), axis=-1, kind="stable") for name, key in keys.items()}
+    return {
+        name: np.argsort(np.where(dead, np.nan, key), axis=-1, kind="stable")
+        for name, key in keys.items()
+    }

@@ -1,4 +1,4 @@
-"""What a report shows of each concept, put together: values and curves, images and heat maps, importance by class, neighbours."""
+"""What a report shows of each concept: values, curves, images, heat maps, classes, neighbours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from vinfo_mpi.numerics import atom_geometry
 from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.pages import site
 from vinfo_mpi.pages.contents import Contents
-from vinfo_mpi.pages.thumbnails import Shown
+from vinfo_mpi.pages.heat_maps import HeatMaps
+from vinfo_mpi.pages.thumbnails import Thumbnails
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
@@ -23,14 +24,17 @@ from vinfo_mpi.storage.rows import fingerprint
 CLASSES = 5  # for which the concept is most important
 
 
-def pictures(run: Run) -> dict[int, int]:
-    """Return where in visualisation.h5 the picture of a concept lies; nothing where these pictures are of other concepts."""
+def pictures_by_concept(run: Run) -> dict[int, int]:
+    """Return where in visualisation.h5 the picture of a concept lies.
+
+    Nothing where these pictures are of other concepts.
+    """
     if not run.visualisation.exists():
         return {}
     with open_checked(run.visualisation, "vinfo-visualisation") as file:
         if json.loads(file.attrs["inputs"])["codes"] != fingerprint(run.codes, "vinfo-codes"):
             return {}
-        return {concept: place for place, concept in enumerate(file["concepts"][()].tolist())}
+        return {concept: row for row, concept in enumerate(file["concepts"][()].tolist())}
 
 
 class Cards:
@@ -43,7 +47,7 @@ class Cards:
     activations : ActivationReader
         Of the final network.
     atoms : (K, d) tensor
-    chosen : Examples
+    examples : Examples
         The images that show each concept.
     importance : (C, K) array, or None
         Of each concept for each class.
@@ -52,6 +56,8 @@ class Cards:
     ----------
     layout : Layout
         What is the same for all concepts.
+    pictures : dict of int to int
+        See `pictures_by_concept`.
     """
 
     def __init__(
@@ -60,22 +66,27 @@ class Cards:
         results: Results,
         activations: ActivationReader,
         atoms: torch.Tensor,
-        chosen: Examples,
+        examples: Examples,
         importance: np.ndarray | None,
     ) -> None:
-        self.run, self.options, self.atoms, self.importance = run, run.config.report, atoms, importance
-        self.codes, self.rows = chosen.codes.cpu().numpy(), chosen.rows.cpu().numpy()
-        self.shown, self.contents = Shown(run, activations), Contents(results)
-        self.heat = self.shown.heat(self.rows)
-        self.samples = {name: activations.read(f"samples/{name}") for name in ("id", "label", "prediction")}
-        levels = [f"{100 * level:g} % quantile" if level else "least" for level in self.options.levels]
-        captions = [f"most activating {place + 1}" for place in range(self.options.examples)] + levels
-        self.layout = self.contents.layout(activations.classes, captions, self.shown.grid)
-        self.pictures = pictures(run)
+        self.run = run
+        self.options = run.config.report
+        self.atoms = atoms
+        self.importance = importance
+        self.codes = examples.codes.cpu().numpy()  # (M, K)
+        self.rows = examples.rows.cpu().numpy()  # (M, K)
+        names = ("id", "label", "prediction")
+        self.samples = {name: activations.read(f"samples/{name}") for name in names}
+        self.thumbnails = Thumbnails(run, self.samples["id"])
+        heat_maps = HeatMaps(run, activations)
+        self.heat = heat_maps.draw(self.rows)  # (M, K, grid²)
+        self.contents = Contents(results)
+        self.layout = self.contents.layout(activations.classes, self._captions(), heat_maps.grid)
+        self.pictures = pictures_by_concept(run)
 
     def write(self, folder: Path, number: int, concepts: range) -> None:
         """Write the sheet of these concepts."""
-        cards = [self.contents.of(concept) for concept in concepts]
+        cards = [self.contents.concept(concept) for concept in concepts]
         self._add_neighbours(cards, concepts)
         if self.importance is not None:
             self._add_classes(cards, self.importance[:, concepts.start : concepts.stop])
@@ -84,43 +95,67 @@ class Cards:
         with self.run.clock.phase("write"):
             site.write_sheet(folder, number, images, cards, self.options.quality)
 
+    def _captions(self) -> list[str]:
+        """Return what each column of a sheet of examples shows."""
+        most = [f"most activating {rank + 1}" for rank in range(self.options.examples)]
+        levels = self.options.levels
+        return most + [f"{100 * level:g} % quantile" if level else "least" for level in levels]
+
     def _add_neighbours(self, cards: list[dict[str, Any]], concepts: range) -> None:
-        found = atom_geometry.nearest(self.atoms, concepts, self.options.neighbours)
-        for card, numbers, cosines in zip(cards, *(part.tolist() for part in found), strict=True):
-            card["nearest"] = list(zip(numbers, cosines, strict=True))
+        numbers, cosines = atom_geometry.nearest(self.atoms, concepts, self.options.neighbours)
+        for card, atoms, similarities in zip(
+            cards, numbers.tolist(), cosines.tolist(), strict=True
+        ):
+            card["nearest"] = list(zip(atoms, similarities, strict=True))
 
     def _add_classes(self, cards: list[dict[str, Any]], importance: np.ndarray) -> None:
         for card, values in zip(cards, np.nan_to_num(importance).T, strict=True):
-            largest = np.argsort(-values, kind="stable")[:CLASSES]
-            card["classes"] = [(index, values[index].item()) for index in largest.tolist() if values[index] > 0]
+            largest = np.argsort(-values, kind="stable")[:CLASSES].tolist()
+            card["classes"] = [
+                (index, values[index].item()) for index in largest if values[index] > 0
+            ]
 
     def _add_pictures(self, cards: list[dict[str, Any]], concepts: range, folder: Path) -> None:
-        drawn = [(card, concept) for card, concept in zip(cards, concepts, strict=True) if concept in self.pictures]
+        drawn = [concept for concept in concepts if concept in self.pictures]
         if not drawn:
             return
         with open_checked(self.run.visualisation, "vinfo-visualisation") as file:
-            for card, concept in drawn:
-                place = self.pictures[concept]
-                activation, reference = (site.numbers(file[name][place]) for name in ("activations", "reference"))
-                card["picture"] = {"activation": activation, "reference": reference}
-                picture = np.dstack([file["images"][place], file["transparency"][place]])
+            for concept in drawn:
+                row = self.pictures[concept]
+                cards[concept - concepts.start]["picture"] = {
+                    "activation": site.json_numbers(file["activations"][row]),
+                    "reference": site.json_numbers(file["reference"][row]),
+                }
+                picture = np.dstack([file["images"][row], file["transparency"][row]])
                 site.write_picture(folder, concept, picture, self.options.quality)
 
     def _add_examples(self, cards: list[dict[str, Any]], concepts: range) -> np.ndarray:
-        """Add what is known of the images that show the concepts, and return the images: (n, M, S, S, 3) uint8 array."""
-        rows, codes, heat = (
-            values[:, concepts.start : concepts.stop].swapaxes(0, 1) for values in (self.rows, self.codes, self.heat)
-        )
+        """Add what is known of the images that show the concepts, and return the images.
+
+        Returns
+        -------
+        (n, M, S, S, 3) uint8 array
+        """
+        rows = _of_concepts(self.rows, concepts)
+        codes = _of_concepts(self.codes, concepts)
+        heat = _of_concepts(self.heat, concepts)
         there = rows >= 0  # (n, M)
-        concept, place = np.nonzero(there)
+        size = self.thumbnails.size
+        images = np.zeros((*rows.shape, size, size, 3), np.uint8)
         different, inverse = np.unique(rows[there], return_inverse=True)
-        images = np.zeros((*rows.shape, self.shown.size, self.shown.size, 3), np.uint8)
         with self.run.clock.phase("images"):
-            images[there] = self.shown.images(different)[inverse]
+            images[there] = self.thumbnails.copies(different)[inverse]
         for card in cards:
             card["examples"] = [None] * rows.shape[1]
-        for one, column in zip(concept, place, strict=True):
-            found = {name: values[rows[one, column]].item() for name, values in self.samples.items()}
-            found |= {"code": codes[one, column].item(), "heat": site.packed(heat[one, column])}
-            cards[one]["examples"][column] = found
+        for concept, column in np.argwhere(there):
+            row = rows[concept, column]
+            example = {name: values[row].item() for name, values in self.samples.items()}
+            example["code"] = codes[concept, column].item()
+            example["heat"] = site.packed(heat[concept, column])
+            cards[concept]["examples"][column] = example
         return images
+
+
+def _of_concepts(values: np.ndarray, concepts: range) -> np.ndarray:
+    """Return what belongs to some concepts: (M, K, ...) to (n, M, ...)."""
+    return values[:, concepts.start : concepts.stop].swapaxes(0, 1)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from vinfo_mpi.pages.site import Layout, numbers
+from vinfo_mpi.pages.site import Layout, json_numbers
+from vinfo_mpi.results.schema import (
+    ALIVE,
+    DYNAMICS_CHECKPOINTS,
+    DYNAMICS_VINFORMATION,
+    NAME,
+    TAPS,
+    VINFORMATION,
+)
+from vinfo_mpi.results.schema_analyses import FLOW_BLOCKS, flow
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.storage.hdf5 import open_checked
 
-# Values of every concept along something: name on the page -> dataset.
-CURVES = {"taps": "vinformation", "epochs": "dynamics/vinformation", "main": "flow/main_cka", "shortcut": "flow/shortcut_cka"}
+# Values of every concept along something, by their names on the page.
+CURVES = {
+    "taps": VINFORMATION,
+    "epochs": DYNAMICS_VINFORMATION,
+    "main": flow("main", "cka"),
+    "shortcut": flow("shortcut", "cka"),
+}
 
 
 class Contents:
@@ -18,23 +33,34 @@ class Contents:
     def __init__(self, results: Results) -> None:
         self.results = results
         with open_checked(results.path, "vinfo-results") as file:
-            self._curves = {name: file[dataset][()] for name, dataset in CURVES.items() if dataset in file}
-        self._values = results.concepts.drop(columns="name", errors="ignore").astype({"alive": int})
+            self._curves = {
+                name: file[dataset.name][()]
+                for name, dataset in CURVES.items()
+                if dataset.name in file
+            }
+        values = results.concepts.drop(columns=NAME.column, errors="ignore")
+        self._values = values.astype({ALIVE.column: int})
 
     def layout(self, classes: list[str], captions: list[str], grid: int) -> Layout:
         """Return what all concepts have in common. See `Layout`."""
         read = self.results.read
+        blocks: Iterable[bytes] = read(FLOW_BLOCKS) if "main" in self._curves else []
+        epochs = read(DYNAMICS_CHECKPOINTS).tolist() if "epochs" in self._curves else []
+        columns = [str(name) for name in self._values]
         return Layout(
-            classes,
-            [name.decode() for name in read("taps")],
-            [name.decode() for name in read("flow/blocks")] if "main" in self._curves else [],
-            read("dynamics/checkpoints").tolist() if "epochs" in self._curves else [],
-            captions,
-            {name: self.results.description(f"concepts/{name}") for name in map(str, self._values)},
-            grid,
+            classes=classes,
+            taps=[name.decode() for name in read(TAPS)],
+            blocks=[name.decode() for name in blocks],
+            epochs=epochs,
+            captions=captions,
+            descriptions={name: self.results.description(f"concepts/{name}") for name in columns},
+            grid=grid,
         )
 
-    def of(self, concept: int) -> dict[str, Any]:
+    def concept(self, concept: int) -> dict[str, Any]:
         """Return the values of a concept, and its curves."""
-        row = {str(name): numbers(values.loc[concept]) for name, values in self._values.items()}
-        return {"values": row} | {name: numbers(values[:, concept]) for name, values in self._curves.items()}
+        row = {
+            str(name): json_numbers(values.loc[concept]) for name, values in self._values.items()
+        }
+        curves = {name: json_numbers(values[:, concept]) for name, values in self._curves.items()}
+        return {"values": row} | curves

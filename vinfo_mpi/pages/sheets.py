@@ -1,4 +1,4 @@
-"""Many small images in one file: a page loads a few large files faster than thousands of small ones."""
+"""Many small images in one file: pages load few large files faster than thousands of small."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = 10  # of a sheet of thumbnails
 THUMBNAIL = 48  # pixels per side
 
 
-def write(path: Path, tiles: np.ndarray, quality: int) -> None:
+def write_tiles(path: Path, tiles: np.ndarray, quality: int) -> None:
     """Write one WebP file.
 
     Parameters
@@ -33,9 +33,16 @@ def write(path: Path, tiles: np.ndarray, quality: int) -> None:
         sync(path)
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return images as the tiles of a sheet of thumbnails: (n, S, S, 3) to (n / COLUMNS, COLUMNS, s, s, 3) uint8 arrays."""
+def thumbnail_tiles(images: np.ndarray) -> np.ndarray:
+    """Return images as the tiles of a sheet of thumbnails.
+
+    (n, S, S, 3) to (n / COLUMNS, COLUMNS, s, s, 3) uint8 arrays.
+    """
     if images.shape[1] > THUMBNAIL:
-        small = [np.asarray(Image.fromarray(image).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)) for image in images]
-        images = np.stack(small)
+        images = np.stack([_shrunk(image) for image in images])
     return images.reshape(-1, COLUMNS, *images.shape[1:])
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    size = (THUMBNAIL, THUMBNAIL)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))

@@ -1,7 +1,8 @@
-"""The pages of a report: two HTML files that read what they show from scripts and sheets of images beside them.
+"""The pages of a report: two HTML files, and the scripts and sheets of images that they show.
 
-A page that is opened from a disk may load scripts and images, and nothing else: all data is in scripts. Numbers stand there as
-they are in results.h5, bit for bit. What people have named (classes, folders, concepts) is set as text, never as markup.
+A page that is opened from a disk may load scripts and images, and nothing else: all data is in
+scripts. Numbers stand there as they are in results.h5, bit for bit. What people have named
+(classes, folders, concepts) is set as text, never as markup.
 """
 
 from __future__ import annotations
@@ -19,30 +20,58 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from vinfo_mpi.pages import sheets
+from vinfo_mpi.results.schema import (
+    ALIVE,
+    CLASS,
+    COMPLEXITY,
+    IMPORTANCE,
+    NAME,
+    TEMPORAL,
+)
+from vinfo_mpi.results.schema_analyses import (
+    HOYER,
+    MAP_X,
+    MAP_Y,
+    NOISE_VARIANCE,
+    REDUNDANCY,
+    STABILITY,
+)
 from vinfo_mpi.storage.atomic import write_text, writing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HERE = Path(__file__).parent
-# Columns of the table of concepts and of the plots, where they are there; the others stand on the page of a concept.
+# Columns of the table of concepts and of the plots, where they are there, and what they are called;
+# the others stand on the page of a concept.
 COLUMNS = {
-    "complexity": "complexity",
-    "importance": "importance",
-    "temporal": "temporal score",
-    "redundancy": "redundancy",
-    "noise_variance": "noise variance",
-    "stability": "stability",
-    "hoyer": "Hoyer sparsity",
-    "map_x": "",
-    "map_y": "",
+    COMPLEXITY.column: "complexity",
+    IMPORTANCE.column: "importance",
+    TEMPORAL.column: "temporal score",
+    REDUNDANCY.column: "redundancy",
+    NOISE_VARIANCE.column: "noise variance",
+    STABILITY.column: "stability",
+    HOYER.column: "Hoyer sparsity",
+    MAP_X.column: "",
+    MAP_Y.column: "",
 }
-INTERACTIVE = ("complexity", "complexity_importance", "complexity_temporal", "map")  # figures that are drawn again in the browser
+# Figures that are drawn again in the browser.
+INTERACTIVE = ("complexity", "complexity_importance", "complexity_temporal", "map")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure on the index: name of its files in figures/, title, what to see in it, and for who does not see it; how wide."""
+    """A figure on the index.
+
+    Attributes
+    ----------
+    name : str
+        Of its files in figures/.
+    title : str
+    sentence, alternative : str
+        What to see in it, and for those who do not see it.
+    wide : bool
+    """
 
     name: str
     title: str
@@ -101,11 +130,11 @@ class Layout:
     grid: int = 0
 
 
-def numbers(values: Any) -> Any:
-    """Return an array as lists of floats that JSON can hold, exactly; null for what is not finite."""
+def json_numbers(values: Any) -> Any:
+    """Return an array as lists of floats that JSON can hold, exactly; null: not finite."""
     values = np.asarray(values)
     if values.ndim:
-        return [numbers(part) for part in values]
+        return [json_numbers(row) for row in values]
     return values.item() if math.isfinite(values) else None
 
 
@@ -119,7 +148,9 @@ def has_sheet(folder: Path, number: int) -> bool:
     return _script(folder, number).exists()
 
 
-def write_sheet(folder: Path, number: int, images: np.ndarray, concepts: list[dict[str, Any]], quality: int) -> None:
+def write_sheet(
+    folder: Path, number: int, images: np.ndarray, concepts: list[dict[str, Any]], quality: int
+) -> None:
     """Write images and data of up to sheets.CONCEPTS concepts.
 
     Parameters
@@ -136,14 +167,17 @@ def write_sheet(folder: Path, number: int, images: np.ndarray, concepts: list[di
     """
     full = np.zeros((sheets.CONCEPTS, *images.shape[1:]), np.uint8)
     full[: len(images)] = images
-    sheets.write(folder / "images" / f"examples_{number:04d}.webp", full, quality)
-    sheets.write(folder / "images" / f"thumbnails_{number:04d}.webp", sheets.thumbnails(full[:, 0]), quality)
-    write_text(_script(folder, number), f"report.sheet({number}, {json.dumps(concepts, allow_nan=False)});\n")
+    folder_of_images = folder / "images"
+    sheets.write_tiles(folder_of_images / f"examples_{number:04d}.webp", full, quality)
+    thumbnails = sheets.thumbnail_tiles(full[:, 0])
+    sheets.write_tiles(folder_of_images / f"thumbnails_{number:04d}.webp", thumbnails, quality)
+    data = json.dumps(concepts, allow_nan=False)
+    write_text(_script(folder, number), f"report.sheet({number}, {data});\n")
 
 
 def write_picture(folder: Path, concept: int, image: np.ndarray, quality: int) -> None:
     """Write the picture of a concept: (S, S, 4) uint8 array, RGB and how opaque."""
-    sheets.write(folder / "images" / f"picture_{concept}.webp", image[None, None], quality)
+    sheets.write_tiles(folder / "images" / f"picture_{concept}.webp", image[None, None], quality)
 
 
 def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFrame) -> None:
@@ -159,27 +193,39 @@ def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFra
     """
     from plotly.offline import get_plotlyjs
 
-    columns = {name: packed(concepts[name].to_numpy(np.float64)) for name in COLUMNS if name in concepts}
-    shared = {
-        "title": index.title,
-        "concepts": len(concepts),
-        "size": sheets.CONCEPTS,
-        "across": sheets.COLUMNS,
-        "labels": {name: COLUMNS[name] for name in columns},
-        "columns": columns,
-        "class": packed(concepts["class"].to_numpy(np.int32)),
-        "alive": packed(concepts["alive"].to_numpy(np.uint8)),
-        "names": list(concepts["name"]) if "name" in concepts else None,
-        **vars(layout),
-    }
-    write_text(folder / "data" / "concepts.js", f"report.begin({json.dumps(shared, allow_nan=False)});\n")
-    pages = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    data = json.dumps(_shared(index.title, layout, concepts), allow_nan=False)
+    write_text(folder / "data" / "concepts.js", f"report.begin({data});\n")
+    pages = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     for name in ("index.html", "concept.html"):
-        text = pages.get_template(name).render(index=index, layout=layout, concepts=len(concepts), interactive=INTERACTIVE)
+        text = pages.get_template(name).render(
+            index=index, layout=layout, concepts=len(concepts), interactive=INTERACTIVE
+        )
         write_text(folder / name, text)
     with writing(folder / "assets"):
         shutil.copytree(HERE / "assets", folder / "assets", dirs_exist_ok=True)
     write_text(folder / "assets" / "plotly.min.js", get_plotlyjs())
+
+
+def _shared(title: str, layout: Layout, concepts: pd.DataFrame) -> dict[str, Any]:
+    """Return what both pages read: the columns of the table, and what all concepts share."""
+    names = [name for name in COLUMNS if name in concepts]
+    return {
+        "title": title,
+        "concepts": len(concepts),
+        "size": sheets.CONCEPTS,
+        "across": sheets.COLUMNS,
+        "labels": {name: COLUMNS[name] for name in names},
+        "columns": {name: packed(concepts[name].to_numpy(np.float64)) for name in names},
+        "class": packed(concepts[CLASS.column].to_numpy(np.int32)),
+        "alive": packed(concepts[ALIVE.column].to_numpy(np.uint8)),
+        "names": list(concepts[NAME.column]) if NAME.column in concepts else None,
+        **vars(layout),
+    }
 
 
 def _script(folder: Path, number: int) -> Path:

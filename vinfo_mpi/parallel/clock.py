@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,8 @@ class Clock:
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.bytes_read = self.bytes_written = 0
+        self.bytes_read = 0
+        self.bytes_written = 0
         self._sent_before = ranks.bytes_sent
         self._start = time.perf_counter()
 
@@ -44,27 +45,40 @@ class Clock:
             yield item  # type: ignore[misc]
 
     def summary(self) -> dict:
-        """Return seconds (minimum, mean, maximum over the ranks) of each phase, bytes moved and peak memory.
+        """Return seconds of each phase, bytes moved and peak memory, over all ranks.
 
-        Bytes are summed over the ranks; the memory is the largest of any rank since the program started.
+        Seconds are minimum, mean and maximum over the ranks; bytes are summed; the memory is the
+        largest of any rank since the program started.
         """
         self.seconds["total"] = time.perf_counter() - self._start
-        moved = (self.bytes_read, self.bytes_written, self.ranks.bytes_sent - self._sent_before)
-        every = self.ranks.gather((dict(self.seconds), moved, peak_memory()))
-        names = sorted({name for seconds, *_ in every for name in seconds})
-        phases = {name: [seconds.get(name, 0.0) for seconds, *_ in every] for name in names}
-        read, written, sent = (sum(column) for column in zip(*(moved for _, moved, _ in every), strict=True))
+        moved = {
+            "read": self.bytes_read,
+            "written": self.bytes_written,
+            "communicated": self.ranks.bytes_sent - self._sent_before,
+        }
+        seconds_of_ranks = self.ranks.allgather(dict(self.seconds))
+        moved_of_ranks = self.ranks.allgather(moved)
         return {
             "ranks": self.ranks.size,
-            "seconds": {
-                name: {"min": min(values), "mean": sum(values) / len(values), "max": max(values)} for name, values in phases.items()
-            },
-            "peak_memory": max(peak for *_, peak in every),
-            "bytes": {"read": read, "written": written, "communicated": sent},
+            "seconds": _spread(seconds_of_ranks),
+            "peak_memory": self.ranks.max(peak_memory()),
+            "bytes": {name: sum(counts[name] for counts in moved_of_ranks) for name in moved},
         }
 
 
+def _spread(seconds_of_ranks: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return minimum, mean and maximum over the ranks of every phase that any of them has."""
+    spread = {}
+    for name in sorted({name for seconds in seconds_of_ranks for name in seconds}):
+        values = [seconds.get(name, 0.0) for seconds in seconds_of_ranks]
+        spread[name] = {"min": min(values), "mean": sum(values) / len(values), "max": max(values)}
+    return spread
+
+
 def peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes; unlike getrusage's, not that of its parent."""
+    """Return the most memory that this process has held, in bytes.
+
+    Unlike getrusage's, not that of its parent.
+    """
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

@@ -1,6 +1,7 @@
-"""How much memory, how many cores and open files a rank may use: what the node has, what its cgroup and Slurm allow.
+"""How much memory, how many cores and open files a rank may use.
 
-Everything is read below `root`, which is / but in tests.
+What the node has, what its cgroup and Slurm allow. Everything is read below `root`, which is / but
+in tests.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from vinfo_mpi.parallel.ranks import Ranks
 MIB = 2**20
 NO_LIMIT = 2**60  # bytes: what version 1 cgroups say where there is none is larger
 ROOT = Path("/")
-# Slurm's memory limit of the job on a node, in MiB: the variable, what it is multiplied by, the option that sets it.
+# Slurm's memory limit of the job on a node, in MiB: the variable, what it is multiplied by, the
+# option that sets it.
 SLURM_MEMORY = (
     ("SLURM_MEM_PER_NODE", None, "--mem"),
     ("SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE", "--mem-per-cpu"),
@@ -36,7 +38,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Use:
-    """Bytes that this process holds: in all, and those of them that it shares with the node's other ranks (libraries)."""
+    """Bytes that this process holds.
+
+    In all, and those of them that it shares with the node's other ranks (libraries).
+    """
 
     total: float
     shared: float
@@ -48,32 +53,53 @@ class Use:
         return cls(info.rss, info.shared)
 
 
-def of_rank(ranks: Ranks) -> Limit:
-    """Return the memory that every rank may use: the smallest over the nodes; all ranks call this."""
+def memory_of_rank(ranks: Ranks) -> Limit:
+    """Return the memory that every rank may use: the smallest over the nodes.
+
+    All ranks call this.
+    """
     limit = memory(ranks.local_size, Use.now(), float(psutil.virtual_memory().available))
-    smallest, host = min((one, host) for one, host in ranks.gather((limit, os.uname().nodename)))
-    return smallest if len(set(ranks.hosts())) == 1 else Limit(smallest.size, f"{smallest.source} on {host}")
+    limits = ranks.allgather((limit, os.uname().nodename))
+    smallest, host = min(limits)
+    if len({host for _, host in limits}) == 1:
+        return smallest
+    return Limit(smallest.size, f"{smallest.source} on {host}")
 
 
-def memory(ranks_on_node: int, use: Use, available: float, environment: Mapping[str, str] = os.environ, root: Path = ROOT) -> Limit:
+def memory(
+    ranks_on_node: int,
+    use: Use,
+    available: float,
+    environment: Mapping[str, str] = os.environ,
+    root: Path = ROOT,
+) -> Limit:
     """Return the memory that each of the node's ranks may use, all being like this one.
 
-    What the node (`available` bytes) and the cgroup have free is theirs to divide, beside what they hold already. Slurm
-    limits what they hold in all, where shared pages count once.
+    What the node (`available` bytes) and the cgroup have free is theirs to divide, beside what they
+    hold already. Slurm limits what they hold in all, where shared pages count once.
     """
-    free = [Limit(available, "free on the node"), *cgroup_memory(root)]
-    found = [Limit(one.size / ranks_on_node + use.total, one.source) for one in free]
-    once = use.shared * (1 - 1 / ranks_on_node)
-    return min(found + [Limit(one.size / ranks_on_node + once, one.source) for one in slurm_memory(environment)])
+    limits = []
+    for free in (Limit(available, "free on the node"), *cgroup_memory(root)):
+        limits.append(Limit(free.size / ranks_on_node + use.total, free.source))
+    counted_by_others = use.shared * (1 - 1 / ranks_on_node)
+    for of_job in slurm_memory(environment):
+        limits.append(Limit(of_job.size / ranks_on_node + counted_by_others, of_job.source))
+    return min(limits)
 
 
 def slurm_memory(environment: Mapping[str, str] = os.environ) -> list[Limit]:
-    """Return the job's limit on this node, empty where there is none (--mem=0 is the whole node)."""
-    found = []
-    for name, factor, option in SLURM_MEMORY:
-        if size := _count(environment.get(name)) * (_count(environment.get(factor)) if factor else 1):
-            found.append(Limit(float(size * MIB), f"Slurm's {option}"))
-    return found
+    """Return the job's limit on this node, empty where there is none.
+
+    --mem=0 is the whole node.
+    """
+    limits = []
+    for variable, factor, option in SLURM_MEMORY:
+        size = _count(environment.get(variable))
+        if factor is not None:
+            size *= _count(environment.get(factor))
+        if size:
+            limits.append(Limit(float(size * MIB), f"Slurm's {option}"))
+    return limits
 
 
 def cgroup_memory(root: Path = ROOT) -> list[Limit]:
@@ -82,32 +108,47 @@ def cgroup_memory(root: Path = ROOT) -> list[Limit]:
     Cached pages of files that were read long ago count as free: the kernel drops them first.
     """
     files = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-    found = []
+    limits = []
     for folder in _cgroups("memory", root):
-        for limit, used in ((_number(folder / limit), _number(folder / used)) for limit, used in files):
-            if limit is not None and used is not None and limit < NO_LIMIT:
-                found.append(Limit(max(0.0, limit - used + _inactive(folder)), "free in the cgroup"))
-    return found
+        for limit_file, use_file in files:
+            limit = _number(folder / limit_file)
+            use = _number(folder / use_file)
+            if limit is not None and use is not None and limit < NO_LIMIT:
+                free = max(0.0, limit - use + _inactive(folder))
+                limits.append(Limit(free, "free in the cgroup"))
+    return limits
 
 
 def cores(root: Path = ROOT) -> float:
-    """Return the cores that the CPU quotas of this process's cgroups amount to, infinite where there are none."""
-    found = [float("inf")]
+    """Return the cores that the CPU quotas of this process's cgroups amount to.
+
+    Infinite where there are none.
+    """
+    quotas = [float("inf")]
     for folder in _cgroups("cpu", root):
         # Version 2 keeps both numbers in one file.
-        words = _words(folder / "cpu.max") or [*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us")]
+        words = _words(folder / "cpu.max") or [
+            *_words(folder / "cpu.cfs_quota_us"),
+            *_words(folder / "cpu.cfs_period_us"),
+        ]
         if len(words) == 2 and all(map(_count, words)):
-            found.append(_count(words[0]) / _count(words[1]))
-    return min(found)
+            quotas.append(_count(words[0]) / _count(words[1]))
+    return min(quotas)
 
 
-def threads(masks: Sequence[frozenset[int]], index: int, quota: float = float("inf"), per_task: str | None = None) -> int:
+def threads(
+    masks: Sequence[frozenset[int]],
+    index: int,
+    quota: float = float("inf"),
+    per_task: str | None = None,
+) -> int:
     """Return how many threads a rank may have.
 
     Parameters
     ----------
     masks : sequence of frozenset of int
-        The cores that each rank of the node may run on: cores that several may use are divided among them.
+        The cores that each rank of the node may run on: cores that several may use are divided
+        among them.
     index : int
         Which of these ranks is meant.
     quota : float
@@ -115,13 +156,18 @@ def threads(masks: Sequence[frozenset[int]], index: int, quota: float = float("i
     per_task : str
         Slurm's SLURM_CPUS_PER_TASK.
     """
-    own = sum(1 / sum(core in mask for mask in masks) for core in masks[index])
-    share = min(own, quota / len(masks), _count(per_task) or float("inf"))
+    of_mask = 0.0
+    for core in masks[index]:
+        of_mask += 1 / sum(core in mask for mask in masks)
+    share = min(of_mask, quota / len(masks), _count(per_task) or float("inf"))
     return max(1, int(share + 1e-9))
 
 
 def allow_open_files() -> None:
-    """Let this process open as many files as the hard limit allows; the soft limit is often 1,024."""
+    """Let this process open as many files as the hard limit allows.
+
+    The soft limit is often 1,024.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -129,9 +175,10 @@ def allow_open_files() -> None:
 def _cgroups(controller: str, root: Path) -> list[Path]:
     """Return the folders of this process's cgroup and all above it, of both versions.
 
-    In a container /proc names the group as the host does, and only the uppermost folder may be there.
+    In a container /proc names the group as the host does, and only the uppermost folder may be
+    there.
     """
-    found = []
+    folders: list[Path] = []
     for line in _lines(root / "proc/self/cgroup"):
         number, names, path = line.split(":", 2)
         if number == "0" and not names:
@@ -142,14 +189,16 @@ def _cgroups(controller: str, root: Path) -> list[Path]:
             continue
         for mount in mounts:
             top = root / "sys/fs/cgroup" / mount
-            own = top / path.strip("/")
-            found += [folder for folder in (own, *own.parents) if folder == top or top in folder.parents]
-    return found
+            group = top / path.strip("/")
+            upwards = (group, *group.parents)
+            folders += [folder for folder in upwards if folder == top or top in folder.parents]
+    return folders
 
 
 def _inactive(folder: Path) -> float:
     """Return the bytes of cached pages that are not in use, the groups below included."""
-    values = dict(line.split() for line in _lines(folder / "memory.stat") if len(line.split()) == 2)
+    lines = [line.split() for line in _lines(folder / "memory.stat")]
+    values = dict(words for words in lines if len(words) == 2)
     return float(values.get("total_inactive_file", values.get("inactive_file", 0)))
 
 

@@ -15,12 +15,16 @@ class _Terminal(logging.Handler):
     """Write whole lines above the progress bar instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record) + "\n", file=sys.stderr, end="")  # in one piece: other ranks write there too
+        # In one piece: other ranks write there too.
+        tqdm.write(self.format(record) + "\n", file=sys.stderr, end="")
 
 
 def start(rank: int, verbose: bool = False) -> None:
     """Set up the log of this process."""
-    log.setLevel(logging.DEBUG if verbose else logging.INFO if rank == 0 else logging.WARNING)
+    if verbose:
+        log.setLevel(logging.DEBUG)
+    else:
+        log.setLevel(logging.INFO if rank == 0 else logging.WARNING)
     log.propagate = False
     terminal = _Terminal()
     terminal.setFormatter(logging.Formatter(f"[rank {rank}] %(message)s"))
@@ -31,9 +35,10 @@ def start(rank: int, verbose: bool = False) -> None:
 
 def to_file(path: Path, rank: int) -> None:
     """Write the log to this file as well, instead of to the one before."""
-    for handler in [one for one in log.handlers if isinstance(one, logging.FileHandler)]:
-        log.removeHandler(handler)
-        handler.close()
+    for handler in list(log.handlers):
+        if isinstance(handler, logging.FileHandler):
+            log.removeHandler(handler)
+            handler.close()
     path.parent.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(path)
     file.setFormatter(logging.Formatter(f"%(asctime)s [rank {rank}] %(levelname)s %(message)s"))

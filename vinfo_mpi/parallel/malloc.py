@@ -1,7 +1,8 @@
-"""How freely the C library gives memory back to the kernel, which hands it out again page by page.
+"""How freely the C library gives memory back to the kernel.
 
-A network on a CPU frees and takes the same few arrays layer after layer. By default what is free at the end of the heap
-goes back to the kernel beyond 64 MiB, and clearing new pages costs as much as the layers themselves.
+The kernel hands it out again page by page. A network on a CPU frees and takes the same few arrays
+layer after layer. By default what is free at the end of the heap goes back to the kernel beyond
+64 MiB, and clearing new pages costs as much as the layers themselves.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import platform
 
 import psutil
 
-LARGEST_ON_HEAP = 2**25  # bytes; larger arrays are mapped one by one, and go back at once, as by default
-KEPT = 2**27  # bytes at the end of the heap
-# The variables by which a user sets the same, and the parameters of mallopt(3) as malloc.h numbers them.
-SETTINGS = {"MALLOC_TRIM_THRESHOLD_": (-1, KEPT), "MALLOC_MMAP_THRESHOLD_": (-3, LARGEST_ON_HEAP)}
+# Bytes; larger arrays are mapped one by one, and go back at once, as by default.
+LARGEST_ON_HEAP = 2**25
+RETAINED = 2**27  # bytes at the end of the heap
+# The variables by which a user sets the same, and the parameters of mallopt(3) as malloc.h numbers
+# them.
+SETTINGS = {
+    "MALLOC_TRIM_THRESHOLD_": (-1, RETAINED),
+    "MALLOC_MMAP_THRESHOLD_": (-3, LARGEST_ON_HEAP),
+}
 
 
 def keep_freed() -> bool:
-    """Keep memory that this process has freed for its next arrays, within these bounds; return whether that is so.
+    """Keep memory that this process has freed for its next arrays; return whether that is so.
 
-    Call this before threads start. Nothing changes where the user has set one of these variables, or where the C library
-    is not GNU's.
+    Within the bounds above. Call this before threads start. Nothing changes where the user has set
+    one of these variables, or where the C library is not GNU's.
     """
     if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in SETTINGS):
         return False

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 def block(total: int, parts: int, index: int) -> range:
     """Return the contiguous block of ``range(total)`` that part `index` of `parts` owns.
 
-    Sizes differ by at most one; the remainder goes to the low parts, so that a part may own nothing.
+    Sizes differ by at most one; the remainder goes to the low parts, so that a part may own
+    nothing.
 
     >>> [block(5, 3, i) for i in range(3)]
     [range(0, 2), range(2, 4), range(4, 5)]
@@ -27,11 +28,15 @@ def batches(rows: range, size: int) -> list[range]:
     >>> batches(range(3, 8), 2)
     [range(3, 5), range(5, 7), range(7, 8)]
     """
-    return [range(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
+    return [
+        range(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)
+    ]
 
 
 def fitting(sizes: Sequence[int], room: int) -> list[range]:
-    """Cut items of these sizes into consecutive groups of at most `room` together; an item alone may be larger.
+    """Cut items of these sizes into consecutive groups of at most `room` together.
+
+    An item alone may be larger.
 
     >>> fitting([3, 3, 9, 1, 1], 6)
     [range(0, 2), range(2, 3), range(3, 5)]

@@ -13,8 +13,13 @@ T = TypeVar("T")
 AHEAD = 2  # batches read ahead of the network
 
 
-def ahead(items: Iterable[T], depth: int = AHEAD, device: torch.device | None = None) -> Iterator[T]:
-    """Yield the items of an iterable that a thread of its own consumes up to `depth` items ahead, at home on a device."""
+def ahead(
+    items: Iterable[T], depth: int = AHEAD, device: torch.device | None = None
+) -> Iterator[T]:
+    """Yield the items of an iterable that a thread of its own consumes up to `depth` items ahead.
+
+    The thread is at home on the device.
+    """
     waiting: queue.Queue = queue.Queue(depth)
     stopped = threading.Event()
     end = object()
@@ -29,7 +34,8 @@ def ahead(items: Iterable[T], depth: int = AHEAD, device: torch.device | None = 
     def work() -> None:
         try:
             if device is not None and device.type == "cuda":
-                torch.cuda.set_device(device)  # each thread starts on number 0, where pinned memory would take room
+                # Each thread starts on number 0, where pinned memory would take room.
+                torch.cuda.set_device(device)
             for item in items:
                 put(item)
                 if stopped.is_set():

@@ -1,12 +1,14 @@
 """The ranks of one job: who they are, what they add up, what they agree on.
 
-Without mpirun a job is one rank with the same methods, so that nothing else in the package asks whether MPI is there.
+Without mpirun a job is one rank with the same methods, so that nothing else in the package asks
+whether MPI is there.
 """
 
 from __future__ import annotations
 
 import copy
 import os
+import pickle
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from mpi4py import MPI
 from vinfo_mpi.parallel.partition import block, sizes
 
 T = TypeVar("T")
-LEISURE = 1e-3  # seconds between looks at whether a call in the background is done
+POLLING_INTERVAL = 1e-3  # seconds between looks at whether a call in the background is done
 LARGEST_COUNT = 2**30  # elements in one MPI call: Open MPI 4 fails above 2**31 - 1
 
 
@@ -38,10 +40,12 @@ class Ranks:
 
     def __init__(self, comm: MPI.Comm = MPI.COMM_WORLD) -> None:
         self.comm = comm
-        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self.rank = comm.Get_rank()
+        self.size = comm.Get_size()
         self.bytes_sent = 0
         node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        self.local_rank, self.local_size = node.Get_rank(), node.Get_size()
+        self.local_rank = node.Get_rank()
+        self.local_size = node.Get_size()
         node.Free()
 
     @property
@@ -61,8 +65,8 @@ class Ranks:
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Add a contiguous tensor over all ranks, in place; every rank holds the sum. Returns it.
 
-        What is summed together belongs into one tensor (parts of it as views): one call costs less than several.
-        A tensor on a GPU is staged through host memory.
+        What is summed together belongs into one tensor (parts of it as views): one call costs less
+        than several. A tensor on a GPU is staged through host memory.
         """
         if self.size > 1:
             host = _host(values)
@@ -72,25 +76,28 @@ class Ranks:
             _store(host, values)
         return values
 
-    def sum_scatter(self, values: torch.Tensor) -> torch.Tensor:
+    def reduce_scatter(self, values: torch.Tensor) -> torch.Tensor:
         """Add a (K, ...) tensor over all ranks and return this rank's block of its first axis."""
-        mine = self.block(len(values))
         if self.size == 1:
             return values
         counts = np.array(sizes(len(values), self.size))
+        count = counts[self.rank]
         host = _host(values).reshape(len(values), -1)
-        result = np.empty((len(mine), host.shape[1]), host.dtype)
+        result = np.empty((count, host.shape[1]), host.dtype)
         width = max(1, LARGEST_COUNT // max(1, len(host)))
         for start in range(0, host.shape[1], width):
             columns = np.ascontiguousarray(host[:, start : start + width])
-            received = np.empty((len(mine), columns.shape[1]), host.dtype)
+            received = np.empty((count, columns.shape[1]), host.dtype)
             self.comm.Reduce_scatter(columns, received, (counts * columns.shape[1]).tolist())
             result[:, start : start + width] = received
         self._count(host)
-        return torch.from_numpy(result.reshape(len(mine), *values.shape[1:])).to(values.device)
+        return torch.from_numpy(result.reshape(count, *values.shape[1:])).to(values.device)
 
     def broadcast(self, values: torch.Tensor, root: int) -> torch.Tensor:
-        """Copy a contiguous tensor of rank `root` into the same tensor of all others, in place. Returns it."""
+        """Copy a contiguous tensor of rank `root` into the same tensor of all others, in place.
+
+        Returns it.
+        """
         if self.size > 1:
             host = _host(values)
             for piece in _pieces(host):
@@ -100,14 +107,14 @@ class Ranks:
         return values
 
     def concatenate(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
-        """Join the small arrays of all ranks along an axis, in rank order; every rank holds the result."""
+        """Join the small arrays of all ranks along an axis, in rank order, on every rank."""
         return np.concatenate(self.comm.allgather(values), axis=axis) if self.size > 1 else values
 
-    def gather(self, value: T) -> list[T]:
+    def allgather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
         return self.comm.allgather(value)
 
-    def most(self, value: int) -> int:
+    def max(self, value: int) -> int:
         """Return the largest of every rank's value."""
         return self.comm.allreduce(value, op=MPI.MAX)
 
@@ -125,27 +132,32 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Fail together: an exception in the block on any rank is raised on all of them, the lowest rank's first.
+        """Fail together: what the block raises on any rank is raised on all, the lowest's first.
 
-        For work that each rank does on its own (reading, checking), so that no rank waits for one that has failed.
+        For work that each rank does on its own (reading, checking), so that no rank waits for one
+        that has failed.
         """
         error: Exception | None = None
         try:
             yield
         except Exception as caught:
             error = caught
-        for rank, other in enumerate(self.comm.allgather(None if error is None else _portable(error))):
-            if other is not None:
-                raise error if rank == self.rank and error is not None else other
+        errors = self.comm.allgather(None if error is None else _portable(error))
+        for rank, portable in enumerate(errors):
+            if portable is not None:
+                raise error if rank == self.rank and error is not None else portable
 
-    def apart(self) -> Ranks:
-        """Return the same ranks on a communicator of their own, for another thread's calls; all ranks together."""
-        other = copy.copy(self)
-        other.comm = self.comm.Dup()
-        return other
+    def duplicate(self) -> Ranks:
+        """Return the same ranks on a communicator of their own, for another thread's calls.
+
+        All ranks together.
+        """
+        ranks = copy.copy(self)
+        ranks.comm = self.comm.Dup()
+        return ranks
 
     def free(self) -> None:
-        """Give back the communicator of `apart`, all ranks together."""
+        """Give back the communicator of `duplicate`, all ranks together."""
         self.comm.Free()
 
     def barrier(self) -> None:
@@ -153,14 +165,18 @@ class Ranks:
         self.comm.Barrier()
 
     def wait(self) -> None:
-        """Wait for all ranks in the background: MPI would keep the core busy that another thread computes on."""
+        """Wait for all ranks in the background.
+
+        MPI would keep the core busy that another thread computes on.
+        """
         request = self.comm.Ibarrier()
         while not request.Test():
-            select.select([], [], [], LEISURE)  # for so long, whatever the time is: time.sleep waits until a moment
+            # For so long, whatever the time is: time.sleep waits until a moment.
+            select.select([], [], [], POLLING_INTERVAL)
 
     def hosts(self) -> list[str]:
         """Return the host of every rank."""
-        return self.gather(os.uname().nodename)
+        return self.allgather(os.uname().nodename)
 
     def _count(self, host: np.ndarray) -> None:
         self.bytes_sent += host.nbytes
@@ -188,9 +204,10 @@ def _pieces(host: np.ndarray) -> list[np.ndarray]:
 
 
 def _portable(error: Exception) -> Exception:
-    """Return the error in a form that travels to the other ranks: itself without its traceback, or its text."""
-    import pickle
+    """Return the error in a form that travels to the other ranks.
 
+    Itself without its traceback, or its text.
+    """
     try:
         return pickle.loads(pickle.dumps(error)).with_traceback(None)
     except Exception:

@@ -1,6 +1,7 @@
 """A wish to stop: SIGUSR2, as Slurm sends it some time before it ends a job.
 
-The handler only notes the wish, on the rank that got the signal; the ranks agree on it where their work can be saved.
+The handler only notes the wish, on the rank that got the signal; the ranks agree on it where their
+work can be saved.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ def listen() -> None:
 
 @contextmanager
 def not_heard_by_children() -> Iterator[None]:
-    """Let processes that are started in the block, and theirs, ignore the signal: launchers send it to all of them."""
+    """Let processes that are started in the block, and theirs, ignore the signal.
+
+    Launchers send it to all of them.
+    """
     before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     try:
         yield
@@ -29,7 +33,7 @@ def not_heard_by_children() -> Iterator[None]:
 
 
 def ignore() -> None:
-    """Ignore the signal: the work is done, and the end of the interpreter is no time to die of it."""
+    """Ignore the signal: the work is done, and the interpreter's end is no time to die of it."""
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 

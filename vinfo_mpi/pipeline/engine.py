@@ -1,9 +1,10 @@
-"""Running stages: whether each is up to date, and what its result is made from."""
+"""Running stages: those that are missing or stale, each with its own part of the run."""
 
 from __future__ import annotations
 
 import importlib
 import json
+from functools import partial
 from typing import Any
 
 import yaml
@@ -11,9 +12,10 @@ import yaml
 from vinfo_mpi.errors import InputError, NotApplicable
 from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.pipeline import plan
-from vinfo_mpi.registry import SPINE, STAGES, before, module, program
+from vinfo_mpi.pipeline import measured, plan
+from vinfo_mpi.registry import STAGES, before, command
 from vinfo_mpi.run.freshness import is_current, settings
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 
 
@@ -32,86 +34,115 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     run.lock()
     run.ranks.on_root(_check_same_experiment, run, "train" in targets and force)
     run.save_config()
-    started = False
+    planned = False
     for stage in STAGES:
         if not any(stage == target or stage in before(target) for target in targets):
             continue
-        target = stage in targets
-        if not (target and force) and run.ranks.on_root(is_current, run, stage):
+        repeat = force and stage in targets
+        if not repeat and run.ranks.on_root(is_current, run, stage):
             log.info("%s: up to date", stage)
             continue
-        if only and not target:
+        if only and stage not in targets:
             raise InputError(
-                f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or stale; run {module(stage)} first"
+                f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or "
+                f"stale; run {command(stage)} first"
             )
-        if not started:
+        if not planned:
             check_plan(run)
-            started = True
-        work = importlib.import_module(program(stage))  # before its time is taken: that may be shorter
-        run.safe_point()
-        logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
-        log.info("%s: running on %d ranks", stage, run.ranks.size)
-        run.begin()
+            planned = True
         try:
-            work.run(run, force and target)
+            _run_stage(run, stage, repeat)
         except NotApplicable as error:
             if len(targets) == 1:
                 raise
             log.info("%s: left out: %s", stage, error)
-            continue
-        run.save_timings(stage)
 
 
 def check_plan(run: Run, show: bool = False) -> None:
-    """Raise `InputError` if the run cannot work or does not fit, before any work is done; or show what it takes."""
-    limit = limits.of_rank(run.ranks)
-    sizes = run.ranks.on_root(plan.known, run)
+    """Raise `InputError` if the run cannot work or does not fit, before any work; or show the plan.
+
+    The plan is checked when it is shown, too.
+    """
+    limit = limits.memory_of_rank(run.ranks)
+    sizes = run.ranks.on_root(measured.read, run)
     if sizes is None:
-        from vinfo_mpi.pipeline import measure  # all ranks now, at the same time: it brings torchvision along, which they will need
+        # All ranks now, at the same time: it brings torchvision along, which they will need.
+        from vinfo_mpi.pipeline import measure
 
         if run.config.data.on_bad_image == "skip":
             run.subject.skipped  # noqa: B018  all ranks look for unreadable images together
         sizes = run.ranks.on_root(measure.sizes, run)
         if not show:
-            run.ranks.on_root(plan.keep, run, sizes)
+            run.ranks.on_root(measured.write, run, sizes)
 
     def compare() -> None:
-        work = plan.make(run, sizes, limit)
+        whole = plan.make(run, sizes, limit)
         if show:
-            print(work.text())
-        work.check()
+            print(whole.text())
+        whole.check()
 
     run.ranks.on_root(compare)
 
 
-def chosen(run: Run) -> list[str]:
-    """Return the stages of the whole pipeline that this configuration asks for."""
-    absent = {"train"} if run.config.network.checkpoints else set()
-    wanted = {*SPINE, *run.config.chosen_analyses, *run.config.chosen_pages} - absent
-    return [stage for stage in STAGES if stage in wanted]
+def _run_stage(run: Run, stage: str, repeat: bool) -> None:
+    """Run a stage, with clocks, log and times of its own."""
+    _work(stage)  # it is imported before its time is taken: that may be shorter
+    run.safe_point()
+    logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
+    log.info("%s: running on %d ranks", stage, run.ranks.size)
+    run.begin()
+    part = Part(run, stage, partial(_repeat, stage))
+    if repeat:
+        part.discard()
+    _work(stage)(run, part)
+    run.save_timings(stage)
+
+
+def _repeat(outer: str, run: Run, stage: str) -> None:
+    """Run a stage that an outer one repeats, where its result is missing or stale."""
+    if not run.ranks.on_root(is_current, run, stage):
+        log.info("%s: %s: %s", outer, run.final.name, stage)
+        _work(stage)(run, Part(run, stage, partial(_repeat, stage)))
+
+
+def _work(stage: str) -> Any:
+    """Return the function that does the work of a stage."""
+    module, _, function = STAGES[stage].work.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def _check_same_experiment(run: Run, retrain: bool) -> None:
     """Refuse to replace the checkpoints of another experiment that happen to lie in this folder."""
     path = run.folder / "config.yaml"
-    if retrain or not path.exists() or not any((run.folder / "checkpoints").glob("epoch_*.pt")):
+    trained = any((run.folder / "checkpoints").glob("epoch_*.pt"))
+    if retrain or not path.exists() or not trained:
         return
-    before = yaml.safe_load(path.read_text())
-    if not isinstance(before, dict):
+    earlier = yaml.safe_load(path.read_text())
+    if not isinstance(earlier, dict):
         raise InputError(f"{path} is damaged; name another folder with --run-dir, or delete it")
-    for path_, now in _leaves(json.loads(json.dumps(settings(run.config, "train")))):
-        then: Any = before
-        for name in path_.split("."):
-            then = then.get(name) if isinstance(then, dict) else None
+    for name, now in _leaves(json.loads(json.dumps(settings(run.config, "train")))):
+        then = _at(earlier, name)
         if then != now:
             raise InputError(
-                f"{run.folder} holds the checkpoints of another experiment ({path_} was {then}, now {now}); "
-                "name another folder with --run-dir, or train again with python -m vinfo_mpi.train --force"
+                f"{run.folder} holds the checkpoints of another experiment ({name} was {then}, "
+                f"now {now}); name another folder with --run-dir, or train again with "
+                "python -m vinfo_mpi.train --force"
             )
 
 
+def _at(values: Any, path: str) -> Any:
+    """Return the value at a dotted path, None where there is none."""
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
 def _leaves(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
+    """Return every value with its dotted path."""
+    leaves: list[tuple[str, Any]] = []
     for name, value in values.items():
-        found += _leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
-    return found
+        if isinstance(value, dict):
+            leaves += _leaves(value, f"{prefix}{name}.")
+        else:
+            leaves.append((f"{prefix}{name}", value))
+    return leaves

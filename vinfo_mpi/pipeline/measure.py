@@ -1,17 +1,24 @@
-"""How large the data, the network and the program are, before any work is done. It brings torchvision along."""
+"""How large data, network and program are, before any work is done; brings torchvision along."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vinfo_mpi.concepts import sources
+from vinfo_mpi.concepts.sources import concept_kind
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.data import loading
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import branches, footprint, heads, taps
+from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.positions import PILOT
+from vinfo_mpi.networks.taps import Reading
 from vinfo_mpi.parallel import malloc
+from vinfo_mpi.registry import STAGES
 from vinfo_mpi.run.run import Run
 
 
@@ -21,55 +28,108 @@ def sizes(run: Run) -> Sizes:
     Raises
     ------
     InputError
-        For anything wrong with data, network, weights or taps, so that it shows before any work is done.
+        For anything wrong with data, network, weights or taps, so that it shows before any work.
     """
-    config, images, ranks, pixels = run.config, run.subject.images, run.ranks.size, run.subject.preprocessing.size
-    network, example = run.subject.network().cpu(), torch.zeros(1, 3, pixels, pixels)
+    config = run.config
+    images = run.subject.images
+    network = run.subject.network().cpu()
+    pixels = run.subject.preprocessing.size
+    example = torch.zeros(1, 3, pixels, pixels)
     names = taps.find(network, config.extract, example)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         blocks = branches.find(network, names, example) if config.extract.branches else {}
         reading = taps.read(network, names, example, config.extract, blocks)
-    if reading.outputs.ndim != 2:
-        raise InputError(f"the network returns shape {tuple(reading.outputs.shape)}; expected logits (N, C)")
-    if images.labels.max() >= reading.outputs.shape[1]:
-        raise InputError(
-            f"the network has {reading.outputs.shape[1]} outputs, but labels go up to {images.labels.max()}; "
-            "choose a network for these classes"
-        )
-    _, positions, d = reading.map.shape
-    classes, n, epochs = images.classes, len(run.subject.ids), 0 if config.network.checkpoints else config.train.epochs
-    by_class = config.dictionary.source == "nmf" and config.dictionary.kind == "class-wise"
-    tested = -(-int(images.test.sum()) // ranks) if epochs else 0
-    known = min(len(images.labels), -(-n // ranks) + tested)
-    batch = min(config.machine.batch, max(-(-n // ranks), tested, min(PILOT, n)))
+    _check_outputs(reading.outputs, int(images.labels.max()))
+
+    epochs = 0 if config.network.checkpoints else config.train.epochs
     learned = heads.learned(network, config.train.parameters if epochs else "all")
     weights = sum(value.nbytes for value in network.state_dict().values())
+    _, positions, d = reading.map.shape
+    outputs = reading.outputs.shape[1]
+    kind = concept_kind(config.dictionary)
+    kept_positions = positions
+    if config.extract.positions != "all":
+        kept_positions = min(config.extract.positions, positions)
     return Sizes(
-        n=n,
+        n=len(run.subject.ids),
         steps_of=int((~images.test).sum()) * epochs,
-        remembered=0 if config.machine.workers else min(loading.MEMORY, known * 3 * pixels**2),
+        remembered=_remembered(run, epochs),
         size=pixels,
         checkpoints=len(run.checkpoints),
-        classes=classes,
-        outputs=reading.outputs.shape[1],
-        positions=positions if config.extract.positions == "all" else min(config.extract.positions, positions),
+        classes=images.classes,
+        outputs=outputs,
+        positions=kept_positions,
         map=positions,
         d=d,
-        widths={name: pooled.shape[1] for name, pooled in reading.pooled.items()},
-        branches={name: pooled.shape[1] for name, pooled in reading.branches.items()},
+        widths=_widths(reading.pooled),
+        branches=_widths(reading.branches),
         maps=sum(map(run.keeps_map, run.checkpoints)),
-        concepts=sources.count(run, names[-1], d, reading.outputs.shape[1]),
-        groups=len(classes) if by_class else 1,
+        concepts=kind.count(run, names[-1], d, outputs),
+        groups=kind.groups(run),
         linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
         weights=weights,
         trainable=sum(value.nbytes for value in learned),
         tensors=len(network.state_dict()) + len(learned),
-        forward=footprint.forward(lambda batch: taps.read(network, names, batch, config.extract, blocks), pixels, batch),
-        training=footprint.training(network, pixels, -(-config.train.batch // ranks)) if epochs else 0.0,
-        # Back to the pixels takes no more than back to the weights, of as many images as pass forward at once.
-        backward=footprint.training(network, pixels, config.machine.batch),
+        **_memory(run, network, names, blocks, epochs),
         operations=counter.get_total_flops(),
-        # By now everything has been loaded that the stages load. The weights are counted by the stages that hold them.
-        base=float(malloc.resident()) - weights,
+        base=_program(run) - weights,  # which the stages that hold them count
     )
+
+
+def _check_outputs(outputs: torch.Tensor, largest_label: int) -> None:
+    if outputs.ndim != 2:
+        raise InputError(
+            f"the network returns shape {tuple(outputs.shape)}; expected logits (N, C)"
+        )
+    if largest_label >= outputs.shape[1]:
+        raise InputError(
+            f"the network has {outputs.shape[1]} outputs, but labels go up to {largest_label}; "
+            "choose a network for these classes"
+        )
+
+
+def _widths(vectors: Mapping[str, torch.Tensor]) -> dict[str, int]:
+    return {name: values.shape[1] for name, values in vectors.items()}
+
+
+def _tested(run: Run, epochs: int) -> int:
+    """Return how many images a rank tests the training on."""
+    return -(-int(run.subject.images.test.sum()) // run.ranks.size) if epochs else 0
+
+
+def _remembered(run: Run, epochs: int) -> int:
+    """Return the bytes of images that a rank may come to remember."""
+    if run.config.machine.workers:
+        return 0
+    of_rank = -(-len(run.subject.ids) // run.ranks.size) + _tested(run, epochs)
+    images = min(len(run.subject.images.labels), of_rank)
+    return min(loading.MEMORY, images * 3 * run.subject.preprocessing.size**2)
+
+
+def _memory(
+    run: Run, network: nn.Module, names: list[str], blocks: Mapping[str, Block], epochs: int
+) -> dict[str, float]:
+    """Return the bytes at the peaks of passes through the network, see `Sizes`."""
+    machine = run.config.machine
+    pixels = run.subject.preprocessing.size
+    n = len(run.subject.ids)
+    batch = max(-(-n // run.ranks.size), _tested(run, epochs), min(PILOT, n))
+    images_of_step = -(-run.config.train.batch // run.ranks.size)
+
+    def read(images: torch.Tensor) -> Reading:
+        return taps.read(network, names, images, run.config.extract, blocks)
+
+    return {
+        "forward": footprint.forward(read, pixels, min(machine.batch, batch)),
+        "training": footprint.training(network, pixels, images_of_step) if epochs else 0.0,
+        # Back to the pixels takes no more than back to the weights, of as many images.
+        "backward": footprint.training(network, pixels, machine.batch),
+    }
+
+
+def _program(run: Run) -> float:
+    """Return the bytes that this process holds when all is loaded that the stages load."""
+    for stage in run.config.stages:
+        importlib.import_module(STAGES[stage].module)
+    return float(malloc.resident())

@@ -47,26 +47,32 @@ class Facts:
     @property
     def correct(self) -> str:
         """How often the network is right."""
-        return f"{100 * self.right / self.images:.2f} % of {self.images} {'held-out ' if self.held_out else ''}images correct"
+        images = "held-out images" if self.held_out else "images"
+        return f"{100 * self.right / self.images:.2f} % of {self.images} {images} correct"
 
     @property
     def rebuilt(self) -> str:
         """How faithful the concepts are."""
-        error, positions, kept = (
-            self.fidelity[name] for name in ("relative_error", "relative_error_positions", "predictions_kept")
+        error = self.fidelity["relative_error"]
+        by_position = self.fidelity["relative_error_positions"]
+        same = self.fidelity["predictions_kept"]
+        return (
+            f"relative error {error:.4f} ({by_position:.4f} position by position), "
+            f"{100 * same:.2f} % of the predictions kept"
         )
-        return f"relative error {error:.4f} ({positions:.4f} position by position), {100 * kept:.2f} % of the predictions kept"
 
 
 def facts(results: Results) -> Facts:
     """Return the facts of the run that these results belong to."""
-    folder, config = results.path.parent, json.loads(results.attributes["config"])
+    folder = results.path.parent
+    config = json.loads(results.attributes["config"])
     with open_checked(folder / "codes.h5", "vinfo-codes") as file:
         fidelity = dict(file.attrs)
-    with ActivationReader(folder / f"{results.analysed}.h5") as file:
-        label, classes = file.read("samples/label"), len(file.classes)
-        right = label == file.read("samples/prediction")
-        held_out = file.read("samples/held_out") == 1
+    with ActivationReader(folder / f"{results.analysed}.h5") as activations:
+        label = activations.read("samples/label")
+        right = label == activations.read("samples/prediction")
+        held_out = activations.read("samples/held_out") == 1
+        classes = len(activations.classes)
     judged = right[held_out] if held_out.any() else right
     return Facts(
         network=config["network"]["name"] or config["network"]["target"],
@@ -77,6 +83,6 @@ def facts(results: Results) -> Facts:
         analysed=len(label),
         per_class=np.bincount(label, minlength=classes),
         concepts=len(results.concepts),
-        alive=int(results.concepts["alive"].sum()),
+        alive=len(results.living),
         fidelity=fidelity,
     )

@@ -1,27 +1,55 @@
-"""What the paper found, looked for in a run: every sign with its value, standard error, and whether it comes out."""
+"""What the paper found, looked for in a run.
+
+Every sign has its value, its standard error, and whether it comes out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from vinfo_mpi import registry
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from vinfo_mpi.results.tables import Results
+from vinfo_mpi.registry import command
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE, TEMPORAL
+from vinfo_mpi.results.schema_analyses import (
+    FLOW_BLOCKS,
+    HOYER,
+    LAZINESS,
+    MEAN_COMPLEXITY,
+    NOISE_VARIANCE,
+    OWN_CORRELATION,
+    OWN_EPOCHS,
+    REDUNDANCY,
+    SUPPORT_ORDERS,
+    SUPPORT_PROPORTIONS,
+    SUPPORT_RELATIVE,
+    TOP_COMPLEXITY,
+    flow_mean,
+)
+from vinfo_mpi.results.tables import Results
 
 Measured = tuple[float, float]  # a value and its standard error, NaN where there is none
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of CKA
+COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
 
 
 @dataclass(frozen=True)
 class Sign:
-    """One finding of the paper: what is measured, on what it is expected to be, and the stages that it needs."""
+    """One finding of the paper.
+
+    Attributes
+    ----------
+    text : str
+        What is measured.
+    expected : str
+        What it is expected to be: ``> 0``, ``< 0`` or ``about 0``.
+    needs : tuple of str
+        The stages whose results it is measured on.
+    measure : function of Results to Measured
+    """
 
     text: str
     expected: str
@@ -30,77 +58,108 @@ class Sign:
 
 
 def table(results: Results) -> pd.DataFrame:
-    """Return all signs: expected, value, standard_error, and verdict (yes, no, unclear within two errors, not computed)."""
-    import pandas as pd
+    """Return all signs: text, expected, value, standard error and verdict.
 
-    rows = []
-    for sign in SIGNS:
-        missing = [stage for stage in sign.needs if stage not in results.inputs]
-        value, error = (np.nan, np.nan) if missing else sign.measure(results)
-        result = f"not computed: python -m {registry.module(missing[0])}" if missing else verdict(sign.expected, value, error)
-        rows.append((sign.text, sign.expected, value, error, result))
-    return pd.DataFrame(rows, columns=["sign", "expected", "value", "standard_error", "verdict"])
+    The verdict is yes, no, unclear within two errors, undefined, or which command computes it.
+    """
+    rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in SIGNS]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def verdict(expected: str, value: float, error: float) -> str:
-    """Return whether a value is as expected: beyond two standard errors, or clearly not, or neither."""
-    slack = 2 * np.nan_to_num(error)
+    """Return whether a value is as expected: clearly, clearly not, or neither.
+
+    Clear is what is beyond two standard errors.
+    """
     if np.isnan(value):
         return "undefined"
+    slack = 2 * np.nan_to_num(error)
     if expected == "about 0":
-        return "yes" if abs(value) <= NEAR else "unclear" if abs(value) <= NEAR + slack else "no"
-    low, high = (value - slack, value + slack) if expected == "> 0" else (-value - slack, -value + slack)
-    return "yes" if low > 0 else "no" if high < 0 else "unclear"
+        return _answer(yes=abs(value) <= NEAR, no=abs(value) > NEAR + slack)
+    towards = value if expected == "> 0" else -value
+    return _answer(yes=towards - slack > 0, no=towards + slack < 0)
 
 
 def text(results: Results) -> str:
     """Return the signs as a table for the terminal."""
     lines = [f"{'sign':<74} {'expected':<9} {'value':<15} comes out"]
     for row in table(results).to_dict("records"):
-        value, error = (f"{row[name]:.3f}" if np.isfinite(row[name]) else "" for name in ("value", "standard_error"))
-        number = f"{value} ± {error}" if error else value
+        number = _number(row["value"], row["standard_error"])
         lines.append(f"{row['sign']:<74} {row['expected']:<9} {number:<15} {row['verdict']}")
     return "\n".join(lines)
 
 
-def _correlated(one: str, other: str) -> Callable[[Results], Measured]:
+def _judged(sign: Sign, results: Results) -> tuple[float, float, str]:
+    """Return value, standard error and verdict of a sign."""
+    missing = [stage for stage in sign.needs if stage not in results.inputs]
+    if missing:
+        return np.nan, np.nan, f"not computed: python -m {command(missing[0])}"
+    value, error = sign.measure(results)
+    return value, error, verdict(sign.expected, value, error)
+
+
+def _answer(yes: bool, no: bool) -> str:
+    if yes:
+        return "yes"
+    return "no" if no else "unclear"
+
+
+def _number(value: float, error: float) -> str:
+    """Return a value with its standard error, as far as there are any."""
+    if not np.isfinite(value):
+        return ""
+    return f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}"
+
+
+def _correlated(first: Dataset, second: Dataset) -> Callable[[Results], Measured]:
+    """Measure the correlation of two quantities over the concepts."""
+
     def measure(results: Results) -> Measured:
-        found = results.correlation(one, other)
-        return found.value, found.standard_error
+        correlation = results.correlation(first, second)
+        return correlation.value, correlation.standard_error
 
     return measure
 
 
-def _change(name: str, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:
-    """Measure the change of a curve, from one of its points to another, with the errors of both."""
+def _change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:
+    """Measure the change of a curve, from one of its points to another, with the errors of both.
+
+    Of a curve for every tap, that of the last one.
+    """
 
     def measure(results: Results) -> Measured:
-        values, errors = (_of_last_tap(results.read(one)) for one in (name, f"{name}_se"))
+        values, errors = results.read_with_error(dataset)
+        if values.ndim > 1:
+            values = values[:, -1]
+            errors = errors[:, -1]
         return float(values[end] - values[start]), float(np.hypot(errors[start], errors[end]))
 
     return measure
 
 
-def _of_last_tap(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1)[:, -1]
+def _after_first_epoch(dataset: Dataset) -> Callable[[Results], Measured]:
+    """Measure at the first epoch of the training.
 
-
-def _after_first_epoch(name: str) -> Callable[[Results], Measured]:
-    """Measure at the first epoch of the training: the untrained network, where it is there, comes before."""
+    The untrained network, where it is there, comes before.
+    """
 
     def measure(results: Results) -> Measured:
-        index = np.flatnonzero(results.read("sedimentation/epochs") > 0)[0]
-        return float(results.read(name)[index]), float(results.read(f"{name}_se")[index])
+        values, errors = results.read_with_error(dataset)
+        index = np.flatnonzero(results.read(OWN_EPOCHS) > 0)[0]
+        return float(values[index]), float(errors[index])
 
     return measure
 
 
 def _spread(results: Results) -> Measured:
+    """Measure how wide the complexities spread, with the error of a bootstrap over concepts."""
     from scipy.stats import bootstrap
 
-    values = results.concepts["complexity"].dropna().to_numpy()
-    found = bootstrap((values,), _width, n_resamples=1000, batch=50, method="percentile", random_state=0)
-    return float(_width(values, 0)), float(found.standard_error)
+    values = results.concepts[COMPLEXITY.column].dropna().to_numpy()
+    resampled = bootstrap(
+        (values,), _width, n_resamples=1000, batch=50, method="percentile", random_state=0
+    )
+    return float(_width(values, 0)), float(resampled.standard_error)
 
 
 def _width(values: np.ndarray, axis: int) -> np.ndarray:
@@ -108,41 +167,116 @@ def _width(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _flattens(results: Results) -> Measured:
-    """Measure by how much the mean complexity changes less in the second half of the checkpoints than in the first."""
-    values, errors = results.read("sedimentation/mean_complexity"), results.read("sedimentation/mean_complexity_se")
+    """Measure by how much the mean complexity changes less in the second half than in the first.
+
+    The halves are of the checkpoints.
+    """
+    values, errors = results.read_with_error(MEAN_COMPLEXITY)
     middle = len(values) // 2
-    first, second = abs(values[middle] - values[0]), abs(values[-1] - values[middle])
-    return float(first - second), float(np.sqrt(errors[0] ** 2 + errors[-1] ** 2 + (2 * errors[middle]) ** 2))
+    first_half = abs(values[middle] - values[0])
+    second_half = abs(values[-1] - values[middle])
+    error = np.sqrt(errors[0] ** 2 + errors[-1] ** 2 + (2 * errors[middle]) ** 2)
+    return float(first_half - second_half), float(error)
 
 
 def _late(results: Results) -> Measured:
-    """Measure the change of the simple concepts' shortcut CKA after the first quarter of the blocks."""
-    return _change("flow/simple_shortcut_cka", len(results.read("flow/blocks")) // 4)(results)
+    """Measure the change of the simple concepts' shortcut CKA after the first blocks: a quarter."""
+    start = len(results.read(FLOW_BLOCKS)) // 4
+    return _change(flow_mean("simple", "shortcut", "cka"), start)(results)
 
 
 def _unimportant_half(results: Results) -> Measured:
-    """Measure the relative accuracy with the less important half of the concepts alone, above that of guessing."""
-    orders = [name.decode() for name in results.read("support/orders")]
-    half = int(np.abs(results.read("support/proportions") - 0.5).argmin())
-    values, errors = results.read("support/relative"), results.read("support/relative_se")
-    row = orders.index("importance-ascending")
-    return float(values[row, half] - values[row, 0]), float(np.hypot(errors[row, half], errors[row, 0]))
+    """Measure the relative accuracy with the less important half of the concepts, above chance."""
+    half = int(np.abs(results.read(SUPPORT_PROPORTIONS) - 0.5).argmin())
+    row = results.names(SUPPORT_ORDERS).index("importance-ascending")
+    values, errors = results.read_with_error(SUPPORT_RELATIVE)
+    error = np.hypot(errors[row, half], errors[row, 0])
+    return float(values[row, half] - values[row, 0]), float(error)
 
 
 SIGNS = (
-    Sign("complexities spread inside [0, 1] (10 to 90 % quantile)", "> 0", ("score",), _spread),
-    Sign("complexity ~ temporal score", "> 0", ("score", "dynamics"), _correlated("complexity", "temporal")),
-    Sign("complexity ~ importance, own concepts of the first epoch", "about 0", ("sedimentation",),
-         _after_first_epoch("sedimentation/correlation")),
-    Sign("complexity ~ importance, final network", "< 0", ("score", "importance"), _correlated("complexity", "importance")),
-    Sign("mean complexity rises over the epochs", "> 0", ("sedimentation",), _change("sedimentation/mean_complexity")),
-    Sign("... and flattens (change of the first half less that of the second)", "> 0", ("sedimentation",), _flattens),
-    Sign("mean complexity of the most important falls", "< 0", ("sedimentation",), _change("sedimentation/top_complexity")),
-    Sign("CKA of shortcuts with simple concepts: change after the first blocks", "about 0", ("flow",), _late),
-    Sign("CKA of shortcuts with complex concepts: rise over all blocks", "> 0", ("flow",), _change("flow/complex_shortcut_cka")),
-    Sign("complexity ~ redundancy", "< 0", ("score", "redundancy"), _correlated("complexity", "redundancy")),
-    Sign("complexity ~ variance under noise", "> 0", ("score", "robustness"), _correlated("complexity", "noise_variance")),
-    Sign("complexity ~ Hoyer sparsity of the atom", "about 0", ("score", "hoyer"), _correlated("complexity", "hoyer")),
-    Sign("the less important half of the concepts decides above guessing", "> 0", ("support",), _unimportant_half),
-    Sign("laziness D_LR falls from the first to the last checkpoint", "< 0", ("spectrum",), _change("spectrum/laziness")),
-)  # fmt: skip
+    Sign(
+        "complexities spread inside [0, 1] (10 to 90 % quantile)",
+        "> 0",
+        ("score",),
+        _spread,
+    ),
+    Sign(
+        "complexity ~ temporal score",
+        "> 0",
+        ("score", "dynamics"),
+        _correlated(COMPLEXITY, TEMPORAL),
+    ),
+    Sign(
+        "complexity ~ importance, own concepts of the first epoch",
+        "about 0",
+        ("sedimentation",),
+        _after_first_epoch(OWN_CORRELATION),
+    ),
+    Sign(
+        "complexity ~ importance, final network",
+        "< 0",
+        ("score", "importance"),
+        _correlated(COMPLEXITY, IMPORTANCE),
+    ),
+    Sign(
+        "mean complexity rises over the epochs",
+        "> 0",
+        ("sedimentation",),
+        _change(MEAN_COMPLEXITY),
+    ),
+    Sign(
+        "... and flattens (change of the first half less that of the second)",
+        "> 0",
+        ("sedimentation",),
+        _flattens,
+    ),
+    Sign(
+        "mean complexity of the most important falls",
+        "< 0",
+        ("sedimentation",),
+        _change(TOP_COMPLEXITY),
+    ),
+    Sign(
+        "CKA of shortcuts with simple concepts: change after the first blocks",
+        "about 0",
+        ("flow",),
+        _late,
+    ),
+    Sign(
+        "CKA of shortcuts with complex concepts: rise over all blocks",
+        "> 0",
+        ("flow",),
+        _change(flow_mean("complex", "shortcut", "cka")),
+    ),
+    Sign(
+        "complexity ~ redundancy",
+        "< 0",
+        ("score", "redundancy"),
+        _correlated(COMPLEXITY, REDUNDANCY),
+    ),
+    Sign(
+        "complexity ~ variance under noise",
+        "> 0",
+        ("score", "robustness"),
+        _correlated(COMPLEXITY, NOISE_VARIANCE),
+    ),
+    Sign(
+        "complexity ~ Hoyer sparsity of the atom",
+        "about 0",
+        ("score", "hoyer"),
+        _correlated(COMPLEXITY, HOYER),
+    ),
+    Sign(
+        "the less important half of the concepts decides above guessing",
+        "> 0",
+        ("support",),
+        _unimportant_half,
+    ),
+    Sign(
+        "laziness D_LR falls from the first to the last checkpoint",
+        "< 0",
+        ("spectrum",),
+        _change(LAZINESS),
+    ),
+)

@@ -10,13 +10,25 @@ from typing import Any
 import h5py
 import numpy as np
 
+from vinfo_mpi.results.schema import INDEX, TAPS
 from vinfo_mpi.storage.atomic import commit, partial, writing
 from vinfo_mpi.storage.hdf5 import Table, attach_scales, checked, describe, open_checked
 
-# Which dataset numbers or names which axis, for all groups that have no dataset of their own for it: <group>/<axis>s.
-SCALES = {"concept": "concepts/index", "tap": "taps"}
-INDEX = "number of the concept: its row in dictionary.h5"
-_OWN = ("description", "units", "crc32", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "CLASS", "NAME")
+# What numbers or names an axis, in all groups that have no dataset <group>/<axis>s for it.
+SCALES = {"concept": INDEX.name, "tap": TAPS.name}
+# Attributes that `Table` and HDF5 make themselves.
+_MADE_AGAIN = (
+    "description",
+    "units",
+    "crc32",
+    "DIMENSION_LIST",
+    "DIMENSION_LABELS",
+    "REFERENCE_LIST",
+    "CLASS",
+    "NAME",
+)
+
+Provenance = Mapping[str, Any]
 
 
 def fingerprint(path: Path, stage: str) -> str | None:
@@ -30,73 +42,109 @@ def fingerprint(path: Path, stage: str) -> str | None:
     if not path.exists():
         return None
     with open_checked(path, "vinfo-results") as file:
-        part = file.get(f"provenance/{stage}")
-        return None if part is None else str(part.attrs["fingerprint"])
+        provenance = file.get(f"provenance/{stage}")
+        return None if provenance is None else str(provenance.attrs["fingerprint"])
 
 
-def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Mapping[str, Any]) -> None:
+def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Provenance) -> None:
     """Replace a stage's part of the file, on one rank.
 
-    The parts of other stages stay, unless they were made from other codes: those speak of other concepts.
+    The parts of other stages stay, unless they were made from other codes: those speak of other
+    concepts.
     """
-    kept, stages = _read(path)
-    codes = {_codes(provenance), None}
-    stages = {name: part for name, part in stages.items() if name != stage and (_codes(part) in codes or codes == {None})}
-    names = {name for part in stages.values() for name in part["datasets"].split()}
-    everything = {name: table for name, table in kept.items() if name in names} | dict(tables)
-    if (concepts := _length(everything, "concept")) is not None:
-        everything[SCALES["concept"]] = Table(np.arange(concepts), INDEX, axes=("concept",))
+    old_tables, old_stages = _read(path)
+    codes = _codes(provenance)
+    stages: dict[str, Provenance] = {}
+    for name, old in old_stages.items():
+        of_same_codes = codes is None or _codes(old) in (codes, None)
+        if name != stage and of_same_codes:
+            stages[name] = old
+    staying = {name for old in stages.values() for name in old["datasets"].split()}
+    new_tables = {name: table for name, table in old_tables.items() if name in staying}
+    new_tables |= tables
+    concepts = _length(new_tables, "concept")
+    if concepts is not None:
+        new_tables[INDEX.name] = INDEX.table(np.arange(concepts))
     stages[stage] = dict(provenance) | {"datasets": " ".join(sorted(tables))}
     with writing(path):
-        _write(partial(path), everything, stages, provenance)
+        _write(partial(path), new_tables, stages, provenance)
         commit(partial(path), path)
 
 
-def _read(path: Path) -> tuple[dict[str, Table], dict[str, dict[str, Any]]]:
-    """Return all datasets, and the provenance of each stage."""
-    tables: dict[str, Table] = {}
-    if not path.exists():
-        return tables, {}
+def dataset_names(file: h5py.File) -> list[str]:
+    """Return the names of all datasets of a file, whatever their groups."""
+    names: list[str] = []
 
     def visit(name: str, thing: object) -> None:
         if isinstance(thing, h5py.Dataset):
-            attributes = {key: value for key, value in thing.attrs.items() if key not in _OWN}
-            axes = tuple(axis.label for axis in thing.dims)
-            tables[name] = Table(checked(file, name), thing.attrs["description"], thing.attrs.get("units"), axes, attributes)
+            names.append(name)
 
+    file.visititems(visit)
+    return names
+
+
+def _read(path: Path) -> tuple[dict[str, Table], dict[str, Provenance]]:
+    """Return all datasets, and the provenance of each stage."""
+    if not path.exists():
+        return {}, {}
     with open_checked(path, "vinfo-results") as file:
-        file.visititems(visit)
-        return tables, {stage: dict(part.attrs) for stage, part in file["provenance"].items()}
+        tables = {name: _read_table(file, name) for name in dataset_names(file)}
+        groups = file["provenance"].items()
+        stages: dict[str, Provenance] = {stage: dict(group.attrs) for stage, group in groups}
+    return tables, stages
 
 
-def _write(path: Path, tables: Mapping[str, Table], stages: Mapping[str, Mapping], provenance: Mapping[str, Any]) -> None:
+def _read_table(file: h5py.File, name: str) -> Table:
+    """Return a dataset as it is to be written again."""
+    dataset = file[name]
+    return Table(
+        checked(file, name),
+        dataset.attrs["description"],
+        dataset.attrs.get("units"),
+        tuple(axis.label for axis in dataset.dims),
+        {key: value for key, value in dataset.attrs.items() if key not in _MADE_AGAIN},
+    )
+
+
+def _write(
+    path: Path, tables: Mapping[str, Table], stages: Mapping[str, Provenance], last: Provenance
+) -> None:
+    """Write the whole file; its own attributes are those of the stage that comes last."""
     with h5py.File(path, "w") as file:
         for name, table in sorted(tables.items()):
             describe(file.create_dataset(name, data=table.values), table)
         for name, table in sorted(tables.items()):
-            scales = {axis: file[place] for axis in table.axes if (place := _scale(tables, name, axis))}
+            scales = {}
+            for axis in table.axes:
+                place = _scale(tables, name, axis)
+                if place is not None:
+                    scales[axis] = file[place]
             for axis, scale in scales.items():
                 if not scale.is_scale:
                     scale.make_scale(axis)
             attach_scales(file[name], table, scales)
         for stage, attributes in sorted(stages.items()):
             file.create_group(f"provenance/{stage}").attrs.update(attributes)
-        file.attrs.update(provenance)
+        file.attrs.update(last)
         file.attrs["complete"] = 1
         file.flush()
 
 
 def _scale(tables: Mapping[str, Table], name: str, axis: str) -> str | None:
     """Return the dataset that numbers or names an axis of a dataset, None where there is none."""
-    places = (f"{name.rpartition('/')[0]}/{axis}s", SCALES.get(axis, ""))
+    group = name.rpartition("/")[0]
+    places = (f"{group}/{axis}s", SCALES.get(axis, ""))
     return next((place for place in places if place in tables), None)
 
 
-def _codes(provenance: Mapping[str, Any]) -> str | None:
-    """Return the fingerprint of the codes that a part was made from, None where it speaks of no concepts."""
+def _codes(provenance: Provenance) -> str | None:
+    """Return the fingerprint of the codes that a part was made from; None: of no concepts."""
     return json.loads(provenance["inputs"]).get("codes")
 
 
 def _length(tables: Mapping[str, Table], axis: str) -> int | None:
-    lengths = [np.shape(table.values)[table.axes.index(axis)] for table in tables.values() if axis in table.axes]
-    return lengths[0] if lengths else None
+    """Return the length of an axis, None where no dataset has it."""
+    for table in tables.values():
+        if axis in table.axes:
+            return np.shape(table.values)[table.axes.index(axis)]
+    return None

@@ -1,4 +1,4 @@
-"""The results of a run as tables, for people."""
+"""The results of a run as tables."""
 
 from __future__ import annotations
 
@@ -13,16 +13,34 @@ import numpy as np
 import pandas as pd
 
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.figures.catalogue import Plots
 from vinfo_mpi.numerics import correlation
 from vinfo_mpi.numerics.correlation import Correlation
-from vinfo_mpi.results import findings
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema import (
+    ALIVE,
+    CLASS,
+    COMPLEXITY,
+    DYNAMICS_CHECKPOINTS,
+    DYNAMICS_VINFORMATION,
+    IMPORTANCE,
+    INDEX,
+    NAME,
+    TAPS,
+    TEMPORAL,
+    VINFORMATION,
+)
+from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.storage.atomic import writing
 from vinfo_mpi.storage.hdf5 import open_checked
+
+# The columns that come first in a table of concepts.
+FIRST = (NAME, CLASS, ALIVE, COMPLEXITY, COMPLEXITY.se, TEMPORAL, IMPORTANCE)
 
 
 class Results:
     """What a run has found.
+
+    Datasets are named by those of `vinfo_mpi.results.schema`, or by their names in the file.
 
     Parameters
     ----------
@@ -51,13 +69,15 @@ class Results:
         self.path = path / "results.h5" if path.is_dir() or path.suffix != ".h5" else path
         with open_checked(self.path, "vinfo-results") as file:
             self.attributes = dict(file.attrs)
-            self.inputs, self.settings = (
-                {stage: json.loads(part.attrs[name]) for stage, part in file["provenance"].items()} for name in ("inputs", "config")
-            )
-            names: list[str] = []
-            file.visititems(lambda name, thing: names.append(name) if isinstance(thing, h5py.Dataset) else None)
-            self.datasets = tuple(names)
+            stages = {stage: dict(group.attrs) for stage, group in file["provenance"].items()}
+            self.datasets = tuple(dataset_names(file))
+        self.inputs = {stage: json.loads(attrs["inputs"]) for stage, attrs in stages.items()}
+        self.settings = {stage: json.loads(attrs["config"]) for stage, attrs in stages.items()}
         self._correlations: dict[tuple[str, str], Correlation] = {}
+
+    def __contains__(self, dataset: Dataset | str) -> bool:
+        """Whether the file has a dataset."""
+        return _name(dataset) in self.datasets
 
     @property
     def analysed(self) -> str:
@@ -66,39 +86,55 @@ class Results:
 
     @cached_property
     def concepts(self) -> pd.DataFrame:
-        """One row per concept: its name if it has one, class, alive, complexity, importance, ... with standard errors."""
+        """A row per concept, a column per dataset that has one value of each.
+
+        Its name if it has one, class, alive, complexity, importance, ... with standard errors.
+        """
+        columns = {}
         with open_checked(self.path, "vinfo-results") as file:
-            parts = {name: part for name, part in file["concepts"].items() if name != "index"}
-            columns = {name: (part.asstr() if h5py.check_string_dtype(part.dtype) else part)[()] for name, part in parts.items()}
-            index = pd.Index(file["concepts/index"][()], name="concept")
+            for name, dataset in file[INDEX.group].items():
+                is_text = h5py.check_string_dtype(dataset.dtype) is not None
+                columns[name] = dataset.asstr()[()] if is_text else dataset[()]
+        index = pd.Index(columns.pop(INDEX.column), name="concept")
         table = pd.DataFrame(columns, index=index)
-        if "alive" in table:
-            table["alive"] = table["alive"].astype(bool)
-        first = ("name", "class", "alive", "complexity", "complexity_se", "temporal", "importance")
-        return table[[*(name for name in first if name in table), *(name for name in table if name not in first)]]
+        if ALIVE.column in table:
+            table[ALIVE.column] = table[ALIVE.column].astype(bool)
+        first = [dataset.column for dataset in FIRST if dataset.column in table]
+        others = [column for column in table if column not in first]
+        return table[[*first, *others]]
+
+    @cached_property
+    def living(self) -> pd.DataFrame:
+        """The rows of `concepts` that vary over the images; all of them before they are scored."""
+        if ALIVE.column not in self.concepts:
+            return self.concepts
+        return self.concepts[self.concepts[ALIVE.column]]
 
     @cached_property
     def vinformation(self) -> pd.DataFrame:
         """V-information of every tap (rows, in forward order) and concept (columns)."""
         return pd.DataFrame(
-            self.read("vinformation"),
-            index=pd.Index([name.decode() for name in self.read("taps")], name="tap"),
-            columns=pd.Index(self.read("concepts/index"), name="concept"),
+            self.read(VINFORMATION),
+            index=pd.Index(self.names(TAPS), name="tap"),
+            columns=pd.Index(self.read(INDEX), name="concept"),
         )
 
     @cached_property
     def dynamics(self) -> pd.DataFrame:
-        """V-information from the last tap of every checkpoint (rows) to the final concepts (columns)."""
+        """V-information from the last tap of every checkpoint (rows) to the final concepts."""
         return pd.DataFrame(
-            self.read("dynamics/vinformation"),
-            index=pd.Index(self.read("dynamics/checkpoints"), name="epoch"),
-            columns=pd.Index(self.read("concepts/index"), name="concept"),
+            self.read(DYNAMICS_VINFORMATION),
+            index=pd.Index(self.read(DYNAMICS_CHECKPOINTS), name="epoch"),
+            columns=pd.Index(self.read(INDEX), name="concept"),
         )
 
     @property
     def table(self) -> pd.DataFrame:
-        """`concepts`, and once scored a column ``vinformation_<tap>`` for every tap: what `to_csv` and `to_parquet` write."""
-        if "vinformation" not in self.datasets:
+        """What `to_csv` and `to_parquet` write.
+
+        It is `concepts`, and once scored a column ``vinformation_<tap>`` for every tap.
+        """
+        if VINFORMATION not in self:
             return self.concepts
         return self.concepts.join(self.vinformation.T.add_prefix("vinformation_"))
 
@@ -108,47 +144,74 @@ class Results:
             self.table.to_csv(target)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write `table` for other programs; raise `InputError` where the path cannot be written to."""
+        """Write `table` for other programs; raise `InputError` where the path is no good."""
         with _parent_made(path) as target:
             self.table.to_parquet(target)
 
     @cached_property
     def classes(self) -> list[str]:
-        """Names of the classes, from the activations; their numbers where these lie no longer, or damaged, beside the results."""
+        """Names of the classes, from the activations.
+
+        Their numbers where these lie no longer, or damaged, beside the results.
+        """
+        path = self.path.parent / f"{self.analysed}.h5"
         try:
-            with open_checked(self.path.parent / f"{self.analysed}.h5", "vinfo-activations") as file:
+            with open_checked(path, "vinfo-activations") as file:
                 return [name.decode() for name in file["classes"][()]]
         except InputError:
-            return [str(number) for number in range(self.concepts["class"].max() + 1)]
+            return [str(number) for number in range(self.concepts[CLASS.column].max() + 1)]
 
-    def read(self, name: str) -> np.ndarray:
-        """Return any dataset of the file as an array."""
+    def read(self, dataset: Dataset | str) -> np.ndarray:
+        """Return any dataset of the file as an array; raise `KeyError` where it is not there."""
+        name = _name(dataset)
         if name not in self.datasets:
-            raise KeyError(f"{self.path} has no dataset '{name}'; it holds the results of: {', '.join(self.inputs)}")
+            raise KeyError(
+                f"{self.path} has no dataset '{name}'; "
+                f"it holds the results of: {', '.join(self.inputs)}"
+            )
         with open_checked(self.path, "vinfo-results") as file:
             return file[name][()]
 
-    def description(self, name: str) -> str:
+    def read_with_error(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Return a dataset and its standard error."""
+        return self.read(dataset), self.read(dataset.se)
+
+    def names(self, dataset: Dataset | str) -> list[str]:
+        """Return a dataset of names."""
+        return [name.decode() for name in self.read(dataset)]
+
+    def description(self, dataset: Dataset | str) -> str:
         """Return what a dataset holds, in words."""
         with open_checked(self.path, "vinfo-results") as file:
-            return str(file[name].attrs["description"])
+            return str(file[_name(dataset)].attrs["description"])
 
-    @property
-    def plot(self) -> Plots:
-        """The figures of this run: ``plot.<name>(ax)`` draws one on given axes, ``plot.<name>()`` the whole one of a paper."""
-        return Plots(self)
+    def correlation(self, first: Dataset | str, second: Dataset | str) -> Correlation:
+        """Return Spearman's rank correlation of two quantities over the living concepts.
 
-    def correlation(self, one: str, other: str) -> Correlation:
-        """Return Spearman's rank correlation of two columns over the living concepts, with its standard error (bootstrap)."""
-        if (one, other) not in self._correlations:  # the bootstrap takes seconds where there are 10,000 concepts
-            living = self.concepts[self.concepts["alive"]]
-            self._correlations[one, other] = correlation.spearman(living[one].to_numpy(), living[other].to_numpy())
-        return self._correlations[one, other]
+        With its standard error (bootstrap).
 
-    @property
-    def signs(self) -> pd.DataFrame:
-        """What the paper found, looked for in this run: value, standard error and verdict of every sign."""
-        return findings.table(self)
+        Parameters
+        ----------
+        first, second : Dataset or str
+            Columns of `concepts`.
+        """
+        columns = (_column(first), _column(second))
+        if columns not in self._correlations:
+            # The bootstrap takes seconds where there are 10,000 concepts.
+            x = self.living[columns[0]].to_numpy()
+            y = self.living[columns[1]].to_numpy()
+            self._correlations[columns] = correlation.spearman(x, y)
+        return self._correlations[columns]
+
+
+def _name(dataset: Dataset | str) -> str:
+    """Return the name of a dataset in the file."""
+    return dataset.name if isinstance(dataset, Dataset) else dataset
+
+
+def _column(dataset: Dataset | str) -> str:
+    """Return the name of a dataset in the table of concepts."""
+    return dataset.column if isinstance(dataset, Dataset) else dataset
 
 
 @contextmanager

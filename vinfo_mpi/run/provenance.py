@@ -1,16 +1,42 @@
-"""Where a file comes from: fingerprints, the commit of this program, times of stages."""
+"""Where a file comes from: fingerprints, program and process, times of stages."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
+from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
+import h5py
+import torch
+
+from vinfo_mpi.parallel.ranks import library
+
+
+def of_program() -> dict[str, str]:
+    """Return what every file says of the program and of the time that it is made."""
+    return {
+        "vinfo_version": version("vinfo_mpi"),
+        "git_commit": git_commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mpi_library": library(),
+        "torch_version": str(torch.__version__),
+        "h5py_version": h5py.__version__,
+        "hdf5_version": h5py.version.hdf5_version,
+    }
+
+
+def this_process() -> str:
+    """Return who holds a folder: which job of Slurm's, which process, since when."""
+    number = os.environ.get("SLURM_JOB_ID")
+    job = f"Slurm job {number}, " if number else ""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"{job}process {os.getpid()} on {os.uname().nodename} since {since}"
 
 
 def timings_of(folder: Path) -> dict[str, Any]:
@@ -29,8 +55,9 @@ def digest(*parts: Any) -> str:
 @cache
 def git_commit() -> str:
     """Return the commit of this program, unknown where there is no repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
-import h5py
 import numpy as np
 import torch
 from tqdm import tqdm
 
-import vinfo_mpi
 from vinfo_mpi.config.load import dump_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import Stopped
@@ -28,13 +24,13 @@ from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel import limits, malloc, signals
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
-from vinfo_mpi.parallel.ranks import Ranks, library
-from vinfo_mpi.run.provenance import git_commit, timings_of
+from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.run.provenance import of_program, this_process, timings_of
 from vinfo_mpi.storage import lock
 from vinfo_mpi.storage.activations import SCALES, ActivationReader
 from vinfo_mpi.storage.atomic import write_text
 from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
-from vinfo_mpi.storage.partial_results import Pieces
+from vinfo_mpi.storage.partial_results import PartialResults
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, storage_kind
 
@@ -42,6 +38,7 @@ if TYPE_CHECKING:
     from vinfo_mpi.run.subject import Subject
 
 T = TypeVar("T")
+STOP = 2  # what a rank that is asked to stop says at a safe point; 1: it is time to save
 
 
 class Run:
@@ -64,11 +61,21 @@ class Run:
     """
 
     def __init__(
-        self, config: Config, folder: Path, ranks: Ranks, device: torch.device, bindings: list[Binding], command: str
+        self,
+        config: Config,
+        folder: Path,
+        ranks: Ranks,
+        device: torch.device,
+        bindings: list[Binding],
+        command: str,
     ) -> None:
-        self.config, self.folder, self.ranks, self.device, self.bindings = config, folder, ranks, device, bindings
-        self.command = command
+        self.config = config
+        self.folder = folder
         self.outputs = folder
+        self.ranks = ranks
+        self.device = device
+        self.bindings = bindings
+        self.command = command
         self.begin()
         self._lock: TextIO | None = None
 
@@ -77,7 +84,9 @@ class Run:
     @cached_property
     def checkpoints(self) -> list[Checkpoint]:
         """The checkpoints, in order; the last one is the network that is analysed."""
-        return checkpoints.expected(self.folder / "checkpoints", self.config.network, self.config.train)
+        return checkpoints.expected(
+            self.folder / "checkpoints", self.config.network, self.config.train
+        )
 
     @property
     def final(self) -> Checkpoint:
@@ -114,45 +123,58 @@ class Run:
         return self.outputs / "report"
 
     def at(self, checkpoint: Checkpoint) -> Run:
-        """Return this run as if the checkpoint were the one that is analysed, with dictionary, codes and results of its own."""
-        other = copy.copy(self)
-        other.checkpoints = [checkpoint]
-        other.outputs = self.folder if checkpoint == self.final else self.folder / "sedimentation" / checkpoint.name
-        return other
+        """Return this run as if the checkpoint were analysed, with a dictionary, ... of its own."""
+        view = copy.copy(self)
+        view.checkpoints = [checkpoint]
+        if checkpoint != self.final:
+            view.outputs = self.folder / "sedimentation" / checkpoint.name
+        return view
 
     def keeps_map(self, checkpoint: Checkpoint) -> bool:
-        """Whether the last tap of this checkpoint is also kept unpooled: what a dictionary is fitted to."""
-        wanted = self.config.extract.maps
-        return checkpoint == self.final or wanted == "all" or (wanted != "final" and checkpoint.epoch in wanted)
+        """Whether the last tap of this checkpoint is also stored unpooled, for a dictionary."""
+        maps = self.config.extract.maps
+        if checkpoint == self.final or maps == "all":
+            return True
+        return maps != "final" and checkpoint.epoch in maps
 
     def open_activations(self, checkpoint: Checkpoint) -> ActivationReader:
         """Open the activations of a checkpoint."""
-        return ActivationReader(self.activations(checkpoint))
+        return ActivationReader(self.activations(checkpoint), self._count_read)
 
     @contextmanager
-    def open_every_activations(self) -> Iterator[dict[str, ActivationReader]]:
+    def open_all_activations(self) -> Iterator[dict[str, ActivationReader]]:
         """Open the activations of all checkpoints, by the checkpoint's name."""
         limits.allow_open_files()
         with ExitStack() as files:
-            yield {one.name: files.enter_context(self.open_activations(one)) for one in self.checkpoints}
+            yield {
+                checkpoint.name: files.enter_context(self.open_activations(checkpoint))
+                for checkpoint in self.checkpoints
+            }
 
     def open_codes(self) -> RowReader:
         """Open the codes."""
-        return RowReader(self.codes, "vinfo-codes")
+        return RowReader(self.codes, "vinfo-codes", self._count_read)
 
     # --- what is analysed ---
 
     @cached_property
     def subject(self) -> Subject:
-        """Images and network. It brings torchvision along, seconds that only stages that run the network should pay."""
+        """Images and network.
+
+        It brings torchvision along: seconds that only stages that run the network should pay.
+        """
         from vinfo_mpi.run.subject import Subject
 
-        return Subject(self)
+        return Subject(self.config, self.folder, self.ranks, self.device)
 
     def head(self, activations: ActivationReader) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return the function from (N, d) vectors of the last tap to the final network's logits, differentiable."""
+        """Return the function from the last tap to the final network's logits, differentiable.
+
+        It takes (N, d) float64 vectors to (N, C) logits.
+        """
         if "head" in activations:
-            weight, bias = (self.tensor(activations.read(f"head/{name}")) for name in ("weight", "bias"))
+            weight = self.tensor(activations.read("head/weight"))
+            bias = self.tensor(activations.read("head/bias"))
             return lambda vectors: vectors @ weight.T + bias
         network = self.subject.network(self.final).double().requires_grad_(False)
         return heads.replaced(network, activations.taps[-1], self.subject.preprocessing.size)
@@ -178,15 +200,19 @@ class Run:
         tables: Mapping[str, Table] | None = None,
         **more: Any,
     ) -> RowWriter:
-        """Return what writes a file of rows as the configuration says; parameters as `RowWriter`."""
+        """Return what writes a file of rows as the configuration says; see `RowWriter`."""
         machine = self.config.machine
         options = {"alignment": (machine.alignment or 0) * 2**20, "hints": machine.hints}
-        return RowWriter(path, columns, rows, batch, self.ranks, attributes, tables, SCALES, self.storage, options=options, **more)
+        return RowWriter(
+            path, columns, rows, batch, self.ranks, attributes, tables, SCALES, self.storage,
+            options=options, count_bytes=self._count_written, **more,
+        )  # fmt: skip
 
     def bar(self, what: str, total: int) -> tqdm:
-        """Return a progress bar, shown on rank 0; in a log file it writes a line now and then."""
-        seldom = 0.1 if sys.stderr.isatty() else 30
-        return tqdm(desc=f"{what:<24}", total=total, disable=not self.ranks.is_root, mininterval=seldom, maxinterval=seldom)
+        """Return a progress bar of rank 0; in a log file it writes a line now and then."""
+        interval = 0.1 if sys.stderr.isatty() else 30
+        return tqdm(desc=f"{what:<24}", total=total, disable=not self.ranks.is_root,
+                    mininterval=interval, maxinterval=interval)  # fmt: skip
 
     def progress(self, items: Sequence[T], what: str) -> Iterator[T]:
         """Yield the items, with a progress bar on rank 0."""
@@ -195,35 +221,35 @@ class Run:
                 yield item
                 bar.update()
 
-    def provenance(self, filetype: str, fingerprint: str, inputs: dict[str, str | None]) -> dict[str, Any]:
+    def provenance(
+        self, filetype: str, fingerprint: str, inputs: dict[str, str | None]
+    ) -> dict[str, Any]:
         """Return the attributes that say where a file comes from; the same on all ranks."""
-
-        def collect() -> dict[str, Any]:
-            return {
-                "filetype": filetype,
-                "format_version": FORMAT_VERSIONS[filetype],
-                "vinfo_version": vinfo_mpi.__version__,
-                "git_commit": git_commit(),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "command": self.command,
-                "config": self.config.model_dump_json(),
-                "fingerprint": fingerprint,
-                "inputs": json.dumps(inputs),
-                "ranks": self.ranks.size,
-                "mpi_library": library(),
-                "torch_version": str(torch.__version__),
-                "h5py_version": h5py.__version__,
-                "hdf5_version": h5py.version.hdf5_version,
-                "seed": self.config.seed,
-            }
-
-        return self.ranks.on_root(collect)
+        of_run = {
+            "command": self.command,
+            "config": self.config.model_dump_json(),
+            "ranks": self.ranks.size,
+            "seed": self.config.seed,
+        }
+        of_file = {
+            "filetype": filetype,
+            "format_version": FORMAT_VERSIONS[filetype],
+            "fingerprint": fingerprint,
+            "inputs": json.dumps(inputs),
+        }
+        return self.ranks.on_root(lambda: of_file | of_run | of_program())
 
     def begin(self) -> None:
         """Start the clocks of a stage, in memory that the stage before has given back."""
         malloc.give_back()
         self.clock = Clock(self.ranks)
-        self._saved = time.monotonic()
+        self._next_saving = time.monotonic() + 60 * self.config.machine.save_minutes
+
+    def _count_read(self, count: int) -> None:
+        self.clock.bytes_read += count
+
+    def _count_written(self, count: int) -> None:
+        self.clock.bytes_written += count
 
     def save_config(self) -> None:
         """Write the configuration with all defaults filled in."""
@@ -239,12 +265,9 @@ class Run:
 
     def lock(self) -> None:
         """Keep other jobs out of the folder until this process ends."""
-        job = f"Slurm job {number}, " if (number := os.environ.get("SLURM_JOB_ID")) else ""
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        holder = f"{job}process {os.getpid()} on {os.uname().nodename} since {since} ({self.command})"
 
         def hold() -> None:
-            self._lock = lock.hold(self.folder, holder)
+            self._lock = lock.hold(self.folder, f"{this_process()} ({self.command})")
 
         self.ranks.on_root(hold)
 
@@ -254,25 +277,23 @@ class Run:
         Parameters
         ----------
         save : function
-            Saves what is done; called by all ranks when one is asked to stop, and every machine.save_minutes.
+            Saves what is done; called by all ranks when one is asked to stop, and every
+            machine.save_minutes.
 
         Raises
         ------
         Stopped
             On all ranks if one of them is asked to stop.
         """
-        due = save is not None and time.monotonic() - self._saved >= 60 * self.config.machine.save_minutes
-        wish = self.ranks.most(2 if signals.wished() else int(due))
+        due = save is not None and time.monotonic() >= self._next_saving
+        wish = self.ranks.max(STOP if signals.wished() else int(due))
         if wish and save is not None:
             with self.clock.phase("save"):
                 save()
-            self._saved = time.monotonic()
-        if wish == 2:
+            self._next_saving = time.monotonic() + 60 * self.config.machine.save_minutes
+        if wish == STOP:
             raise Stopped
 
-    def pieces(self, stage: str, fingerprint: str, force: bool) -> Pieces:
-        """Return what an interrupted run of the stage has finished; nothing with `force`."""
-        pieces = Pieces(self.outputs, stage, fingerprint, self.ranks)
-        if force:
-            pieces.remove()
-        return pieces
+    def partial_results(self, stage: str, fingerprint: str) -> PartialResults:
+        """Return what an interrupted run of the stage has finished."""
+        return PartialResults(self.outputs, stage, fingerprint, self.ranks)

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from vinfo_mpi.config.schema import Config
 from vinfo_mpi.data import datasets
 from vinfo_mpi.data.datasets import Images
 from vinfo_mpi.data.loading import Loader, Preprocessing, unreadable
 from vinfo_mpi.networks import architectures
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run.run import Run
+from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.atomic import write_text
 
 
 class Subject:
-    """Images and network of a run; each is made when it is first asked for."""
+    """Images and network of a run; each is made when it is first asked for.
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.config, self.device = run, run.config, run.device
+    Parameters
+    ----------
+    config : Config
+    folder : Path
+        Of the run: unreadable images are listed there.
+    ranks : Ranks
+    device : torch.device
+        Where this rank computes.
+    """
+
+    def __init__(self, config: Config, folder: Path, ranks: Ranks, device: torch.device) -> None:
+        self.config = config
+        self.folder = folder
+        self.ranks = ranks
+        self.device = device
 
     @cached_property
     def images(self) -> Images:
@@ -32,21 +47,28 @@ class Subject:
 
     @cached_property
     def skipped(self) -> frozenset[int]:
-        """Images that cannot be read, where the configuration says to skip them; listed in skipped.json."""
+        """Images that cannot be read, where they are to be skipped; listed in skipped.json."""
         if self.config.data.on_bad_image == "fail":
             return frozenset()
-        path, count = self.run.folder / "skipped.json", len(self.images.labels)
-        key = self.config.data.model_dump(include={"source", "root"})
-        known = self.run.ranks.on_root(lambda: json.loads(path.read_text()) if path.exists() else {})
-        if known.get("data") != key or known.get("images") != count:
-            log.info("looking for images that cannot be read")
-            mine = unreadable(self.images, self.run.ranks.block(count))
-            bad = [one for part in self.run.ranks.gather(mine) for one in part]
-            known = {"data": key, "images": count, "skipped": bad}
-            self.run.ranks.on_root(write_text, path, json.dumps(known, indent=1))
-            for _, sentence in bad:
-                log.info("skipped: %s", sentence)
-        return frozenset(index for index, _ in known["skipped"])
+        path = self.folder / "skipped.json"
+        expected = {
+            "data": self.config.data.model_dump(include={"source", "root"}),
+            "images": len(self.images.labels),
+        }
+        listed = self.ranks.on_root(lambda: json.loads(path.read_text()) if path.exists() else {})
+        if {name: listed.get(name) for name in expected} != expected:
+            listed = expected | {"skipped": self._look_for_unreadable()}
+            self.ranks.on_root(write_text, path, json.dumps(listed, indent=1))
+        return frozenset(index for index, _ in listed["skipped"])
+
+    def _look_for_unreadable(self) -> list[tuple[int, str]]:
+        """Return the ids that cannot be read, each with the reason, from the work of all ranks."""
+        log.info("looking for images that cannot be read")
+        of_rank = unreadable(self.images, self.ranks.block(len(self.images.labels)))
+        bad = [pair for pairs in self.ranks.allgather(of_rank) for pair in pairs]
+        for _, sentence in bad:
+            log.info("skipped: %s", sentence)
+        return bad
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -56,7 +78,9 @@ class Subject:
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """Size and normalisation of the input."""
-        return Preprocessing.of(self.config.data, architectures.own_transforms(self.config.network))
+        return Preprocessing.from_config(
+            self.config.data, architectures.own_transforms(self.config.network)
+        )
 
     @cached_property
     def loader(self) -> Loader:

@@ -1,46 +1,57 @@
-"""When each concept is learned: V-information from every checkpoint to the final network's codes."""
+"""When each concept is learned: V-information from every checkpoint to the final codes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts import vinformation, vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import ridge
-from vinfo_mpi.results import store
-from vinfo_mpi.run import freshness
+from vinfo_mpi.results.schema import DYNAMICS_CHECKPOINTS, DYNAMICS_VINFORMATION, TEMPORAL
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.hdf5 import Table
 
 
-def run(run: Run, force: bool = False) -> None:
+def score_checkpoints(run: Run, part: Part) -> None:
     """Write V-information per checkpoint, and the temporal score."""
-    provenance = freshness.provenance(run, "dynamics", "vinfo-results")
     if len(run.checkpoints) < 2:
-        raise NotApplicable("dynamics needs several checkpoints, found one; train here, or name yours in network.checkpoints")
-    pieces = run.pieces("dynamics", provenance["fingerprint"], force)
-    with run.open_codes() as codes, run.open_every_activations() as every:
-        fold = vinformation.fold_of_rows(run, codes, *every.values())
-        sources = {name: Source(activations, activations.taps[-1]) for name, activations in every.items()}
-        scores = vinformation.scores_of_each(run, pieces, sources, codes, fold)
-        run.clock.bytes_read += codes.bytes_read + sum(activations.bytes_read for activations in every.values())
-    epochs = np.array([one.epoch for one in run.checkpoints])
-    values = np.stack([one.r2 for one in scores])  # (E, K)
+        raise NotApplicable(
+            "dynamics needs several checkpoints, found one; train here, or name yours in "
+            "network.checkpoints"
+        )
+    with run.open_codes() as codes, run.open_all_activations() as activations_of:
+        fold = vinformation.fold_of_rows(run, codes, *activations_of.values())
+        sources = {
+            name: Source(activations, activations.taps[-1])
+            for name, activations in activations_of.items()
+        }
+        scores = vinformation.scores_of_sources(run, part.partial_results, sources, codes, fold)
+    epochs = np.array([checkpoint.epoch for checkpoint in run.checkpoints])
     trained = epochs > 0  # the untrained network is shown, but is no epoch of the training
-    without = np.stack([one.without for one in scores])[trained]
-    concept, both = ("concept",), ("checkpoint", "concept")
-    tables = {
-        "dynamics/checkpoints": Table(epochs, "epoch; 0 = untrained", "epoch", ("checkpoint",)),
-        "dynamics/vinformation": Table(
-            values, "V-information from the last tap at this epoch to the final network's concept", "1", both
-        ),
-        "concepts/temporal": Table(
-            ridge.complexity(values[trained]), "temporal score: 1 - mean V-information over epochs from 1 on", "1", concept
-        ),
-        "concepts/temporal_se": Table(
-            vinformation.standard_error(without), "standard error of the temporal score (jackknife over folds)", "1", concept
-        ),
-    }
-    run.ranks.on_root(store.update, run.results, "dynamics", tables, provenance)
-    pieces.remove()
+    r2 = np.stack([of_checkpoint.r2 for of_checkpoint in scores])  # (E, K)
+    without = np.stack([of_checkpoint.without for of_checkpoint in scores])  # (E, F, K)
+    part.write(
+        {
+            DYNAMICS_CHECKPOINTS: epochs,
+            DYNAMICS_VINFORMATION: r2,
+            TEMPORAL: ridge.complexity(r2[trained]),
+            TEMPORAL.se: vinformation.standard_error(without[trained]),
+        }
+    )
+
+
+def costs(work: Workload) -> Costs:
+    """Return what the V-information at the last tap of every checkpoint takes."""
+    checkpoints = work.sizes.checkpoints
+    if checkpoints < 2:
+        return Costs()
+    width = list(work.sizes.widths.values())[-1]
+    return Costs(
+        memory=vinformation_costs.memory(work, [width] * checkpoints),
+        operations=checkpoints * vinformation_costs.operations(work, width),
+        sent=checkpoints * vinformation_costs.sent(work, width),
+        disk=formulas.results(work, checkpoints),
+    )

@@ -2,58 +2,112 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-from vinfo_mpi.concepts import encoders
+from vinfo_mpi.concepts import encoders, encoders_costs
 from vinfo_mpi.concepts.stored import Observed
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import fidelity
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.run import freshness
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage import codes as codes_file
-from vinfo_mpi.storage.rows import batch_rows, remove
+from vinfo_mpi.storage.activations import MAP, ActivationReader
+from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.rows import batch_rows
 
 
-def run(run: Run, force: bool = False) -> None:
+def encode_images(run: Run, part: Part) -> None:
     """Write the codes of all images, and how faithful they are."""
-    options, ranks = run.config.encode, run.ranks
-    if force:
-        ranks.on_root(remove, run.codes)
-    attributes = freshness.provenance(run, "encode", "vinfo-codes")
-    encoder, (atoms, offset) = encoders.encoder(run), encoders.decoder(run)
-    columns = codes_file.columns(len(atoms))
     with run.open_activations(run.final) as activations:
-        head, observed = run.head(activations), Observed(run, activations)
-        n, positions, _ = activations.shape("penultimate/activations")
+        blocks = ImageBlocks(run, activations)
+        n, positions, _ = activations.shape(MAP)
+        columns = codes_file.columns(len(blocks.atoms))
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
-        writer = run.writer(run.codes, columns, n, size, attributes, resume=True)
-        with writer:
+        with run.writer(run.codes, columns, n, size, part.provenance, resume=True) as writer:
             if writer.reused:
                 log.info("encode: %d images reused, %d to do", writer.reused, n - writer.reused)
             for block in run.progress(writer.todo, "encode: blocks"):
-                with run.clock.phase("read"):
-                    seen = observed.read(encoder.reads, block)
-                    ids, predictions = (activations.read(f"samples/{name}", block) for name in ("id", "prediction"))
-                with run.clock.phase("encode"):
-                    found = encoder.encode(seen)
-                    rebuilt = offset + found.codes @ atoms
-                    with torch.no_grad():
-                        logits = torch.cat([head(part) for part in rebuilt.mean(1).split(run.config.machine.batch)])
-                    kept = logits.argmax(1) == torch.from_numpy(predictions).to(run.device)
-                    values = {"codes": found.codes.mean(1), "fidelity/kkt_residual": found.residual}
-                    parts = fidelity.of_images(found.vectors, rebuilt, kept)
-                    values |= {f"fidelity/{name}": part for name, part in parts.items()}
-                writer.write(block.start, {"samples/id": ids} | {name: value.cpu().numpy() for name, value in values.items()})
+                writer.write(block.start, blocks.encode(block))
             writer.drain()
-            stored = {
-                name: torch.from_numpy(writer.read(f"fidelity/{name}")) for name in codes_file.FIDELITY
-            }  # reused ones as well
-            figures = fidelity.finish(stored, ranks.sum)
-            figures["kkt_residual"] = residual = max(ranks.gather(max(stored["kkt_residual"].tolist(), default=0.0)))
+            figures = _faithfulness(run, writer)
             writer.attributes |= figures
-        run.clock.bytes_read += activations.bytes_read
-        run.clock.bytes_written += writer.bytes_written
-    log.info("encode: relative error %.4f, %.2f %% of the predictions kept, KKT residual %.1e",
-             figures["relative_error"], 100 * figures["predictions_kept"], residual)  # fmt: skip
-    if residual > options.tolerance:
-        log.warning("encode: not all codes reached encode.tolerance (%g); raise encode.max_iterations", options.tolerance)
+    log.info(
+        "encode: relative error %.4f, %.2f %% of the predictions kept, KKT residual %.1e",
+        figures["relative_error"],
+        100 * figures["predictions_kept"],
+        figures["kkt_residual"],
+    )
+    if figures["kkt_residual"] > run.config.encode.tolerance:
+        log.warning(
+            "encode: not all codes reached encode.tolerance (%g); raise encode.max_iterations",
+            run.config.encode.tolerance,
+        )
+
+
+def costs(work: Workload) -> Costs:
+    """Return what encoding takes."""
+    columns = codes_file.columns(work.sizes.concepts)
+    return Costs(
+        memory=encoders_costs.memory(work),
+        operations=encoders_costs.operations(work),
+        sent=work.sent(len(fidelity.NAMES) + 1),
+        disk={"codes": formulas.row_file(work, columns, tables=0)},
+    )
+
+
+class ImageBlocks:
+    """The analysed images, encoded block by block.
+
+    Attributes
+    ----------
+    atoms : (K, d) tensor
+        Of the run's dictionary.
+    """
+
+    def __init__(self, run: Run, activations: ActivationReader) -> None:
+        self.run = run
+        self.activations = activations
+        self.atoms, self.offset = encoders.decoder(run)
+        self._encoder = encoders.encoder(run)
+        self._head = run.head(activations)
+        self._observed = Observed(run, activations)
+
+    def encode(self, block: range) -> dict[str, np.ndarray]:
+        """Return what a codes file holds of a block of rows."""
+        clock = self.run.clock
+        with clock.phase("read"):
+            observed = self._observed.read(self._encoder.reads, block)
+            ids = self.activations.read("samples/id", block)
+            predictions = self.activations.read("samples/prediction", block)
+        with clock.phase("encode"):
+            encoded = self._encoder.encode(observed)
+            rebuilt = self.offset + encoded.codes @ self.atoms
+            before = torch.from_numpy(predictions).to(self.run.device)
+            unchanged = self._predictions(rebuilt) == before
+            values = {
+                "codes": encoded.codes.mean(1),
+                "fidelity/kkt_residual": encoded.residual,
+            }
+            of_images = fidelity.of_images(encoded.vectors, rebuilt, unchanged)
+            values |= {f"fidelity/{name}": numbers for name, numbers in of_images.items()}
+            arrays = {name: tensor.cpu().numpy() for name, tensor in values.items()}
+        return {"samples/id": ids, **arrays}
+
+    @torch.no_grad()
+    def _predictions(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return the classes that the head gives rebuilt vectors: (B, P, d) to (B,)."""
+        batches = vectors.mean(1).split(self.run.config.machine.batch)
+        return torch.cat([self._head(batch) for batch in batches]).argmax(1)
+
+
+def _faithfulness(run: Run, writer: RowWriter) -> dict[str, float]:
+    """Return how faithful the codes of all images are, those that were reused as well."""
+    stored = {
+        name: torch.from_numpy(writer.read(f"fidelity/{name}")) for name in codes_file.FIDELITY
+    }
+    figures = fidelity.finish(stored, run.ranks.sum)
+    largest = max(stored["kkt_residual"].tolist(), default=0.0)
+    return figures | {"kkt_residual": max(run.ranks.allgather(largest))}

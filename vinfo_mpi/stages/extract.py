@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import branches, heads, taps
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.positions import PILOT, kept_positions
 from vinfo_mpi.networks.taps import Reading
+from vinfo_mpi.numerics.arrays import evenly_spaced
+from vinfo_mpi.parallel import prefetch
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run import freshness
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage import row_writer
 from vinfo_mpi.storage.activations import MAP, Layout
-from vinfo_mpi.storage.rows import Column, batch_rows, remove
+from vinfo_mpi.storage.rows import Column, batch_rows
 
 
 @dataclass
 class Pilot:
-    """What a few images tell beforehand: taps in forward order, residual blocks among them, mean activations, the head."""
+    """What a few images tell beforehand.
+
+    Attributes
+    ----------
+    taps : list of str
+        In forward order.
+    blocks : dict of str to Block
+        Residual blocks among them whose branches are kept.
+    shifts : dict of str to (d,) float32 array
+        Mean activations of taps and branches.
+    map_shape : tuple of int
+        Positions and channels of the last tap.
+    outputs : int
+        Number of logits.
+    head : arrays (C, d) and (C,), or None
+        Weight and bias of a linear head.
+    """
 
     taps: list[str]
     blocks: dict[str, Block]
@@ -33,125 +60,226 @@ class Pilot:
     head: tuple[np.ndarray, np.ndarray] | None
 
 
-def run(run: Run, force: bool = False) -> None:
+def extract_activations(run: Run, part: Part) -> None:
     """Bring the activations of every checkpoint up to date."""
-    if force:
-        for one in run.checkpoints:
-            run.ranks.on_root(remove, run.activations(one))
+    ids = run.subject.ids
     stale = run.ranks.on_root(freshness.stale_activations, run)
-    log.info("extract: %d images; %d checkpoints to do, %d up to date",
-             len(run.subject.ids), len(stale), len(run.checkpoints) - len(stale))  # fmt: skip
+    log.info(
+        "extract: %d images; %d checkpoints to do, %d up to date",
+        len(ids),
+        len(stale),
+        len(run.checkpoints) - len(stale),
+    )
     network = run.subject.network()
-    with run.bar("extract: images", len(stale) * len(run.ranks.block(len(run.subject.ids)))) as bar:
+    with run.bar("extract: images", len(stale) * len(run.ranks.block(len(ids)))) as bar:
         for checkpoint in stale:
             run.safe_point()
             checkpoint.load_into(network)
-            extract(run, network, checkpoint, bar)
+            _extract(run, part, network, checkpoint, bar)
+
+
+def costs(work: Workload) -> Costs:
+    """Return what extraction takes."""
+    sizes = work.sizes
+    columns = planned_layout(sizes, work.config).columns()
+    images = min(batch_rows(columns, work.config.machine.batch), work.images_of_rank)
+    row = sum(column.row_bytes for column in columns.values())
+    queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
+    in_flight = formulas.images_in_flight(work, images, prefetch.AHEAD)
+    return Costs(
+        memory=2 * sizes.weights + sizes.forward + in_flight + queue,
+        operations=float(sizes.operations * sizes.n * sizes.checkpoints),
+        disk={"activations": _disk(work)},
+    )
+
+
+def _disk(work: Workload) -> float:
+    """Return the bytes of the files of all checkpoints."""
+    sizes = work.sizes
+    widths = sizes.widths.values()
+    tables = len(widths) + 1 + 2 * sizes.linear
+
+    def rows(keep_map: bool, final: bool) -> float:
+        layout = planned_layout(sizes, work.config, keep_map, final)
+        return formulas.row_file(work, layout.columns(), tables)
+
+    shifts_of_branches = 4 * sum(sizes.branches.values()) + formulas.DATASET * len(sizes.branches)
+    final = rows(keep_map=True, final=True) + shifts_of_branches
+    with_map = (sizes.maps - 1) * rows(keep_map=True, final=False)
+    without_map = (sizes.checkpoints - sizes.maps) * rows(keep_map=False, final=False)
+    head = 4 * sizes.outputs * (sizes.d + 1) if sizes.linear else 0
+    shifts_and_heads = sizes.checkpoints * (4 * sum(widths) + head)
+    return final + with_map + without_map + shifts_and_heads
+
+
+def planned_layout(
+    sizes: Sizes, config: Config, keep_map: bool = True, final: bool = True
+) -> Layout:
+    """Return what the activations file of a checkpoint will hold, shifts and head being blank.
+
+    Parameters
+    ----------
+    sizes : Sizes
+    config : Config
+    keep_map : bool
+        Whether its map is kept.
+    final : bool
+        Whether it is the network that is analysed, whose branches are kept.
+    """
+    return Layout(
+        _blank(sizes.widths),
+        _blank(sizes.branches) if final else {},
+        config.extract.pooling,
+        config.extract.dtype,
+        sizes.outputs,
+        sizes.classes,
+        (sizes.positions, sizes.d) if keep_map else None,
+        None,
+    )
+
+
+def _blank(widths: Mapping[str, int]) -> dict[str, np.ndarray]:
+    return {name: np.empty(width, np.float32) for name, width in widths.items()}
 
 
 @torch.inference_mode()
-def extract(run: Run, network: torch.nn.Module, checkpoint: Checkpoint, bar: tqdm) -> None:
-    """Write the activations of one checkpoint; each rank reads its own images and writes its own rows.
+def _extract(run: Run, part: Part, network: nn.Module, checkpoint: Checkpoint, bar: tqdm) -> None:
+    """Write the activations of one checkpoint, whose weights the network holds.
 
-    The network holds the checkpoint's weights. Branches are kept for the network that is analysed, maps where they are
-    wanted.
+    Each rank reads its own images and writes its own rows. Branches are kept for the network that
+    is analysed, maps where they are asked for.
     """
-    ids, ranks = run.subject.ids, run.ranks
+    ids = run.subject.ids
+    keep_branches = checkpoint == run.final and run.config.extract.branches
     with run.clock.phase("pilot"):
-        pilot = ranks.on_root(look_ahead, run, network, checkpoint == run.final and run.config.extract.branches)
-        shifts = {name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()}
+        pilot = run.ranks.on_root(look_ahead, run, network, keep_branches)
+        shifts = {
+            name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()
+        }
     layout = _layout(run, pilot, run.keeps_map(checkpoint))
     columns = layout.columns()
-    size = batch_rows(columns, run.config.machine.batch)
-    attributes = freshness.provenance(run, "extract", "vinfo-activations", checkpoint) | {"epoch": checkpoint.epoch}
-    writer = run.writer(run.activations(checkpoint), columns, len(ids), size, attributes, layout.tables(), resume=True)
-
+    writer = run.writer(
+        run.activations(checkpoint),
+        columns,
+        len(ids),
+        batch_rows(columns, run.config.machine.batch),
+        part.provenance_of(checkpoint) | {"epoch": checkpoint.epoch},
+        layout.tables(),
+        resume=True,
+    )
     with writer:
         if writer.reused:
-            log.info("extract: %s: %d images reused, %d to do", checkpoint.name, writer.reused, len(ids) - writer.reused)
-        bar.update(len(ranks.block(len(ids))) - sum(map(len, writer.todo)))
+            log.info(
+                "extract: %s: %d images reused, %d to do",
+                checkpoint.name,
+                writer.reused,
+                len(ids) - writer.reused,
+            )
+        bar.update(len(run.ranks.block(len(ids))) - sum(map(len, writer.todo)))
         read = run.subject.loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
         for rows, (images, numbers, labels) in zip(writer.todo, read, strict=True):
             with run.clock.phase("network"):
                 reading = taps.read(network, pilot.taps, images, run.config.extract, pilot.blocks)
-                values = _values(run, reading, shifts, numbers, labels, columns)
+                values = _values(run, reading, shifts, numbers.numpy(), labels.numpy(), columns)
             with run.clock.phase("write"):
                 writer.write(rows.start, values)
             bar.update(len(rows))
-    run.clock.bytes_written += writer.bytes_written
 
 
-def look_ahead(run: Run, network: torch.nn.Module, with_branches: bool) -> Pilot:
-    """Find taps, branches, mean activations, shapes and the head on images spread evenly over those analysed."""
-    chosen = run.subject.ids[np.unique(np.linspace(0, len(run.subject.ids) - 1, min(PILOT, len(run.subject.ids))).astype(int))]
-    size = run.config.machine.batch
+def look_ahead(run: Run, network: nn.Module, with_branches: bool) -> Pilot:
+    """Find taps, branches, mean activations, shapes and the head on a few images.
+
+    They are spread evenly over those analysed.
+    """
+    ids = run.subject.ids[evenly_spaced(len(run.subject.ids), PILOT)]
+    blocks_of_ids = batches(range(len(ids)), run.config.machine.batch)
     vectors: list[dict[str, torch.Tensor]] = []
-    means, outputs = [], []
-    for images, _, _ in run.subject.loader.batches([chosen[start : start + size] for start in range(0, len(chosen), size)]):
+    means = []
+    outputs = []
+    for images, _, _ in run.subject.loader.batches(
+        [ids[block.start : block.stop] for block in blocks_of_ids]
+    ):
         if not vectors:
             names = taps.find(network, run.config.extract, images[:1])
-            # One image has thousands of positions to test the claim on, and all outputs of all blocks are held at once.
+            # One image has thousands of positions to test the claim on, and all outputs of all
+            # blocks are held at once.
             blocks = branches.find(network, names, images[:1]) if with_branches else {}
         reading = taps.read(network, names, images, run.config.extract, blocks)
         vectors.append(reading.pooled | reading.branches)
         means.append(reading.map.mean(1))  # maps of all images would take more than a batch does
         outputs.append(reading.outputs)
-    head = heads.linear(network, torch.cat(means), torch.cat(outputs))
-    # NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
-    shifts = {
-        name: torch.cat([values[name] for values in vectors]).double().nan_to_num(0, 0, 0).mean(0).float().cpu().numpy()
-        for name in vectors[0]
-    }
+    linear = heads.linear(network, torch.cat(means), torch.cat(outputs))
+    head = None if linear is None else (linear[0].cpu().numpy(), linear[1].cpu().numpy())
+    _, positions, channels = reading.map.shape
     return Pilot(
         names,
         blocks,
-        shifts,
-        (reading.map.shape[1], reading.map.shape[2]),
+        {name: _mean([of_batch[name] for of_batch in vectors]) for name in vectors[0]},
+        (positions, channels),
         reading.outputs.shape[1],
-        None if head is None else (head[0].cpu().numpy(), head[1].cpu().numpy()),
+        head,
     )
+
+
+def _mean(vectors: list[torch.Tensor]) -> np.ndarray:
+    """Return the mean of vectors, given batch by batch: (d,) float32.
+
+    NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
+    """
+    joined = torch.cat(vectors).double().nan_to_num(0, 0, 0)
+    return joined.mean(0).float().cpu().numpy()
 
 
 def _values(
     run: Run,
     reading: Reading,
-    shifts: dict[str, torch.Tensor],
-    ids: torch.Tensor,
-    labels: torch.Tensor,
-    columns: dict[str, Column],
+    shifts: Mapping[str, torch.Tensor],
+    ids: np.ndarray,
+    labels: np.ndarray,
+    columns: Mapping[str, Column],
 ) -> dict[str, np.ndarray]:
     """Return one batch of every column; raise `InputError` for values that are not finite."""
-    numbers = ids.numpy()
     stored = getattr(torch, run.config.extract.dtype)
     values = {
-        "samples/id": numbers,
-        "samples/label": labels.numpy(),
+        "samples/id": ids,
+        "samples/label": labels,
         "samples/prediction": reading.outputs.argmax(1).cpu().numpy(),
-        "samples/held_out": run.subject.images.test[numbers].astype(np.uint8),
+        "samples/held_out": run.subject.images.test[ids].astype(np.uint8),
     }
     for name, pooled in (reading.pooled | reading.branches).items():
         values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
     for name, share in reading.nonzero.items():
         values[f"taps/{name}/nonzero"] = share.cpu().numpy()
     if MAP in columns:
-        chosen = reading.map
-        if columns[MAP].shape[0] < chosen.shape[1]:
-            kept = torch.from_numpy(kept_positions(run, numbers, chosen.shape[1])).to(chosen.device)
-            chosen = torch.take_along_dim(chosen, kept[:, :, None], 1)
-        values[MAP] = chosen.to(stored).cpu().numpy()
-    values["outputs"] = reading.outputs.float().cpu().numpy()  # last: the first tap that is not finite is the one to name
-    for name, block_values in values.items():
-        if block_values.dtype.kind == "f" and not np.isfinite(block_values).all():
-            sample = numbers[~np.isfinite(block_values.reshape(len(block_values), -1)).all(1)][0]
-            raise InputError(
-                f"/{name}: the activations of sample {sample} hold NaN or infinity; check the weights and data.mean/std"
-                + (", or store extract.dtype: float32" if stored == torch.float16 else "")
-            )
+        vectors = reading.map
+        if columns[MAP].shape[0] < vectors.shape[1]:
+            positions = kept_positions(run.config, ids, vectors.shape[1])
+            indices = torch.from_numpy(positions).to(vectors.device)
+            vectors = torch.take_along_dim(vectors, indices[:, :, None], 1)
+        values[MAP] = vectors.to(stored).cpu().numpy()
+    # Last: the first tap that is not finite is the one to name.
+    values["outputs"] = reading.outputs.float().cpu().numpy()
+    _check_finite(values, ids, half=stored == torch.float16)
     return values
 
 
+def _check_finite(values: Mapping[str, np.ndarray], ids: np.ndarray, half: bool) -> None:
+    """Raise `InputError` for NaN and infinity; `half`: they may come from half precision."""
+    for name, array in values.items():
+        if array.dtype.kind != "f" or np.isfinite(array).all():
+            continue
+        finite = np.isfinite(array.reshape(len(array), -1)).all(1)
+        remedy = ", or store extract.dtype: float32" if half else ""
+        raise InputError(
+            f"/{name}: the activations of sample {ids[~finite][0]} hold NaN or infinity; "
+            f"check the weights and data.mean/std{remedy}"
+        )
+
+
 def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
-    kept = kept_positions(run, run.subject.ids[:1], pilot.map_shape[0]).shape[1]
+    """Return what the activations file of a checkpoint holds."""
+    positions, channels = pilot.map_shape
+    positions = kept_positions(run.config, run.subject.ids[:1], positions).shape[1]
     return Layout(
         {name: pilot.shifts[name] for name in pilot.taps},
         {name: shift for name, shift in pilot.shifts.items() if name not in pilot.taps},
@@ -159,6 +287,6 @@ def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
         run.config.extract.dtype,
         pilot.outputs,
         run.subject.images.classes,
-        (kept, pilot.map_shape[1]) if keep_map else None,
+        (positions, channels) if keep_map else None,
         pilot.head,
     )

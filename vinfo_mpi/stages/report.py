@@ -1,4 +1,4 @@
-"""Write the report: pages that anyone can open, with every figure, and every concept with the images that show it."""
+"""Write the report: pages that anyone can open, with every figure and every concept."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from vinfo_mpi.concepts import encoders, vinformation
+from vinfo_mpi.concepts import encoders, encoders_costs, vinformation
 from vinfo_mpi.concepts.slopes import linear_slopes
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.networks.footprint import held
 from vinfo_mpi.numerics import examples
 from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.numerics.profiles import Profiles
@@ -16,24 +20,31 @@ from vinfo_mpi.pages import overview, sheets, site
 from vinfo_mpi.pages.cards import Cards
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.parallel.prefetch import AHEAD
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run import freshness
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage import folders
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.rows import RowReader
 
+DRAWING = 100 * 2**20  # bytes that the program grows by when figures are drawn
+FIXED = 6 * 2**20  # bytes of a report beside its concepts: the plotting library, figures
+PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 
-def run(run: Run, force: bool = False) -> None:
-    """Write sheets of images and data, divided among the ranks; then, on one rank, figures and pages."""
+
+def write_report(run: Run, part: Part) -> None:
+    """Write sheets of images and data, divided among the ranks; then, on one, figures and pages."""
     ranks = run.ranks
-    provenance = freshness.provenance(run, "report", "vinfo-report")
-    folder = ranks.on_root(folders.begin, run.report, provenance, force)
+    provenance = part.provenance
+    folder = ranks.on_root(folders.begin, run.report, provenance)
     results = Results(run.results)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
         atoms, _ = encoders.decoder(run)
-        chosen, importance = choose(run, codes), by_class(run, activations, codes, atoms)
+        chosen = choose_examples(run, codes)
+        importance = importance_by_class(run, activations, codes, atoms)
         cards = Cards(run, results, activations, atoms, chosen, importance)
         blocks = batches(range(len(atoms)), sheets.CONCEPTS)
         for turn in run.progress(range(0, len(blocks), ranks.size), "report: sheets"):
@@ -41,11 +52,10 @@ def run(run: Run, force: bool = False) -> None:
             if number < len(blocks) and not site.has_sheet(folder, number):
                 cards.write(folder, number, blocks[number])
             run.safe_point()
-        run.clock.bytes_read += activations.bytes_read + codes.bytes_read
 
     def finish() -> None:
         stale = [stage for stage in results.inputs if not freshness.is_current(run, stage)]
-        index = overview.index(results, folder, provenance, bool(cards.pictures), stale)
+        index = overview.make_index(results, folder, provenance, bool(cards.pictures), stale)
         site.write_pages(folder, index, cards.layout, results.concepts)
         folders.commit(run.report)
 
@@ -54,11 +64,11 @@ def run(run: Run, force: bool = False) -> None:
     log.info("report: open %s", run.report / "index.html")
 
 
-def choose(run: Run, codes: RowReader) -> Examples:
+def choose_examples(run: Run, codes: RowReader) -> Examples:
     """Return the images that show each concept, from the work of all ranks."""
     n, concepts = codes.shape("codes")
 
-    def own() -> Iterator[tuple[int, torch.Tensor]]:
+    def batches_of_rank() -> Iterator[tuple[int, torch.Tensor]]:
         for block in batches(run.ranks.block(n), run.config.machine.rows):
             yield block.start, run.tensor(codes.read("codes", block))
 
@@ -67,21 +77,99 @@ def choose(run: Run, codes: RowReader) -> Examples:
 
     options = run.config.report
     with run.clock.phase("choose"):
-        return examples.choose(own, concepts, options.examples, tuple(options.levels), run.ranks.sum, join, run.device)
+        return examples.choose(
+            batches_of_rank,
+            concepts,
+            options.examples,
+            tuple(options.levels),
+            run.ranks.sum,
+            join,
+            run.device,
+        )
 
 
-def by_class(run: Run, activations: ActivationReader, codes: RowReader, atoms: torch.Tensor) -> np.ndarray | None:
-    """Return the importance of every concept over the images of each predicted class: (C, K); None where the head is not linear.
+def importance_by_class(
+    run: Run, activations: ActivationReader, codes: RowReader, atoms: torch.Tensor
+) -> np.ndarray | None:
+    """Return the importance of every concept over the images of each predicted class.
 
-    The mean over all images, of whichever class, is the importance of the concept with importance.target: prediction.
+    The mean over all images, of whichever class, is the importance of the concept with
+    importance.target: prediction.
+
+    Returns
+    -------
+    (C, K) array, or None where the head is not linear
     """
     slopes = linear_slopes(run, activations, atoms)
     if slopes is None:
         return None
     n, concepts = codes.shape("codes")
-    classes = activations.shape("outputs")[1]
-    found = Profiles(classes, concepts, run.device)
+    profiles = Profiles(activations.shape("outputs")[1], concepts, run.device)
     for block in batches(run.ranks.block(n), run.config.machine.rows):
-        z, predicted = run.tensor(codes.read("codes", block)), torch.from_numpy(activations.read("samples/prediction", block))
-        found.add((z * slopes(z, predicted.to(run.device))).abs(), predicted.to(run.device))
-    return found.reduced(run.ranks.sum).means()
+        z = run.tensor(codes.read("codes", block))
+        prediction = torch.from_numpy(activations.read("samples/prediction", block)).to(run.device)
+        profiles.add((z * slopes(z, prediction)).abs(), prediction)
+    return profiles.reduced(run.ranks.sum).means()
+
+
+def costs(work: Workload) -> Costs:
+    """Return what the report takes."""
+    concepts = work.sizes.concepts
+    images = concepts * images_per_concept(work.config)
+    # An image that shows several concepts is encoded once.
+    operations = encoders_costs.operations(work) * min(1.0, images / work.sizes.n)
+    return Costs(
+        memory=_memory(work),
+        operations=operations,
+        sent=_sent(work),
+        disk={"report": FIXED + concepts * _card(work)},
+    )
+
+
+def images_per_concept(config: Config) -> int:
+    """Return how many images show a concept."""
+    return config.report.examples + len(config.report.levels)
+
+
+def _memory(work: Workload) -> float:
+    """Return the bytes of choosing the images, or of reading them and encoding every position."""
+    sizes = work.sizes
+    k = sizes.concepts
+    # Edges, counts, and these cumulated.
+    bins = 3 * 8 * k * examples.PER_OCTAVE * examples.OCTAVES
+    # Codes and rows, joined to those so far, sorted, their order.
+    batch = 6 * held(8 * work.rows * k)
+    importance = 3 * 8 * len(sizes.classes) * k
+    per_concept = images_per_concept(work.config)
+    images: float = 3 * sheets.CONCEPTS * per_concept * 3 * _thumbnail(work) ** 2
+    images += formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    # Heat maps of all concepts; codes of the rank's images.
+    images += k * per_concept * sizes.map * (2 + 6 * 8 / work.ranks)
+    return DRAWING + importance + max(bins + batch, images + encoders_costs.memory(work))
+
+
+def _sent(work: Workload) -> float:
+    """Return the bytes of histograms of codes, importance class by class, and heat maps."""
+    sizes = work.sizes
+    k = sizes.concepts
+    square = round(sizes.map**0.5) ** 2 == sizes.map > 1
+    found_in_map = work.config.dictionary.kind_of_source.codes != "known"
+    # A byte per position.
+    maps = images_per_concept(work.config) * k * sizes.map if square and found_in_map else 0
+    classes = sizes.outputs * (k + 1) if sizes.linear else 0
+    bins = k * (examples.PER_OCTAVE * examples.OCTAVES + 1)
+    return work.sent(bins + classes + maps / formulas.NUMBER)
+
+
+def _card(work: Workload) -> float:
+    """Return the bytes that a concept takes on disk: images, heat maps, numbers."""
+    sizes = work.sizes
+    curves = len(sizes.widths) + sizes.checkpoints + 2 * len(sizes.branches)
+    numbers = 20 * (60 + curves)
+    image = PIXEL * _thumbnail(work) ** 2 + 100 + 4 * sizes.map / 3
+    return images_per_concept(work.config) * image + PIXEL * sheets.THUMBNAIL**2 + numbers
+
+
+def _thumbnail(work: Workload) -> int:
+    """Return the pixels of the side of an image that shows a concept."""
+    return min(work.config.report.thumbnail, work.sizes.size)

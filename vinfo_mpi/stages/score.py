@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Literal
@@ -10,96 +10,167 @@ from typing import Literal
 import numpy as np
 import torch
 
-from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts import vinformation, vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.config.schema import Score
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import fourier, ridge
 from vinfo_mpi.numerics.fourier import RandomFeatures
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.results import store
-from vinfo_mpi.run import freshness
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema import (
+    ALIVE,
+    CLASS,
+    COMPLEXITY,
+    NAME,
+    PENALTY,
+    TAPS,
+    VINFORMATION,
+    predictor,
+)
+from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.hdf5 import Table, checked, fixed_width, open_checked
+from vinfo_mpi.storage.hdf5 import checked, open_checked
 from vinfo_mpi.storage.rows import RowReader
 
 MAIN = "main"
 FIELDS = [field.name for field in fields(Scores)]
 PILOT = 256  # rows from which the width of the random features is measured
+COLUMNS = (
+    20  # numbers per concept in results.h5 that do not grow with taps, checkpoints or branches
+)
+
+Arrays = Mapping[str, np.ndarray]
 
 
-def run(run: Run, force: bool = False) -> None:
-    """Write V-information, complexity and their standard errors, for every family of predictors that is asked for."""
-    provenance = freshness.provenance(run, "score", "vinfo-results")
-    pieces = run.pieces("score", provenance["fingerprint"], force)
+def score_concepts(run: Run, part: Part) -> None:
+    """Write V-information, complexity and standard errors, for every predictor asked for."""
     options = run.config.score
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         taps = activations.taps
         fold = vinformation.fold_of_rows(run, codes, activations)
         sources = {tap: Source(activations, tap) for tap in taps}
-        every = vinformation.of_each(run, pieces, sources, codes, partial(_at_taps, run, codes=codes, fold=fold), options.beside)
-        run.clock.bytes_read += activations.bytes_read + codes.bytes_read
-    found = {name: [Scores(*(one[f"{name} {field}"] for field in FIELDS)) for one in every] for name in [MAIN, *options.also]}
-    alive, complexity = found[MAIN][0].alive, ridge.complexity(np.stack([one.r2 for one in found[MAIN]]))
-    log.info("score: %d of %d concepts alive, mean complexity %.3f", alive.sum(), len(alive), np.nanmean(complexity))
-    concept = ("concept",)
-    with open_checked(run.dictionary, "vinfo-dictionary") as file:
-        classes, names = checked(file, "class"), checked(file, "names") if "names" in file else None
-    tables = {
-        "taps": Table(fixed_width(taps), "names of the taps in forward order", axes=("tap",)),
-        "concepts/class": Table(classes, "class whose images the atom was fitted to; -1: all", None, concept),
-        "concepts/alive": Table(alive.astype(np.uint8), "1 where the concept varies over the images", None, concept),
-    }
-    if names is not None:
-        tables["concepts/name"] = Table(names, "name of the concept", None, concept)
-    for name, scores in found.items():
+        score = partial(_score_taps, run, codes=codes, fold=fold)
+        at_taps = vinformation.for_each_source(
+            run, part.partial_results, sources, codes, score, options.beside
+        )
+    main = _scores(at_taps, MAIN)
+    alive = main[0].alive
+    complexity = ridge.complexity(np.stack([scores.r2 for scores in main]))
+    log.info("score: %d of %d concepts alive, mean complexity %.3f",
+             alive.sum(), len(alive), np.nanmean(complexity))  # fmt: skip
+    datasets = {TAPS: taps, ALIVE: alive} | _of_dictionary(run)
+    for name in (MAIN, *options.also):
         family, estimator = _predictors(options, name)
-        tables |= _tables(scores, f"{family}, {estimator}", "" if name == MAIN else f"predictors/{name}/")
-    run.ranks.on_root(store.update, run.results, "score", tables, provenance)
-    pieces.remove()
+        how = f"{family}, {estimator}"
+        for dataset, values in _datasets(_scores(at_taps, name), how).items():
+            datasets[dataset if name == MAIN else predictor(name, dataset)] = values
+    part.write(datasets)
 
 
-def _at_taps(run: Run, taps: list[Source], codes: RowReader, fold: torch.Tensor) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the scores at each of some taps with all predictors; the moments of a family serve every estimator."""
+def costs(work: Workload) -> Costs:
+    """Return what scoring takes."""
+    widths = list(work.sizes.widths.values())
+    columns = 2 * len(widths) * (1 + len(work.config.score.also)) + COLUMNS
+    disk = formulas.results(work, columns)
+    disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
+    return Costs(
+        memory=vinformation_costs.memory(work, widths, work.config.score.beside),
+        operations=sum(vinformation_costs.operations(work, width) for width in widths),
+        sent=sum(_sent(work, width) for width in widths),
+        disk=disk,
+    )
+
+
+def _sent(work: Workload, d: int) -> float:
+    """Return the bytes sent at a tap of `d` channels, with all predictors.
+
+    The moments of a family serve every estimator.
+    """
+    options = work.config.score
+    widths = {"linear": d, "random-features": d + options.random_features}
+    predictors = [_predictors(options, name) for name in (MAIN, *options.also)]
+    families = {"linear", *(family for family, _ in predictors)}
+    sent = sum(
+        vinformation_costs.sent_moments(work, options.folds, widths[family]) for family in families
+    )
+    for family, estimator in predictors:
+        splits = 1 if estimator == "in-sample" else options.folds
+        sent += vinformation_costs.sent_factors(work, widths[family], splits)
+    return sent
+
+
+def _score_taps(
+    run: Run, taps: list[Source], codes: RowReader, fold: torch.Tensor
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the scores at each of some taps with all predictors.
+
+    The moments of a family serve every estimator.
+    """
     moments = {"linear": vinformation.moments_of(run, taps, codes, fold)}
     scores = {}
-    for name in [MAIN, *run.config.score.also]:
+    for name in (MAIN, *run.config.score.also):
         family, estimator = _predictors(run.config.score, name)
         if family not in moments:
-            features = [_random_features(run, tap, linear) for tap, linear in zip(taps, moments["linear"], strict=True)]
+            features = [
+                _random_features(run, tap, linear)
+                for tap, linear in zip(taps, moments["linear"], strict=True)
+            ]
             moments[family] = vinformation.moments_of(run, taps, codes, fold, features)
         scores[name] = vinformation.scores(run, moments[family], estimator)
     for _ in taps:
-        at_tap = {name: next(of_family) for name, of_family in scores.items()}
-        yield {f"{name} {field}": getattr(one, field) for name, one in at_tap.items() for field in FIELDS}
+        at_tap = {name: next(scores_of_taps) for name, scores_of_taps in scores.items()}
+        yield {
+            f"{name} {field}": getattr(scores_at_tap, field)
+            for name, scores_at_tap in at_tap.items()
+            for field in FIELDS
+        }
+
+
+def _scores(at_taps: list[Arrays], name: str) -> list[Scores]:
+    """Return the scores of one predictor at every tap, from what `_score_taps` yields."""
+    return [Scores(*(at_tap[f"{name} {field}"] for field in FIELDS)) for at_tap in at_taps]
 
 
 def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in-sample"]]:
-    """Return family and estimator: the main ones, with what the name says in the place of one of them."""
+    """Return family and estimator: the main ones, but for the one that the name gives."""
     family = name if name in ("linear", "random-features") else options.family
     estimator = name if name in ("held-out", "in-sample") else options.estimator
     return family, estimator  # type: ignore[return-value]
 
 
 def _random_features(run: Run, tap: Source, moments: Moments) -> RandomFeatures:
-    """Return random features of the standardised tap, the same on all ranks and for any number of them."""
-    n, x, squares = moments.n.sum(), moments.x.sum(0), moments.xx.sum(0).diagonal()
-    variance = (squares / n - (x / n).square()).clamp(min=0)
-    std = torch.where(variance > ridge.CONSTANT * squares / n, variance, 0).sqrt()
+    """Return random features of the standardised tap, the same for any number of ranks."""
+    n = moments.n.sum()
+    mean = moments.x.sum(0) / n
+    mean_square = moments.xx.sum(0).diagonal() / n
+    variance = (mean_square - mean.square()).clamp(min=0)
+    std = torch.where(variance > ridge.CONSTANT * mean_square, variance, 0).sqrt()
     values = tap.file.file[tap.name]
-    pilot = run.tensor(run.ranks.on_root(lambda: values[:: max(1, len(values) // PILOT)][:PILOT]))
-    return fourier.make(x / n, std, pilot, run.config.score.random_features, run.config.seed)
+    pilot = run.ranks.on_root(lambda: values[:: max(1, len(values) // PILOT)][:PILOT])
+    count = run.config.score.random_features
+    return fourier.make(mean, std, run.tensor(pilot), count, run.config.seed)
 
 
-def _tables(scores: list[Scores], how: str, prefix: str) -> dict[str, Table]:
-    """Return what is written for one kind of predictors: under `prefix`, or in the main places without one."""
-    values, concept, both = np.stack([one.r2 for one in scores]), ("concept",), ("tap", "concept")  # (L, K)
-    error = vinformation.standard_error(np.stack([one.without for one in scores]))
-    place = prefix or "concepts/"
+def _of_dictionary(run: Run) -> dict[Dataset, np.ndarray]:
+    """Return what the dictionary says of every concept."""
+    with open_checked(run.dictionary, "vinfo-dictionary") as file:
+        datasets = {CLASS: checked(file, "class")}
+        if "names" in file:
+            datasets[NAME] = checked(file, "names")
+    return datasets
+
+
+def _datasets(scores: list[Scores], how: str) -> dict[Dataset, np.ndarray]:
+    """Return what is written for one predictor, from its scores at every tap."""
+    r2 = np.stack([at_tap.r2 for at_tap in scores])  # (L, K)
+    complexity = COMPLEXITY.filled(how=how)
     return {
-        f"{prefix}vinformation": Table(values, f"V-information from tap to concept: {how} R²; NaN: no variance", "1", both),
-        f"{prefix}penalty": Table(np.stack([one.penalty for one in scores]), "ridge penalty chosen, relative", "1", both),
-        f"{place}complexity": Table(ridge.complexity(values), f"1 - mean V-information over the taps ({how})", "1", concept),
-        f"{place}complexity_se": Table(error, "standard error of the complexity (jackknife over folds)", "1", concept),
+        VINFORMATION.filled(how=how): r2,
+        PENALTY: np.stack([at_tap.penalty for at_tap in scores]),
+        complexity: ridge.complexity(r2),
+        complexity.se: vinformation.standard_error(np.stack([at_tap.without for at_tap in scores])),
     }

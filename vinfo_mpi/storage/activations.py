@@ -1,7 +1,11 @@
-"""The layout of an activations file (vinfo-activations): samples, taps, the last tap's map, logits, the head."""
+"""The layout of an activations file (vinfo-activations).
+
+Samples, taps, the last tap's map, logits, the head.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,20 +52,21 @@ class Layout:
 
     def columns(self) -> dict[str, Column]:
         """Return the datasets with one row per sample."""
+        logits = Table(None, "logits", axes=("sample", "class"))
         columns = {
-            "samples/id": Column((), "int64", Table(None, "stable id of the image in its data set", axes=SAMPLE)),
-            "samples/label": Column((), "int64", Table(None, "class of the image", axes=SAMPLE)),
-            "samples/prediction": Column((), "int64", Table(None, "class with the largest logit", axes=SAMPLE)),
-            "samples/held_out": Column((), "uint8", Table(None, "1 where the image was not learned from", axes=SAMPLE)),
-            "outputs": Column((self.outputs,), "float32", Table(None, "logits", axes=("sample", "class"))),
+            "samples/id": _number("int64", "stable id of the image in its data set"),
+            "samples/label": _number("int64", "class of the image"),
+            "samples/prediction": _number("int64", "class with the largest logit"),
+            "samples/held_out": _number("uint8", "1 where the image was not learned from"),
+            "outputs": Column((self.outputs,), "float32", logits),
         }
-        for order, name in enumerate(self.shifts):
-            columns[f"taps/{name}/activations"] = self._pooled(order, name, "block", self.shifts[name])
+        for order, (name, shift) in enumerate(self.shifts.items()):
+            columns[f"taps/{name}/activations"] = self._pooled(order, name, "block", shift)
             text = "share of the values, before pooling, that are not zero"
-            columns[f"taps/{name}/nonzero"] = Column((), "float32", Table(None, text, axes=SAMPLE))
-        for order, name in enumerate(self.branches):
+            columns[f"taps/{name}/nonzero"] = _number("float32", text)
+        for order, (name, shift) in enumerate(self.branches.items()):
             block, kind = name.rsplit(".", 1)
-            columns[f"taps/{name}/activations"] = self._pooled(order, block, kind, self.branches[name])
+            columns[f"taps/{name}/activations"] = self._pooled(order, block, kind, shift)
         if self.map_shape:
             text = "the last tap, one vector per image and position"
             table = Table(None, text, axes=("sample", "position", "channel"))
@@ -71,26 +76,35 @@ class Layout:
     def _pooled(self, order: int, module: str, kind: str, shift: np.ndarray) -> Column:
         text = "activations minus the shift, one vector per image"
         attributes = {"order": order, "module": module, "kind": kind, "pooling": self.pooling}
-        return Column(shift.shape, self.dtype, Table(None, text, axes=("sample", "channel"), attributes=attributes))
+        table = Table(None, text, axes=("sample", "channel"), attributes=attributes)
+        return Column(shift.shape, self.dtype, table)
 
     def tables(self) -> dict[str, Table]:
         """Return the small datasets."""
         text = "mean over a few images, subtracted before storing: true activation = stored + shift"
-        shifts = self.shifts | self.branches
-        tables = {f"taps/{name}/shift": Table(shift, text, axes=("channel",)) for name, shift in shifts.items()}
-        tables["classes"] = Table(fixed_width(self.classes), "name of each class of the data set", axes=("class",))
+        tables = {}
+        for name, shift in (self.shifts | self.branches).items():
+            tables[f"taps/{name}/shift"] = Table(shift, text, axes=("channel",))
+        names = fixed_width(self.classes)
+        tables["classes"] = Table(names, "name of each class of the data set", axes=("class",))
         if self.head is not None:
+            weight, bias = self.head
             text = "logits = weight · mean(last tap) + bias"
-            tables["head/weight"] = Table(self.head[0], text, axes=("class", "channel"))
-            tables["head/bias"] = Table(self.head[1], text, axes=("class",))
+            tables["head/weight"] = Table(weight, text, axes=("class", "channel"))
+            tables["head/bias"] = Table(bias, text, axes=("class",))
         return tables
+
+
+def _number(dtype: str, text: str) -> Column:
+    """Return a column of one number per sample."""
+    return Column((), dtype, Table(None, text, axes=SAMPLE))
 
 
 class ActivationReader(RowReader):
     """Reads an activations file."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "vinfo-activations")
+    def __init__(self, path: Path, count_bytes: Callable[[int], None] = lambda count: None) -> None:
+        super().__init__(path, "vinfo-activations", count_bytes)
 
     @property
     def taps(self) -> list[str]:
@@ -99,12 +113,18 @@ class ActivationReader(RowReader):
 
     @property
     def branches(self) -> list[str]:
-        """Main branch and shortcut of every residual block, in forward order: block.main, block.shortcut, ..."""
+        """Main branch and shortcut of every residual block, in forward order.
+
+        block.main, block.shortcut, ...
+        """
         return self._of_kinds("main", "shortcut")
 
     def _of_kinds(self, *kinds: str) -> list[str]:
-        found = [name for name in self.names("taps") if self.attribute(f"taps/{name}/activations", "kind") in kinds]
-        return sorted(found, key=lambda name: self.attribute(f"taps/{name}/activations", "order"))
+        orders = {}
+        for name in self.names("taps"):
+            if self.attribute(f"taps/{name}/activations", "kind") in kinds:
+                orders[name] = self.attribute(f"taps/{name}/activations", "order")
+        return sorted(orders, key=lambda name: orders[name])
 
     @property
     def classes(self) -> list[str]:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from vinfo_mpi.errors import InputError
 
-KEYS = ("atoms", "dictionary", "D", "components_")  # what a file of several arrays may call its atoms
+KEYS = ("atoms", "dictionary", "D", "components_")  # names of the atoms among several arrays
 
 
 def read(path: Path, channels: int, tap: str, signed: bool) -> np.ndarray:
@@ -31,28 +31,43 @@ def read(path: Path, channels: int, tap: str, signed: bool) -> np.ndarray:
         If it cannot be read, or does not hold atoms for this tap.
     """
     where = f"dictionary.source: {path}"
-    if not path.is_file():
-        raise InputError(f"{where} is not there; give the path of a file of atoms")
-    try:
-        content = _content(path)
-    except Exception as error:  # whatever the formats raise
-        raise InputError(f"{where} is no {path.suffix} file of numbers ({str(error).splitlines()[0]}); write it again") from None
-    atoms = content if isinstance(content, np.ndarray) else _chosen(content, where)
+    atoms = _atoms(path, where)
     if atoms.ndim != 2 or not len(atoms) or atoms.shape[1] != channels:
         raise InputError(
-            f"{where} has shape {atoms.shape}; expected (K, {channels}): a row per atom, a column per channel of {tap}"
+            f"{where} has shape {atoms.shape}; expected (K, {channels}): a row per atom, a column "
+            f"per channel of {tap}"
         )
     if not np.isfinite(atoms).all():
-        raise InputError(f"{where}: atom {_first(~np.isfinite(atoms))} holds NaN or infinity; mend it")
+        raise InputError(
+            f"{where}: atom {_first(~np.isfinite(atoms))} holds NaN or infinity; mend it"
+        )
     if not signed and (atoms < 0).any():
-        raise InputError(f"{where}: atom {_first(atoms < 0)} has negative numbers; set dictionary.atoms: signed to use it as it is")
+        raise InputError(
+            f"{where}: atom {_first(atoms < 0)} has negative numbers; set dictionary.atoms: signed "
+            "to use it as it is"
+        )
     length = np.linalg.norm(atoms, axis=1, keepdims=True)
     if (length == 0).any():
         raise InputError(f"{where}: atom {_first(length == 0)} is zero everywhere; leave it out")
     return atoms / length
 
 
+def _atoms(path: Path, where: str) -> np.ndarray:
+    """Return the array of atoms as it is in the file, whatever its shape; `where` begins errors."""
+    if not path.is_file():
+        raise InputError(f"{where} is not there; give the path of a file of atoms")
+    try:
+        content = _content(path)
+    except Exception as error:  # whatever the formats raise
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{where} is no {path.suffix} file of numbers ({reason}); write it again"
+        ) from None
+    return content if isinstance(content, np.ndarray) else _atoms_among(content, where)
+
+
 def _content(path: Path) -> np.ndarray | Mapping[str, np.ndarray]:
+    """Return the array, or the arrays by name, in float64."""
     if path.suffix == ".safetensors":
         return {name: value.double().numpy() for name, value in load_file(path).items()}
     content = np.load(path, allow_pickle=False)
@@ -62,13 +77,17 @@ def _content(path: Path) -> np.ndarray | Mapping[str, np.ndarray]:
         return {name: content[name].astype(np.float64, casting="same_kind") for name in content}
 
 
-def _chosen(arrays: Mapping[str, np.ndarray], where: str) -> np.ndarray:
+def _atoms_among(arrays: Mapping[str, np.ndarray], where: str) -> np.ndarray:
+    """Return the one of several arrays that is called as atoms are, or that is alone."""
     names = [name for name in KEYS if name in arrays] or list(arrays)
     if len(names) != 1:
         held = ", ".join(f"'{name}'" for name in arrays) or "none"
-        raise InputError(f"{where} holds the arrays {held}; keep one of them, or call one of: {', '.join(KEYS)}")
+        raise InputError(
+            f"{where} holds the arrays {held}; keep one of them, or call one of: {', '.join(KEYS)}"
+        )
     return arrays[names[0]]
 
 
 def _first(wrong: np.ndarray) -> int:
+    """Return the first row in which anything is wrong."""
     return int(np.argmax(wrong.any(1)))

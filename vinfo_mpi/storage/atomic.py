@@ -17,7 +17,7 @@ NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEX
 
 def existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that is there already."""
-    return next(one for one in (path, *path.resolve().parents) if one.exists())
+    return next(place for place in (path, *path.resolve().parents) if place.exists())
 
 
 def partial(path: Path) -> Path:
@@ -55,18 +55,20 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "write failed" not in str(error):  # HDF5 raises it while flushing and closing
+        # HDF5 raises a RuntimeError while flushing and closing.
+        if isinstance(error, RuntimeError) and "write failed" not in str(error):
             raise
-        number = getattr(error, "errno", None)
-        told = re.search(r"error message = '([^']*)'", str(error))  # by HDF5
-        first = str(error).split("\n")[0]
-        reason = os.strerror(number) if number else told[1] if told else first.split("(")[-1].rstrip(")")
-        if number in NOT_WRITABLE:
-            raise InputError(f"cannot write {path} ({reason}); change that, or name another folder with --run-dir") from error
+        reason = _reason(error)
+        if getattr(error, "errno", None) in NOT_WRITABLE:
+            raise InputError(
+                f"cannot write {path} ({reason}); change that, "
+                "or name another folder with --run-dir"
+            ) from error
         free = shutil.disk_usage(existing(path.parent)).free
         raise Failure(
-            f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, mend the file system or your "
-            "quota, and run the same command again; what is finished is kept"
+            f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, "
+            "mend the file system or your quota, and run the same command again; "
+            "what is finished is kept"
         ) from error
 
 
@@ -76,3 +78,14 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial(path).write_text(text)
         commit(partial(path), path)
+
+
+def _reason(error: Exception) -> str:
+    """Return what the operating system says of an error, as far as it or HDF5 passes it on."""
+    number = getattr(error, "errno", None)
+    if number:
+        return os.strerror(number)
+    if by_hdf5 := re.search(r"error message = '([^']*)'", str(error)):
+        return by_hdf5[1]
+    first_line = str(error).split("\n")[0]
+    return first_line.split("(")[-1].rstrip(")")

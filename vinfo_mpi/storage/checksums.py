@@ -7,12 +7,12 @@ import zlib
 import numpy as np
 
 
-def of(values: np.ndarray) -> np.uint32:
+def crc32(values: np.ndarray) -> np.uint32:
     """Return the CRC-32 of an array's bytes, in C order."""
     return np.uint32(zlib.crc32(_bytes(values).data))
 
 
-def of_rows(values: np.ndarray) -> np.ndarray:
+def crc32_of_rows(values: np.ndarray) -> np.ndarray:
     """Return the CRC-32 of the bytes of each row: (n, ...) to (n,) uint32."""
     rows = _bytes(values).reshape(len(values), values[:1].nbytes)
     return np.fromiter(map(zlib.crc32, rows), np.uint32, len(rows))  # type: ignore[arg-type]

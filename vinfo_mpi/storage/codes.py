@@ -18,8 +18,12 @@ FIDELITY = {
 
 def columns(concepts: int) -> dict[str, Column]:
     """Return the datasets with one row per sample."""
-    found = {
-        "codes": Column((concepts,), "float64", Table(None, "codes, averaged over positions", axes=("sample", "concept"))),
-        "samples/id": Column((), "int64", Table(None, "stable id of the image", axes=SAMPLE)),
+    codes = Table(None, "codes, averaged over positions", axes=("sample", "concept"))
+    ids = Table(None, "stable id of the image", axes=SAMPLE)
+    columns = {
+        "codes": Column((concepts,), "float64", codes),
+        "samples/id": Column((), "int64", ids),
     }
-    return found | {f"fidelity/{name}": Column((), "float64", Table(None, text, axes=SAMPLE)) for name, text in FIDELITY.items()}
+    for name, text in FIDELITY.items():
+        columns[f"fidelity/{name}"] = Column((), "float64", Table(None, text, axes=SAMPLE))
+    return columns

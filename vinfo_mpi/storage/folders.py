@@ -1,4 +1,7 @@
-"""Folders of many small files that are whole or not there, and say what they were made from, like our HDF5 files."""
+"""Folders of many small files that are whole or not there.
+
+They say what they were made from, like our HDF5 files.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,26 @@ from vinfo_mpi.storage.atomic import partial, sync, write_text, writing
 PROVENANCE = "provenance.json"
 
 
-def begin(folder: Path, attributes: Mapping[str, Any], force: bool = False) -> Path:
-    """Return the folder in which this one is made, on one rank; what an interrupted job has made of the same stays there."""
-    unfinished, old = partial(folder), _old(folder)
+def begin(folder: Path, attributes: Mapping[str, Any]) -> Path:
+    """Return the folder in which this one is made, on one rank.
+
+    What an interrupted job has made of the same stays there.
+    """
+    unfinished = partial(folder)
+    old = _old(folder)
     with writing(unfinished):
         if old.exists():  # a job was ended while it put one folder in the place of the other
             _remove(old) if folder.exists() else old.rename(folder)
-        if force or fingerprint(unfinished) != attributes["fingerprint"]:
+        if fingerprint(unfinished) != attributes["fingerprint"]:
             _remove(unfinished)
             write_text(unfinished / PROVENANCE, json.dumps(dict(attributes), indent=1))
     return unfinished
+
+
+def discard_unfinished(folder: Path) -> None:
+    """Delete what an interrupted job has made of a folder."""
+    with writing(folder):
+        _remove(partial(folder))
 
 
 def commit(folder: Path) -> None:
@@ -40,7 +53,10 @@ def _old(folder: Path) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    """Delete a folder that may not be there; its fingerprint first, so that nothing takes what is left of it for the whole."""
+    """Delete a folder that may not be there.
+
+    Its fingerprint first, so that nothing takes what is left of it for the whole.
+    """
     if folder.exists():
         (folder / PROVENANCE).unlink(missing_ok=True)
         shutil.rmtree(folder)

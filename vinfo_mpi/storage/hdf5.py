@@ -1,4 +1,7 @@
-"""What all our HDF5 files have in common: attributes that say what they are, whole or not there, checked when opened."""
+"""What all our HDF5 files have in common.
+
+Attributes that say what they are; they are whole or not there, and checked when opened.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,6 @@ FORMAT_VERSIONS = {
     "vinfo-report": 1,
     "vinfo-piece": 1,
 }
-
-
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError)  # what h5py raises on a damaged file
 
 
@@ -45,7 +46,7 @@ def describe(dataset: h5py.Dataset, table: Table) -> None:
     """Attach description, units, axis labels and attributes."""
     dataset.attrs["description"] = table.description
     if table.values is not None:
-        dataset.attrs["crc32"] = checksums.of(np.asarray(table.values))
+        dataset.attrs["crc32"] = checksums.crc32(np.asarray(table.values))
     if table.units:
         dataset.attrs["units"] = table.units
     for name, value in sorted(table.attributes.items()):
@@ -62,21 +63,32 @@ def attach_scales(dataset: h5py.Dataset, table: Table, scales: Mapping[str, h5py
 
 
 def fixed_width(names: list[str]) -> np.ndarray:
-    """Return strings in the form that every HDF5 reader and MPI-IO understands: fixed-length UTF-8."""
+    """Return strings as every HDF5 reader and MPI-IO understands them: fixed-length UTF-8."""
     encoded = [name.encode() for name in names]
     width = max([1, *map(len, encoded)])
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
 
 
 def checked(file: h5py.File, name: str) -> np.ndarray:
-    """Return the values of a dataset; raise `InputError` if they cannot be read or are not as they were written."""
+    """Return the values of a dataset.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read, or are not as they were written.
+    """
     try:
-        values, written = file[name][()], file[name].attrs.get("crc32")
+        values = file[name][()]
+        checksum = file[name].attrs.get("crc32")
     except UNREADABLE as error:
-        raise InputError(f"{file.filename}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
-    if written is not None and checksums.of(np.asarray(values)) != written:
         raise InputError(
-            f"{file.filename}: /{name} is not what was written (its checksum differs); delete the file and run its stage again"
+            f"{file.filename}: /{name} cannot be read ({error}); "
+            "delete the file and run its stage again"
+        ) from None
+    if checksum is not None and checksums.crc32(np.asarray(values)) != checksum:
+        raise InputError(
+            f"{file.filename}: /{name} is not what was written (its checksum differs); "
+            "delete the file and run its stage again"
         )
     return values
 
@@ -100,20 +112,30 @@ def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise InputError(f"{path} is damaged or not an HDF5 file ({error}); delete it and run its stage again") from None
-    found = str(file.attrs.get("filetype", "none"))
-    problem = None
-    if found not in FORMAT_VERSIONS or (filetype and found != filetype):
-        expected = filetype or " or ".join(FORMAT_VERSIONS)
-        problem = f"is not a {expected} file (its filetype is {found}); check the path"
-    elif (version := file.attrs.get("format_version")) != FORMAT_VERSIONS[found]:
-        problem = f"has format version {version}, this program reads {FORMAT_VERSIONS[found]}; delete it and run its stage again"
-    elif file.attrs.get("complete") != 1:
-        problem = "was not finished; delete it and run its stage again"
-    if problem:
+        raise InputError(
+            f"{path} is damaged or not an HDF5 file ({error}); delete it and run its stage again"
+        ) from None
+    if problem := _problem(file, filetype):
         file.close()
         raise InputError(f"{path} {problem}")
     return file
+
+
+def _problem(file: h5py.File, expected: str | None) -> str | None:
+    """Return why a file is not to be read, with the remedy, None where all is well."""
+    filetype = str(file.attrs.get("filetype", "none"))
+    if filetype not in FORMAT_VERSIONS or (expected and filetype != expected):
+        valid = expected or " or ".join(FORMAT_VERSIONS)
+        return f"is not a {valid} file (its filetype is {filetype}); check the path"
+    version = file.attrs.get("format_version")
+    if version != FORMAT_VERSIONS[filetype]:
+        return (
+            f"has format version {version}, this program reads {FORMAT_VERSIONS[filetype]}; "
+            "delete it and run its stage again"
+        )
+    if file.attrs.get("complete") != 1:
+        return "was not finished; delete it and run its stage again"
+    return None
 
 
 def fingerprint(path: Path, filetype: str) -> str | None:

@@ -17,10 +17,11 @@ HELD = (errno.EAGAIN, errno.EACCES)
 
 
 def hold(folder: Path, holder: str) -> TextIO:
-    """Keep other jobs out of a folder for as long as the returned file is open, at most until this process ends.
+    """Keep other jobs out of a folder for as long as the returned file is open.
 
-    The operating system holds the lock, also over NFS and Lustre (mounted with flock), and takes it back from a process
-    that dies; the text in the file only says who it is.
+    At most until this process ends: the operating system holds the lock, also over NFS and Lustre
+    (mounted with flock), and takes it back from a process that dies; the text in the file only says
+    who it is.
 
     Raises
     ------
@@ -38,7 +39,11 @@ def hold(folder: Path, holder: str) -> TextIO:
             break
         except OSError as error:
             if error.errno not in HELD:
-                log.warning("%s cannot be locked (%s): make sure that no other job uses this run directory", path, error.strerror)
+                log.warning(
+                    "%s cannot be locked (%s): make sure that no other job uses this run directory",
+                    path,
+                    error.strerror,
+                )
                 break
         if time.monotonic() > limit:
             file.seek(0)

@@ -1,4 +1,4 @@
-"""Writing a file of rows (one per sample), all ranks together, each its own block, in the background."""
+"""Writing a file of rows, one per sample: all ranks together, each its block, in the background."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import checksums
 from vinfo_mpi.storage.atomic import writing
 from vinfo_mpi.storage.hdf5 import Table
-from vinfo_mpi.storage.row_backends import Content, PartFiles, SharedFile, runs
+from vinfo_mpi.storage.part_files import PartFiles
+from vinfo_mpi.storage.row_content import RowContent, consecutive
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, checksum_column
+from vinfo_mpi.storage.shared_file import SharedFile
 
 AHEAD = 2  # batches that may wait for the writing thread
-SINKS: dict[str, type[SharedFile] | type[PartFiles]] = {"parallel": SharedFile, "virtual": PartFiles}
+BACKENDS: dict[str, type[SharedFile] | type[PartFiles]] = {
+    "parallel": SharedFile,
+    "virtual": PartFiles,
+}
 
 _abandoned: list[Any] = []  # files of a failed job: closing them would wait for ranks that are gone
 
@@ -32,9 +37,10 @@ _abandoned: list[Any] = []  # files of a failed job: closing them would wait for
 class RowWriter:
     """Writes a file of rows; a context manager that all ranks enter and leave together.
 
-    Inside, `todo` holds this rank's rows as batches: those that an interrupted writing has left whole are not among them.
-    If any rank is asked to stop, all stop after the same batch: `write` or leaving raises `Stopped`, and what was
-    written waits for a later job, whatever its number of ranks.
+    Inside, `todo` holds this rank's rows as batches: those that an interrupted writing has left
+    whole are not among them. If any rank is asked to stop, all stop after the same batch: `write`
+    or leaving raises `Stopped`, and what was written waits for a later job, whatever its number of
+    ranks.
 
     Parameters
     ----------
@@ -45,10 +51,12 @@ class RowWriter:
     rows : int
         Rows in all, over all ranks.
     batch : int
-        Rows of one `write`; each rank writes its block of the rows in batches of at most this size, in order.
+        Rows of one `write`; each rank writes its block of the rows in batches of at most this size,
+        in order.
     ranks : Ranks
     attributes : dict
-        Of the file; the same on all ranks. What is known only later is added to `attributes` before leaving.
+        Of the file; the same on all ranks. What is known only later is added to `attributes` before
+        leaving.
     tables : dict of str to Table
         Small datasets without a row per sample; the same on all ranks.
     scales : dict of str to str
@@ -61,6 +69,8 @@ class RowWriter:
         For MPI-IO: ``alignment`` in bytes, ``hints``.
     stopping : function
         Whether this rank is asked to stop.
+    count_bytes : function of an int
+        Told how many bytes this rank has written, when the file is finished.
 
     Attributes
     ----------
@@ -87,30 +97,40 @@ class RowWriter:
         resume: bool = False,
         options: Mapping[str, Any] | None = None,
         stopping: Callable[[], bool] = signals.wished,
+        count_bytes: Callable[[int], None] = lambda count: None,
     ) -> None:
-        self.path, self.attributes, self.resume = path, dict(attributes), resume
-        self._batch, self._ranks, self._stopping = batch, ranks, stopping
+        self.path = path
+        self.attributes = dict(attributes)
+        self.resume = resume
+        self._batch = batch
+        self._ranks = ranks
+        self._stopping = stopping
         self._columns = dict(sorted(columns.items()))
-        content = Content(self._columns | {CHECKSUMS: checksum_column(self._columns)}, rows, dict(tables or {}), dict(scales or {}))
-        self._mine = ranks.block(rows)
-        self._sink = SINKS[kind](path, content, ranks, self._mine, options or {})
+        with_checksums = self._columns | {CHECKSUMS: checksum_column(self._columns)}
+        content = RowContent(with_checksums, rows, dict(tables or {}), dict(scales or {}))
+        self._block = ranks.block(rows)
+        self._backend = BACKENDS[kind](path, content, ranks, self._block, options or {})
         self.bytes_written = 0
         self._queue: queue.Queue = queue.Queue(AHEAD)
         self._error: BaseException | None = None
         self._stopped = False
+        self._count_bytes = count_bytes
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Self:
         if not self._ranks.threads:
-            raise InputError("this MPI library serves one thread only, and files are written by a second one; use another library")
+            raise InputError(
+                "this MPI library serves one thread only, and files are written by a second one; "
+                "use another library"
+            )
         with writing(self.path):
-            there = self._sink.open(self.attributes, self.resume)
-        missing = np.flatnonzero(~there) + self._mine.start
-        self.todo = [part for run in runs(missing) for part in batches(run, self._batch)]
-        every = self._ranks.gather((len(self.todo), int(there.sum())))
-        self._calls_left = max(calls for calls, _ in every)
-        self.reused = sum(rows for _, rows in every)
-        self._apart = self._ranks.apart()
+            there = self._backend.open(self.attributes, self.resume)
+        missing = consecutive(np.flatnonzero(~there) + self._block.start)
+        self.todo = [batch for stretch in missing for batch in batches(stretch, self._batch)]
+        counts = self._ranks.allgather((len(self.todo), int(there.sum())))
+        self._calls_left = max(calls for calls, _ in counts)
+        self.reused = sum(rows for _, rows in counts)
+        self._ranks_of_thread = self._ranks.duplicate()
         self._thread.start()
         return self
 
@@ -119,39 +139,51 @@ class RowWriter:
         self._queue.put((start, values))
         self._raise()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         raised = error
         if raised is None:
             try:
                 self.drain()
-            except BaseException as found:
-                raised = found
+            except BaseException as of_thread:
+                raised = of_thread
         if raised is None:
             with writing(self.path):
-                self._sink.finish(self.attributes)
-            self._apart.free()
+                self._backend.finish(self.attributes)
+            self._ranks_of_thread.free()
+            self._count_bytes(self.bytes_written)
         elif isinstance(raised, Stopped):
             self._end_thread(None)
             with writing(self.path):
-                self._sink.leave()
-            self._apart.free()
+                self._backend.leave()
+            self._ranks_of_thread.free()
         else:
-            _abandoned.append(self._sink)
-            # Where all ranks fail together their threads end together: MPI must not be finalised under them. Where
-            # they do not, the thread may wait for ever; the guard then ends it.
+            _abandoned.append(self._backend)
+            # Where all ranks fail together their threads end together: MPI must not be finalised
+            # under them. Where they do not, the thread may wait for ever; the guard then ends it.
             self._end_thread(PATIENCE)
         if raised is not error:
             raise raised  # type: ignore[misc]
 
     def drain(self) -> None:
-        """Wait until all batches are written; no `write` may follow. Call before using the ranks inside the block."""
+        """Wait until all batches are written; no `write` may follow.
+
+        Call this before using the ranks inside the block.
+        """
         self._queue.put(None)
         self._thread.join()
         self._raise()  # not together: the other ranks may wait in a write for this one
 
     def read(self, name: str) -> np.ndarray:
-        """Return this rank's rows of a column, those that were there already included; all ranks together, after `drain`."""
-        return self._sink.read(name)
+        """Return this rank's rows of a column, all ranks together, after `drain`.
+
+        Those that were there already are included.
+        """
+        return self._backend.read(name)
 
     def _end_thread(self, patience: float | None) -> None:
         if self._thread.is_alive():
@@ -166,12 +198,15 @@ class RowWriter:
             raise Stopped
 
     def _work(self) -> None:
-        """Take batches off the queue and write them; after the end go on taking, so that nobody waits."""
+        """Take batches off the queue and write them.
+
+        After the end go on taking, so that nobody waits.
+        """
         while (item := self._queue.get()) is not None:
             if self._going:
                 self._guarded(*item)
         while self._calls_left and self._going:
-            self._guarded(self._mine.stop, {})  # take part in the writes of ranks with more rows
+            self._guarded(self._block.stop, {})  # take part in the writes of ranks with more rows
 
     @property
     def _going(self) -> bool:
@@ -179,19 +214,25 @@ class RowWriter:
 
     def _guarded(self, start: int, values: Mapping[str, np.ndarray]) -> None:
         try:
-            self._apart.wait()
+            self._ranks_of_thread.wait()
             with writing(self.path):
                 self._write(start, values)
             self._calls_left -= 1
-            self._stopped = self._calls_left > 0 and self._apart.any(self._stopping())
+            asked_to_stop = self._calls_left > 0 and self._ranks_of_thread.any(self._stopping())
+            self._stopped = asked_to_stop
         except BaseException as error:
             self._error = error
 
     def _write(self, start: int, values: Mapping[str, np.ndarray]) -> None:
         rows: dict[str, np.ndarray | None] = dict.fromkeys([*self._columns, CHECKSUMS])
         if values:
-            stored = {name: np.ascontiguousarray(values[name], column.dtype) for name, column in self._columns.items()}
-            rows |= stored | {CHECKSUMS: np.stack([checksums.of_rows(column) for column in stored.values()], 1)}
-        for name, part in rows.items():
-            self.bytes_written += self._sink.write(name, start, part)
-        self._sink.flush()
+            stored = [
+                np.ascontiguousarray(values[name], column.dtype)
+                for name, column in self._columns.items()
+            ]
+            sums = [checksums.crc32_of_rows(column) for column in stored]
+            rows |= dict(zip(self._columns, stored, strict=True))
+            rows[CHECKSUMS] = np.stack(sums, 1)
+        for name, values_of_column in rows.items():
+            self.bytes_written += self._backend.write(name, start, values_of_column)
+        self._backend.flush()

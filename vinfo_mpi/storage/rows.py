@@ -1,13 +1,14 @@
 """Files of rows, one per sample: their columns, and reading them, whichever way they were written.
 
-Where h5py has MPI, all ranks write one shared file through MPI-IO. Where it has not, each rank writes a
-part and rank 0 joins the parts by virtual datasets under the same names, so that no reader can tell.
+Where h5py has MPI, all ranks write one shared file through MPI-IO. Where it has not, each rank
+writes a part and rank 0 joins the parts by virtual datasets under the same names, so that no reader
+can tell.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -39,11 +40,18 @@ class Column:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
     def chunks(self, rows: int, alignment: int = 0) -> tuple[int, ...]:
-        """Return chunks of whole rows, of at most one MiB or `alignment` bytes unless a row is larger."""
-        return (min(max(1, rows), max(1, (alignment or CHUNK_BYTES) // max(1, self.row_bytes))), *self.shape)
+        """Return chunks of whole rows.
+
+        Of at most one MiB or `alignment` bytes unless a row is larger.
+        """
+        fitting = max(1, (alignment or CHUNK_BYTES) // max(1, self.row_bytes))
+        return (min(max(1, rows), fitting), *self.shape)
 
     def stored(self, rows: int, alignment: int = 0) -> int:
-        """Return the bytes of so many rows in a file: whole chunks, each at a multiple of the alignment."""
+        """Return the bytes of so many rows in a file.
+
+        Whole chunks, each at a multiple of the alignment.
+        """
         chunk = self.chunks(rows, alignment)[0]
         size = chunk * self.row_bytes
         if alignment and size >= aligned_from(alignment):
@@ -52,33 +60,48 @@ class Column:
 
 
 def aligned_from(alignment: int) -> int:
-    """Return how many bytes of one piece are aligned: what is much smaller would waste the stretch up to the next."""
+    """Return from how many bytes on a piece is aligned.
+
+    What is much smaller would waste the stretch up to the next.
+    """
     return alignment // 2
 
 
 def checksum_column(columns: Mapping[str, Column]) -> Column:
-    """Return the column that holds the checksums of the others, in the order of their names."""
+    """Return the column that holds the checksums of the others, in their order."""
     text = "CRC-32 of the bytes of each row of the datasets that the attribute columns names"
     table = Table(None, text, axes=("sample", "column"), attributes={"columns": " ".join(columns)})
     return Column((len(columns),), "uint32", table)
 
 
-def storage_kind(wanted: Literal["auto", "parallel", "virtual"]) -> Literal["parallel", "virtual"]:
-    """Return how row files are written here; raise `InputError` where parallel is wanted and h5py is serial."""
+def storage_kind(setting: Literal["auto", "parallel", "virtual"]) -> Literal["parallel", "virtual"]:
+    """Return how row files are written here.
+
+    Raises
+    ------
+    InputError
+        Where the setting is parallel and h5py is serial.
+    """
     parallel = bool(h5py.get_config().mpi)
-    if wanted == "parallel" and not parallel:
-        raise InputError("machine.storage is parallel, but this h5py is serial; use auto or virtual, or set up an MPI h5py")
-    return "parallel" if wanted in ("auto", "parallel") and parallel else "virtual"
+    if setting == "parallel" and not parallel:
+        raise InputError(
+            "machine.storage is parallel, but this h5py is serial; "
+            "use auto or virtual, or set up an MPI h5py"
+        )
+    return "parallel" if parallel and setting != "virtual" else "virtual"
 
 
-def batch_rows(columns: Mapping[str, Column], wanted: int) -> int:
+def batch_rows(columns: Mapping[str, Column], at_most: int) -> int:
     """Return a batch size whose writes stay below the largest that HDF5 takes."""
-    largest = max((column.row_bytes for column in columns.values()), default=1)
-    return max(1, min(wanted, LARGEST_WRITE // max(1, largest)))
+    largest_row = max((column.row_bytes for column in columns.values()), default=1)
+    return max(1, min(at_most, LARGEST_WRITE // max(1, largest_row)))
 
 
 def fingerprint(path: Path, filetype: str) -> str | None:
-    """Return the fingerprint of a file of rows, None where it or one of its parts is missing or damaged."""
+    """Return the fingerprint of a file of rows.
+
+    None where it or one of its parts is missing or damaged.
+    """
     try:
         with RowReader(path, filetype) as file:
             return str(file.attributes["fingerprint"])
@@ -106,22 +129,38 @@ def parts_of(path: Path) -> list[Path]:
 
 
 class RowReader:
-    """Reads rows of a finished file, whichever way it was written; without a filetype, of any of our files."""
+    """Reads rows of a finished file, whichever way it was written.
 
-    def __init__(self, path: Path, filetype: str | None = None) -> None:
+    Parameters
+    ----------
+    path : Path
+    filetype : str, optional
+        What the file must say that it is; default: any of our files.
+    count_bytes : function of an int
+        Told at the end how many bytes were read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        filetype: str | None = None,
+        count_bytes: Callable[[int], None] = lambda count: None,
+    ) -> None:
         self.path = path
+        self._count_bytes = count_bytes
         self.file = open_checked(path, filetype)
         self.attributes = dict(self.file.attrs)
         self.bytes_read = 0
         self._check_parts()
-        summed = self.file[CHECKSUMS].attrs["columns"].split() if CHECKSUMS in self.file else []
-        self._column = {name: number for number, name in enumerate(summed)}
+        with_sums = self.file[CHECKSUMS].attrs["columns"].split() if CHECKSUMS in self.file else []
+        self._column_of_sums = {name: number for number, name in enumerate(with_sums)}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+        self._count_bytes(self.bytes_read)
 
     def __contains__(self, name: str) -> bool:
         return name in self.file
@@ -131,23 +170,33 @@ class RowReader:
         return self.file[name].shape
 
     def read(self, name: str, rows: range | None = None) -> np.ndarray:
-        """Return the rows of a dataset, all of them by default; raise `InputError` if they are not as they were written."""
-        if name not in self._column:
+        """Return the rows of a dataset, all of them by default.
+
+        Raises
+        ------
+        InputError
+            If they cannot be read, or are not as they were written.
+        """
+        if name not in self._column_of_sums:
             values = checked(self.file, name)
             self.bytes_read += values.nbytes
             return values
         here = slice(None) if rows is None else slice(rows.start, rows.stop)
         try:
-            values, sums = self.file[name][here], self.file[CHECKSUMS][here]
+            values = self.file[name][here]
+            sums = self.file[CHECKSUMS][here][:, self._column_of_sums[name]]
         except UNREADABLE as error:
-            raise InputError(f"{self.path}: /{name} cannot be read ({error}); delete the file and run its stage again") from None
+            raise InputError(
+                f"{self.path}: /{name} cannot be read ({error}); "
+                "delete the file and run its stage again"
+            ) from None
         self.bytes_read += values.nbytes
-        changed = np.flatnonzero(sums[:, self._column[name]] != checksums.of_rows(values))
+        changed = np.flatnonzero(sums != checksums.crc32_of_rows(values))
         if len(changed):
             row = changed[0] + (rows.start if rows else 0)
             raise InputError(
-                f"{self.path}: row {row} of /{name} is not what was written (its checksum differs); "
-                "delete the file and run its stage again"
+                f"{self.path}: row {row} of /{name} is not what was written "
+                "(its checksum differs); delete the file and run its stage again"
             )
         return values
 
@@ -161,17 +210,19 @@ class RowReader:
 
     def _check_parts(self) -> None:
         """A virtual dataset may read as zeros where a part is missing or damaged: look before."""
-        parts: set[str] = set()
+        names: set[str] = set()
 
-        def visit(name: str, thing: object) -> None:
+        def visit(_: str, thing: object) -> None:
             if isinstance(thing, h5py.Dataset) and thing.is_virtual:
-                parts.update(source.file_name for source in thing.virtual_sources())
+                names.update(source.file_name for source in thing.virtual_sources())
 
         self.file.visititems(visit)
-        for part in sorted(parts):
+        for name in sorted(names):
             try:
-                h5py.File(self.path.parent / part, "r").close()
+                h5py.File(self.path.parent / name, "r").close()
             except OSError as error:
                 self.file.close()
-                remedy = "copy the parts along, or run its stage again"
-                raise InputError(f"{self.path}: its part {part} is missing or damaged ({error}); {remedy}") from None
+                raise InputError(
+                    f"{self.path}: its part {name} is missing or damaged ({error}); "
+                    "copy the parts along, or run its stage again"
+                ) from None

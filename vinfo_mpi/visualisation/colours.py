@@ -1,15 +1,16 @@
-"""Colours as brightness and two opponent channels, in which those of photographs are nearly uncorrelated.
+"""Colours as brightness and two opponent channels, nearly uncorrelated in photographs.
 
-The basis is that of Ohta, Kanade, Sakai (1980), "Color Information for Region Segmentation", made orthonormal: grey
-images have no opponent channels, whatever is done to their spectrum.
+The basis is that of Ohta, Kanade, Sakai (1980), "Color Information for Region Segmentation", made
+orthonormal: grey images have no opponent channels, whatever is done to their spectrum.
 """
 
 from __future__ import annotations
 
 import torch
 
+# Orthogonal rows: brightness, red - blue, green - magenta.
 OPPONENT = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
-OPPONENT /= OPPONENT.norm(dim=1, keepdim=True)  # orthogonal rows: brightness, red - blue, green - magenta
+OPPONENT /= OPPONENT.norm(dim=1, keepdim=True)
 
 
 def to_opponent(images: torch.Tensor) -> torch.Tensor:

@@ -14,18 +14,20 @@ METHODS: dict[str, type[Maco] | type[Fourier]] = {"maco": Maco, "fourier": Fouri
 OPAQUE = 0.95  # share of a picture's pixels that are less opaque than its most opaque ones
 
 
-def method(wanted: str, size: int) -> str:
-    """Return the method that is meant by auto at so many pixels of a side, or the one that is wanted."""
-    return wanted if wanted != "auto" else "fourier" if size < TINY else "maco"
+def method_for(setting: str, size: int) -> str:
+    """Return the method of the setting visualise.method, for pictures of so many pixels a side."""
+    if setting != "auto":
+        return setting
+    return "fourier" if size < TINY else "maco"
 
 
 def optimise(
     pictures: Parametrisation,
     objective: Callable[[torch.Tensor, int], torch.Tensor],
     steps: int,
-    after: Callable[[], object] = lambda: None,
+    after_step: Callable[[], object] = lambda: None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the pictures after so many steps of Adam, and how much the objective looked at every pixel.
+    """Return the pictures after so many steps of Adam, and how much each pixel mattered.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def optimise(
     objective : function of (B, 3, S, S) images and the number of the step, from 1
         What is to rise, for each picture by itself: (B,) tensor.
     steps : int
-    after : function
+    after_step : function
         Called after every step.
 
     Returns
@@ -41,8 +43,8 @@ def optimise(
     images : (B, 3, S, S) tensor
         Values in [0, 1].
     opacity : (B, S, S) tensor
-        Absolute gradient of the objective with respect to the pixel, summed over colours and steps,
-        relative to that of the picture's most looked at pixels; values in [0, 1].
+        Absolute gradient of the objective with respect to the pixel, summed over colours and
+        steps, relative to that of the picture's most looked at pixels; values in [0, 1].
     """
     optimiser = torch.optim.Adam([pictures.parameters], pictures.rate)
     gradients = torch.zeros(())
@@ -54,7 +56,9 @@ def optimise(
         optimiser.step()
         assert images.grad is not None
         gradients = images.grad.abs().sum(1) + gradients.to(images)
-        after()
-    largest = gradients.flatten(1).quantile(OPAQUE, dim=1).clamp(min=torch.finfo(gradients.dtype).tiny)
+        after_step()
+    tiny = torch.finfo(gradients.dtype).tiny
+    largest = gradients.flatten(1).quantile(OPAQUE, dim=1).clamp(min=tiny)
+    opacity = (gradients / largest[:, None, None]).clamp(max=1)
     with torch.no_grad():
-        return pictures.images(), (gradients / largest[:, None, None]).clamp(max=1)
+        return pictures.images(), opacity

@@ -1,4 +1,4 @@
-"""What is optimised instead of the pixels of a picture: its Fourier transform, or only the phases of that."""
+"""What is optimised instead of a picture's pixels: its Fourier transform, or only the phases."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import torch
 
 from vinfo_mpi.visualisation.colours import to_rgb
 
-# Of the Fourier parametrisation: amplitudes at the start and at most, relative to those of real images; the mean colour
-# that it starts from at least, because black hardly changes; and what undoes the slope of the sigmoid at medium grey.
-START, BOUND, DARKEST, STEEPNESS = 0.1, 4.0, 0.05, 4.0
+# Of the Fourier parametrisation.
+START = 0.1  # amplitudes at the start, relative to those of real images
+BOUND = 4.0  # amplitudes at most, relative to those of real images
+DARKEST = 0.05  # mean colour that it starts from at least, because black hardly changes
+STEEPNESS = 4.0  # undoes the slope of the sigmoid at medium grey
 
 
 class Parametrisation(Protocol):
@@ -32,7 +34,9 @@ class Parametrisation(Protocol):
 
 
 class Maco:
-    """Phases are optimised, the magnitude spectrum is fixed (MACO; Fel et al. 2023, arXiv 2306.06805, section 3).
+    """Pictures with a fixed magnitude spectrum whose phases are optimised.
+
+    MACO; Fel et al. 2023, arXiv 2306.06805, section 3.
 
     Parameters
     ----------
@@ -49,41 +53,52 @@ class Maco:
         self.parameters = (torch.pi * noise).requires_grad_()
 
     def channels(self) -> torch.Tensor:
-        """Return the opponent channels, whose magnitude spectrum is the prescribed one: (B, 3, S, S)."""
+        """Return the opponent channels, with the prescribed magnitude spectrum: (B, 3, S, S)."""
         opposite = self.parameters.flip(2, 3).roll((1, 1), (2, 3))  # at minus the frequency
-        phase = self.parameters - opposite  # antisymmetric: that of real channels, and none for their means
+        # Antisymmetric: that of real channels, and none for their means.
+        phase = self.parameters - opposite
         return torch.fft.ifft2(torch.polar(self.magnitudes.expand_as(phase), phase)).real
 
     def images(self) -> torch.Tensor:
-        """Return the pictures, what is darker than black or brighter than white cut off. See `Parametrisation`."""
+        """Return the pictures, what is darker than black or brighter than white cut off.
+
+        See `Parametrisation`.
+        """
         return to_rgb(self.channels()).clamp(0, 1)
 
 
 class Fourier:
-    """Amplitudes and phases are optimised, in units of the mean amplitude of real images.
+    """Pictures whose amplitudes and phases are optimised, in units of real images' mean amplitude.
 
-    That of photographs falls as 1/f, the scale of Olah, Mordvintsev, Schubert (2017), "Feature Visualization"; images that
-    were enlarged lack high frequencies altogether, and grey ones colours. The bound keeps both out of pictures as well.
+    That of photographs falls as 1/f, the scale of Olah, Mordvintsev, Schubert (2017), "Feature
+    Visualization"; images that were enlarged lack high frequencies altogether, and grey ones
+    colours. The bound keeps both out of pictures as well.
 
     Parameters
     ----------
     magnitudes : (3, S, S) tensor
         Of the opponent channels.
     noise : (B, 3, S, S) tensor
-        Standard normal; the pictures at the start are the mean colour of real images and this, faintly.
+        Standard normal; the pictures at the start are the mean colour of real images and this,
+        faintly.
     """
 
     rate = 0.1
 
     def __init__(self, magnitudes: torch.Tensor, noise: torch.Tensor) -> None:
-        magnitudes, size = magnitudes.to(noise), noise.shape[-1]
+        magnitudes = magnitudes.to(noise)
+        size = noise.shape[-1]
         self.mean = to_rgb(magnitudes[:, :1, :1] / size**2).clamp(DARKEST, 1 - DARKEST).logit()
         self.scale = STEEPNESS * magnitudes[..., : size // 2 + 1]
-        self.scale[:, 0, 0] = self.scale[:, [0, 1], [1, 0]].mean(1)  # the mean is there already, and changes as long waves do
-        self.parameters = torch.view_as_real(START * torch.fft.rfft2(noise, norm="ortho")).requires_grad_()
+        # The mean is there already, and changes as long waves do.
+        self.scale[:, 0, 0] = self.scale[:, [0, 1], [1, 0]].mean(1)
+        waves = START * torch.fft.rfft2(noise, norm="ortho")
+        self.parameters = torch.view_as_real(waves).requires_grad_()
 
     def images(self) -> torch.Tensor:
         """Return the pictures, through a sigmoid. See `Parametrisation`."""
-        size, waves = self.parameters.shape[2], torch.view_as_complex(self.parameters)
+        size = self.parameters.shape[2]
+        waves = torch.view_as_complex(self.parameters)
         bounded = waves / (1 + (waves.abs() / BOUND).square()).sqrt()
-        return (self.mean + to_rgb(torch.fft.irfft2(self.scale * bounded, s=(size, size)))).sigmoid()
+        channels = torch.fft.irfft2(self.scale * bounded, s=(size, size))
+        return (self.mean + to_rgb(channels)).sigmoid()

@@ -1,4 +1,4 @@
-"""Random crops, enlarged, with noise: a picture that holds under them shows the concept, not a flaw of the network."""
+"""Random crops with noise: what holds under them is the concept, not a flaw of the network."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ def transformed(images: torch.Tensor, keys: np.ndarray, seed: int, size: int) ->
     size : int
         Pixels of a crop's side, once enlarged.
     """
-    drawn = [np.random.default_rng([seed, *key]) for key in keys.tolist()]
-    uniform = torch.from_numpy(np.stack([one.random(3, np.float32) for one in drawn])).to(images)
-    noise = torch.from_numpy(np.stack([one.standard_normal(images.shape[1:], np.float32) for one in drawn])).to(images)
+    generators = [np.random.default_rng([seed, *key]) for key in keys.tolist()]
+    # Of every generator first the crop, then the noise.
+    places = [generator.random(3, np.float32) for generator in generators]
+    shape = images.shape[1:]
+    noises = [generator.standard_normal(shape, np.float32) for generator in generators]
+    uniform = torch.from_numpy(np.stack(places)).to(images)
+    noise = torch.from_numpy(np.stack(noises)).to(images)
     side = SMALLEST + (1 - SMALLEST) * uniform[:, 0]
-    where = torch.zeros(len(side), 2, 3).to(images)
-    where[:, 0, 0] = where[:, 1, 1] = side
-    where[:, :, 2] = (1 - side)[:, None] * (2 * uniform[:, 1:] - 1)  # within the picture
-    grid = functional.affine_grid(where, [len(side), 3, size, size], align_corners=False)
-    return functional.grid_sample(images + NOISE * noise, grid, padding_mode="border", align_corners=False)
+    crops = torch.zeros(len(side), 2, 3).to(images)
+    crops[:, 0, 0] = crops[:, 1, 1] = side
+    crops[:, :, 2] = (1 - side)[:, None] * (2 * uniform[:, 1:] - 1)  # within the picture
+    grid = functional.affine_grid(crops, [len(side), 3, size, size], align_corners=False)
+    noisy = images + NOISE * noise
+    return functional.grid_sample(noisy, grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,90 @@
+"""Figures of all concepts against the file: what is drawn, and every number that is said.
+
+By numpy and scipy alone.
+"""
+
+import numpy as np
+import pytest
+from drawings import numbers, says_correlation
+from scipy.stats import sem
+
+from vinfo_mpi.figures.catalogue import FIGURES
+
+COMPLEXITY = "concepts/complexity"
+
+
+def test_complexity(results, stored, living, ax):
+    results.plot.complexity(ax)
+    values = stored[COMPLEXITY][living]
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == np.histogram(values, np.arange(41) / 40)[0].tolist()
+    said = numbers(FIGURES["complexity"].sentence(results))
+    n, k, median, share, low, high, mean, error = said
+    assert (n, k, share) == (living.sum(), len(living), 80)
+    assert [median, low, high] == pytest.approx(np.quantile(values, [0.5, 0.1, 0.9]), abs=0.005)
+    assert mean == pytest.approx(values.mean(), abs=0.006)
+    assert error == pytest.approx(sem(values), abs=0.006)
+
+
+def test_vinformation(results, stored, living, ax):
+    results.plot.vinformation(ax)
+    order = np.flatnonzero(living)[np.argsort(stored[COMPLEXITY][living], kind="stable")]
+    np.testing.assert_array_equal(ax.images[0].get_array(), stored["vinformation"][:, order])
+    taps = [tap.decode() for tap in stored["taps"]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == taps
+    last_tick = float(ax.get_xticklabels()[-1].get_text())
+    assert last_tick == pytest.approx(stored[COMPLEXITY][order[-1]], abs=0.005)
+    ends = stored["vinformation"][[0, -1]][:, living]
+    n, first, first_error, last, last_error = numbers(FIGURES["vinformation"].sentence(results))
+    assert n == living.sum()
+    assert [first, last] == pytest.approx(ends.mean(1), abs=0.005)
+    assert [first_error, last_error] == pytest.approx(sem(ends, axis=1), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "label"),
+    [
+        ("complexity_importance", "importance", "importance Γ"),
+        ("complexity_temporal", "temporal", "temporal score Λ"),
+    ],
+)
+def test_scatter_plots_and_their_correlation(results, stored, living, ax, name, column, label):
+    getattr(results.plot, name)(ax)
+    x = stored[COMPLEXITY][living]
+    y = stored[f"concepts/{column}"][living]
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), np.column_stack([x, y]))
+    assert ax.get_ylabel().startswith(label)
+    said = FIGURES[name].sentence(results)
+    says_correlation(said, x, y)
+    assert ax.get_title().replace("\N{MINUS SIGN}", "-") in said
+
+
+def test_importance_at_the_first_epoch(results, stored, ax):
+    results.plot.complexity_importance_first(ax)
+    row = stored["sedimentation/epochs"].tolist().index(1)
+    complexity = stored["sedimentation/complexity"][row]
+    alive = ~np.isnan(complexity)
+    x = complexity[alive]
+    y = stored["sedimentation/importance"][row][alive]
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), np.column_stack([x, y]))
+    said = FIGURES["complexity_importance_first"].sentence(results)
+    assert "epoch 1" in said
+    assert "epoch 1" in ax.get_xlabel()
+    says_correlation(said, x, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn", "column"),
+    [
+        ("redundancy", "redundancy/values", "redundancy"),
+        ("robustness", "robustness/variance", "noise_variance"),
+    ],
+)
+def test_scatter_plots_of_several_levels(results, stored, living, ax, name, drawn, column):
+    getattr(results.plot, name)(ax)
+    complexity = stored[COMPLEXITY][living]
+    for collection, values in zip(ax.collections, stored[drawn], strict=True):
+        expected = np.column_stack([complexity, values[living]])
+        np.testing.assert_array_equal(collection.get_offsets(), expected)
+    y = stored[f"concepts/{column}"][living]
+    says_correlation(FIGURES[name].sentence(results), complexity, y)

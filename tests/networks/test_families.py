@@ -1,0 +1,81 @@
+"""The table of families, against the networks that torchvision makes of them."""
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from vinfo_mpi.config.schema import Extract
+from vinfo_mpi.networks import families, hooks, taps
+
+NETWORKS = {
+    "ResNet": "resnet50",
+    "RegNet": "regnet_y_400mf",
+    "VGG": "vgg11_bn",
+    "ConvNeXt": "convnext_tiny",
+    "VisionTransformer": "vit_b_16",
+}
+
+
+@pytest.fixture(params=families.FAMILIES, ids=lambda family: family.name)
+def family(request):
+    return request.param
+
+
+def test_what_the_table_says_is_so(family):
+    """A network of the family has the blocks, with as many axes, and the modules of branches."""
+    outputs = {}
+
+    def keep(name, output):
+        outputs[name] = output
+
+    # Shapes alone: nothing is computed, but by RegNets, which need numbers to be made.
+    with torch.device("cpu" if family.name == "RegNet" else "meta"):
+        network = models.get_model(NETWORKS[family.name]).eval()
+        images = torch.zeros(1, 3, 224, 224)
+        names = taps.find(network, Extract(), images)
+        with hooks.outputs(network, names, keep):
+            network(images)
+    assert families.family_of(network) is family
+    for name in names:
+        block = families.repeated_block(network, name)
+        module = network.get_submodule(name)
+        assert block is family.blocks[type(module).__name__]
+        assert len(block.axes) == outputs[name].ndim
+        assert all(isinstance(getattr(module, child), nn.Module) for child in block.main)
+
+
+def test_every_row_is_tested():
+    assert list(NETWORKS) == [family.name for family in families.FAMILIES]
+
+
+def test_residual_blocks_are_those_with_branches():
+    assert "Bottleneck" in families.RESIDUAL_BLOCKS
+    assert "ReLU" not in families.RESIDUAL_BLOCKS
+
+
+def test_modules_that_are_no_blocks():
+    with torch.device("meta"):
+        vgg = models.vgg11()
+    assert families.repeated_block(vgg, "features.1") is not None
+    assert families.repeated_block(vgg, "features.0") is None
+    assert families.repeated_block(vgg, "classifier.1") is None  # a ReLU, too
+    assert families.repeated_block(nn.Sequential(nn.ReLU()), "0") is None
+    assert families.family_of(nn.Sequential(nn.ReLU())) is None
+
+
+@pytest.mark.parametrize(("dimensions", "axes"), [(2, "NC"), (3, "NTC"), (4, "NCHW")])
+def test_axes_of_other_modules_follow_from_their_number(dimensions, axes):
+    network = nn.Sequential(type("BasicBlock", (nn.Identity,), {})(), nn.ReLU())
+    assert families.axes_of_output(network, "0", dimensions) == axes
+    assert families.axes_of_output(network, "1", dimensions) == axes
+
+
+def test_channels_may_come_last():
+    values = torch.randn(2, 5, 4, 3, generator=torch.Generator().manual_seed(0))  # N, H, W, C
+    usual = values.permute(0, 3, 1, 2).contiguous()
+    for pooling in ("mean", "grid:2"):
+        expected = taps.pool(usual, "NCHW", pooling)
+        torch.testing.assert_close(taps.pool(values, "NHWC", pooling), expected)
+    assert torch.equal(taps.positions(values, "NHWC"), values.flatten(1, 2))
+    assert torch.equal(taps.positions(usual, "NCHW"), values.flatten(1, 2))

@@ -1,0 +1,109 @@
+"""A report of the small run, and a browser that opens it from a disk."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from contents import SMALL
+from playwright.sync_api import sync_playwright
+from report_pages import EVIL, PICTURED, SETTINGS, Watched, on
+
+from vinfo_mpi import Results
+from vinfo_mpi.storage.hdf5 import Table, fixed_width, write_tables
+from vinfo_mpi.storage.rows import fingerprint
+
+
+@pytest.fixture(scope="session")
+def reported(run, tmp_path_factory, mpirun):
+    """The small run with pictures and a report by two ranks.
+
+    It lies in a folder with a name that has to be escaped, and has such a class.
+    """
+    folder = tmp_path_factory.mktemp("report") / "<i>small & fine"
+    shutil.copytree(run[0], folder)
+    small = on(folder)
+    rename_class(small.activations(small.final), 3, EVIL)
+    write_pictures(small)
+    options = [word for setting in SETTINGS for word in ("--set", setting)]
+    done = mpirun(2, "-m", "vinfo_mpi.report", *SMALL, *options, "--only", "--run-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return small
+
+
+def rename_class(path, renamed, name):
+    with h5py.File(path, "r+") as file:
+        names = [stored.decode() for stored in file["classes"][()]]
+        names[renamed] = name
+        del file["classes"]
+        file["classes"] = fixed_width(names)
+
+
+def write_pictures(run):
+    """Write made-up pictures of some concepts."""
+    draw = np.random.default_rng(0)
+    tables = {
+        "concepts": Table(np.array(PICTURED), "numbers of the concepts"),
+        "images": Table(draw.integers(0, 256, (2, 24, 24, 3), np.uint8), "pictures"),
+        "transparency": Table(draw.integers(0, 256, (2, 24, 24), np.uint8), "255 = opaque"),
+        "activations": Table(draw.random(2), "codes of the pictures"),
+        "reference": Table(draw.random(2), "99th percentiles"),
+    }
+    attributes = {
+        "filetype": "vinfo-visualisation",
+        "format_version": 1,
+        "fingerprint": "made up",
+        "inputs": json.dumps({"codes": fingerprint(run.codes, "vinfo-codes")}),
+    }
+    write_tables(run.visualisation, tables, attributes)
+
+
+@pytest.fixture(scope="session")
+def concepts(reported):
+    """What results.h5 says of the concepts."""
+    return Results(reported.results).concepts
+
+
+@pytest.fixture(scope="session")
+def cards(reported):
+    """What the scripts of all sheets say of the concepts."""
+    cards = []
+    for path in sorted((reported.report / "data").glob("sheet_*.js")):
+        cards += json.loads(path.read_text().split(", ", 1)[1].removesuffix(");\n"))
+    return cards
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """One browser for all tests of a file."""
+    with sync_playwright() as play:
+        options = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+        ]
+        browser = play.chromium.launch(
+            executable_path=shutil.which("chromium"), headless=True, args=options
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Return visit(path, fragment, ...), which opens a page.
+
+    What goes wrong in it, or leaves the disk, fails the test.
+    """
+    visited = []
+
+    def open_page(path, fragment="", **options):
+        visited.append(Watched(chromium, path.as_uri() + fragment, options))
+        return visited[-1].page
+
+    yield open_page
+    for watched in visited:
+        watched.page.context.close()
+    assert [wrong for watched in visited for wrong in watched.wrong] == []

@@ -1,0 +1,28 @@
+"""What users of the library import: ``from vinfo_mpi import Results``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from vinfo_mpi.figures.catalogue import Plots
+from vinfo_mpi.results import findings, tables
+
+
+class Results(tables.Results):
+    """What a run has found: tables, any dataset, the figures, and the signs of the paper.
+
+    See `vinfo_mpi.results.tables.Results` for parameters, attributes and errors.
+    """
+
+    @property
+    def plot(self) -> Plots:
+        """The figures of this run.
+
+        ``plot.<name>(ax)`` draws one on given axes, ``plot.<name>()`` the whole one of a paper.
+        """
+        return Plots(self)
+
+    @property
+    def signs(self) -> pd.DataFrame:
+        """What the paper found, looked for in this run: value, error and verdict of every sign."""
+        return findings.table(self)

@@ -1,0 +1,35 @@
+"""Headings and tables for the terminal, in colours or plain; brackets in them are no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+
+def heading(text: str) -> Text:
+    """Return a line in bold, after a blank one."""
+    return Text(f"\n{text}", style="bold")
+
+
+def pairs(values: Iterable[tuple[str, Any]]) -> Table:
+    """Return names and values, a pair a line."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in values:
+        table.add_row(Text(name, style="dim"), Text(str(value)))
+    return table
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]], right: Iterable[int] = ()) -> Table:
+    """Return a table of plain text; `right` are the columns that are flush right."""
+    flush_right = set(right)
+    drawn = Table(box=box.SIMPLE_HEAD, padding=0)
+    for place, head in enumerate(heads):
+        justify = "right" if place in flush_right else "left"
+        drawn.add_column(head, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return drawn

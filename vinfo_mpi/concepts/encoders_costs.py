@@ -1,0 +1,59 @@
+"""What it takes to find the codes of all images; see `vinfo_mpi.concepts.encoders`."""
+
+from __future__ import annotations
+
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.formulas import NUMBER
+from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.networks.footprint import held
+from vinfo_mpi.numerics import nnls
+from vinfo_mpi.storage import codes, row_writer
+from vinfo_mpi.storage.rows import batch_rows
+
+BESIDE = 7  # numbers per image that are stored beside its codes
+
+
+def memory(work: Workload) -> float:
+    """Return the bytes of a block of images: dictionary, solver, vectors, queue of files, head."""
+    k = work.sizes.concepts
+    d = work.sizes.d
+    positions = work.sizes.positions
+    block = batch_rows(codes.columns(k), max(1, work.config.machine.rows // positions))
+    images = min(block, work.images_of_rank)
+    vectors_of_image = positions
+    if work.config.encode.positions == "pooled" or not _non_negative(work):
+        vectors_of_image = 1
+    rows = images * vectors_of_image
+
+    if _non_negative(work):
+        dictionary = NUMBER * k * (d + 3 * min(k, d))  # atoms and their singular vectors
+        solver = _solver(rows, k)
+    else:
+        dictionary = 2 * NUMBER * k * d
+        solver = 0.0
+    vectors = 6 * held(NUMBER * rows * d)  # true, rebuilt, differences, squares
+    queue = (row_writer.AHEAD + 2) * images * NUMBER * (k + BESIDE)
+    return dictionary + solver + vectors + queue + formulas.head(work, images)
+
+
+def operations(work: Workload) -> float:
+    """Return the operations of all images."""
+    n = work.sizes.n
+    k = work.sizes.concepts
+    d = work.sizes.d
+    if not _non_negative(work):
+        return 2.0 * n * k * 2 * d
+    vectors = n if work.config.encode.positions == "pooled" else n * work.sizes.positions
+    products = min(k, d) * work.iterations["encode"] * (1 + 1 / nnls.CHECK)
+    return 4.0 * vectors * k * (d + products)
+
+
+def _non_negative(work: Workload) -> bool:
+    return work.config.dictionary.kind_of_source.codes == "non-negative"
+
+
+def _solver(rows: int, k: int) -> float:
+    """Return the bytes of solving for the codes of so many vectors."""
+    open_rows = min(rows, max(nnls.FEWEST, nnls.CACHE // k))
+    all_codes = 3 * held(NUMBER * rows * k)
+    return all_codes + 12 * held(NUMBER * open_rows * k)  # target, s, y, z, the gradient, ...

@@ -1,0 +1,214 @@
+"""Concepts as the atoms of a factorisation of the last tap, all ranks together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from vinfo_mpi.concepts import factorisation_costs, unfinished_fit
+from vinfo_mpi.config.schema import Dictionary
+from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks.heads import after_relu
+from vinfo_mpi.numerics import nmf
+from vinfo_mpi.numerics.nmf import State
+from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.run.part import Part
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import MAP
+from vinfo_mpi.storage.hdf5 import Table
+
+
+@dataclass
+class Rows:
+    """What is factorised, as far as it lies on this rank.
+
+    Attributes
+    ----------
+    x : (n P, d) tensor
+        Vectors of the last tap, every position of every image of this rank.
+    ids : (n,) int64 array
+        Ids of the images.
+    positions, total : int
+        Positions P per image; images over all ranks.
+    group : (n P,) int64 tensor
+        Class of every vector; zeros for a joint dictionary.
+    groups, concepts : int
+        Number of dictionaries that are fitted together; atoms of each.
+    """
+
+    x: torch.Tensor
+    ids: np.ndarray
+    positions: int
+    total: int
+    group: torch.Tensor
+    groups: int
+    concepts: int
+
+
+class Factorisation:
+    """Atoms and codes whose products are the last tap, found by a fit. See `ConceptKind`."""
+
+    def count(self, run: Run, tap: str, channels: int, outputs: int) -> int:
+        """Return the number of atoms in all. See `ConceptKind`."""
+        return self.groups(run) * _atoms_per_group(run.config.dictionary)
+
+    def groups(self, run: Run) -> int:
+        """Return the number of classes, or one for a joint dictionary. See `ConceptKind`."""
+        return len(run.subject.images.classes) if _by_class(run.config.dictionary) else 1
+
+    def make(self, run: Run, part: Part) -> tuple[dict[str, Table], dict[str, Any]]:
+        """Fit atoms and codes, going on from an unfinished fit of the same data and settings.
+
+        See `ConceptKind`.
+        """
+        fingerprint = part.provenance["fingerprint"]
+        with run.clock.phase("read"):
+            rows = read_rows(run)
+        start = unfinished_fit.read(run, fingerprint, rows.ids)
+
+        def save(state: State) -> None:
+            unfinished_fit.save(run, state, rows.ids, rows.positions, rows.total, part.provenance)
+
+        def after(copy: Callable[[], State]) -> None:
+            bar.update()
+            run.safe_point(lambda: save(copy()))
+
+        options = run.config.dictionary
+        with (
+            run.clock.phase("fit"),
+            run.bar("dictionary: iterations", options.max_iterations) as bar,
+        ):
+            state = fit(run, rows, run.config.seed, options.init, after, start)
+        usage = run.ranks.sum(nmf.usage(state, rows.group))
+        log.info(
+            "dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
+            usage.numel(),
+            int((usage == 0).sum()),
+            state.relative_error,
+            len(state.objective),
+        )
+        return _tables(options, state), {"relative_error_of_fit": state.relative_error}
+
+    def costs(self, work: Workload) -> Costs:
+        """Return what the fit takes. See `ConceptKind`."""
+        return factorisation_costs.costs(work)
+
+
+def fit(
+    run: Run,
+    rows: Rows,
+    seed: int,
+    init: str,
+    after: Callable[[Callable[[], State]], None],
+    start: State | None = None,
+) -> State:
+    """Return a factorisation of all ranks' rows with the settings of the run.
+
+    Parameters are as those of `nmf.fit`.
+    """
+    options = run.config.dictionary
+    return nmf.fit(
+        rows.x,
+        rows.concepts,
+        rows.group,
+        rows.groups,
+        solver=options.solver,
+        signed=options.atoms == "signed",
+        init=init,
+        tolerance=options.tolerance,
+        max_iterations=options.max_iterations,
+        seed=seed,
+        reduce=run.ranks.sum,
+        start=start,
+        after=after,
+    )
+
+
+def read_rows(run: Run) -> Rows:
+    """Return this rank's vectors.
+
+    Raises
+    ------
+    InputError
+        For classes that are too small, or negative activations that are not allowed.
+    """
+    options = run.config.dictionary
+    with run.open_activations(run.final) as activations:
+        labels = activations.read("samples/label")
+        classes = activations.classes
+        if _by_class(options):
+            _check_sizes(options, labels, classes)
+        block = run.ranks.block(len(labels))
+        feature_map = torch.from_numpy(activations.read(MAP, block))  # (n, P, d)
+        positions = activations.shape(MAP)[1]
+        ids = activations.read("samples/id", block)
+    x = feature_map.flatten(0, 1).to(run.device)
+    if options.atoms == "non-negative" and run.ranks.any(bool((x < 0).any())):
+        raise InputError(
+            "the last tap has negative activations, to which NMF does not apply; "
+            "set dictionary.atoms: signed, or end extract.taps with a layer after a ReLU "
+            f"({after_relu(run.subject.network())})"
+        )
+    if _by_class(options):
+        group = labels[block.start : block.stop].repeat(positions)
+        groups = len(classes)
+    else:
+        group = np.zeros(len(x), np.int64)
+        groups = 1
+    return Rows(
+        x,
+        ids,
+        positions,
+        len(labels),
+        torch.from_numpy(group).to(run.device),
+        groups,
+        _atoms_per_group(options),
+    )
+
+
+def _by_class(options: Dictionary) -> bool:
+    return options.kind == "class-wise"
+
+
+def _atoms_per_group(options: Dictionary) -> int:
+    return options.concepts_per_class if _by_class(options) else options.concepts
+
+
+def _check_sizes(options: Dictionary, labels: np.ndarray, classes: list[str]) -> None:
+    """Raise `InputError` for a class with fewer images than it is to have atoms."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if (counts < options.concepts_per_class).any():
+        smallest = int(counts.argmin())
+        raise InputError(
+            f"class '{classes[smallest]}' has {counts[smallest]} images, fewer than "
+            f"dictionary.concepts_per_class ({options.concepts_per_class}); lower it, analyse more "
+            "images, or use dictionary.kind: joint"
+        )
+
+
+def _tables(options: Dictionary, state: State) -> dict[str, Table]:
+    """Return the datasets of the dictionary."""
+    groups, concepts, d = state.atoms.shape
+    classes = np.full(groups * concepts, -1, np.int64)
+    if _by_class(options):
+        classes = np.repeat(np.arange(groups), concepts)
+    return {
+        "atoms": Table(
+            state.atoms.reshape(-1, d).cpu().numpy(),
+            "atoms of unit length",
+            axes=("concept", "channel"),
+        ),
+        "class": Table(
+            classes.astype(np.int64),
+            "class whose images the atom was fitted to; -1: all",
+            axes=("concept",),
+        ),
+        "objective": Table(
+            np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)
+        ),
+    }

@@ -1,0 +1,78 @@
+"""What a factorisation takes; see `vinfo_mpi.concepts.factorisation`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vinfo_mpi.costs.formulas import NUMBER
+from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.networks.footprint import held
+from vinfo_mpi.numerics import grouped_rows, nndsvd
+
+
+def costs(work: Workload) -> Costs:
+    """Return what a fit takes, from its start to the count of its atoms; on disk while it lasts."""
+    sizes = work.sizes
+    rows = sizes.n * sizes.positions
+    products = 4.0 * rows * sizes.d * sizes.concepts / sizes.groups
+    return Costs(
+        memory=_memory(work),
+        operations=products * work.iterations["dictionary"],
+        sent=_sent_by_start(work) + sent_by_iterations(work) + work.sent(sizes.concepts),
+        temporary=NUMBER * rows * sizes.concepts / sizes.groups,
+    )
+
+
+def sent_by_iterations(work: Workload) -> float:
+    """Return the bytes sent by the iterations of a fit, and by the size of what is factorised."""
+    sizes = work.sizes
+    k = _atoms_per_group(work)
+    iterations = work.iterations["dictionary"]
+    # The ranks vote to stop beside sums that none needs.
+    sums = iterations + (iterations < work.config.dictionary.max_iterations)
+    return work.sent(1 + sums * (sizes.groups * k * (sizes.d + k) + 2))
+
+
+def _sent_by_start(work: Workload) -> float:
+    """Return the bytes sent while the first atoms are found."""
+    d = work.sizes.d
+    k = _atoms_per_group(work)
+    groups = work.sizes.groups
+    if work.config.dictionary.init != "nndsvda" or k > d:
+        return 0.0
+    if nndsvd.products_first(groups, d, k):
+        numbers = groups * d**2
+    else:
+        numbers = (nndsvd.ITERATIONS + 1) * groups * d * min(k + nndsvd.OVERSAMPLING, d)
+    return work.sent(numbers + 2 * groups * (k + 1))
+
+
+def _memory(work: Workload) -> float:
+    """Return the bytes of the rows, and of the start, an iteration or the end."""
+    d = work.sizes.d
+    k = _atoms_per_group(work)
+    groups = work.sizes.groups
+    rows = work.images_of_rank * work.sizes.positions
+    block = min(grouped_rows.BLOCK["cpu"], rows)
+
+    x = rows * d * np.dtype(work.config.extract.dtype).itemsize
+    # As read, and which values are negative; group, order and what sorts them.
+    data = 1.25 * x + 5 * NUMBER * rows
+
+    width = min(k + nndsvd.OVERSAMPLING, d)
+    start = NUMBER * block * (d + width)  # X in float64, and its products with the subspace
+    # Subspaces, singular vectors, their positive and negative parts.
+    start += 8 * NUMBER * groups * d * width
+    if nndsvd.products_first(groups, d, k):
+        start += 3 * NUMBER * groups * d**2
+
+    codes = NUMBER * rows * k
+    sums = 3 * NUMBER * groups * k * (d + k)  # being added, of one batch, and being sent
+    # X in float64; products, offsets and what improves the codes.
+    iteration = held(NUMBER * block * d) + 4 * held(NUMBER * block * k)
+    end = 2 * codes  # in order again, and laid out for the file
+    return data + max(start, codes + sums + max(iteration, end))
+
+
+def _atoms_per_group(work: Workload) -> int:
+    return work.sizes.concepts // work.sizes.groups

@@ -1,0 +1,25 @@
+"""What the slopes of all images take; see `vinfo_mpi.concepts.slopes`."""
+
+from __future__ import annotations
+
+from vinfo_mpi.costs import formulas
+from vinfo_mpi.costs.formulas import NUMBER
+from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.networks.footprint import held
+
+
+def memory(work: Workload) -> float:
+    """Return the bytes of the slopes, of blocks of codes, and of a head that is not linear."""
+    concepts = work.sizes.concepts
+    slopes = NUMBER * concepts * (work.sizes.outputs + 2 * work.sizes.d)
+    blocks = 6 * held(NUMBER * work.rows * concepts)
+    return slopes + blocks + formulas.head(work, work.rows)
+
+
+def operations(work: Workload) -> float:
+    """Return the operations: products with slopes; forward and back where they are not linear."""
+    sizes = work.sizes
+    if sizes.linear:
+        return 2.0 * sizes.n * sizes.concepts
+    network = 3.0 * sizes.operations * sizes.n
+    return 2.0 * sizes.n * sizes.concepts * sizes.d + network

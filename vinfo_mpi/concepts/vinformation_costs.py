@@ -1,0 +1,82 @@
+"""What the V-information of all concepts takes; see `vinfo_mpi.concepts.vinformation`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vinfo_mpi.concepts.vinformation import BLOCKS_AHEAD, together
+from vinfo_mpi.costs.formulas import NUMBER
+from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.networks.footprint import held
+from vinfo_mpi.numerics import ridge
+from vinfo_mpi.numerics.moments import Moments
+
+
+def memory(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
+    """Return the bytes at taps, or branches, of so many channels; `beside`: random features."""
+    n = work.sizes.n
+    ids_and_folds = 2 * NUMBER * n
+    peak = 8.0 * NUMBER * n  # sorting the ids of all images
+    for group in together(widths, work.config.score.folds, work.sizes.concepts, "cpu", beside):
+        peak = max(peak, _memory_together(work, widths[group.start : group.stop], beside))
+    return ids_and_folds + peak
+
+
+def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
+    """Return the bytes at taps that are read together: of the largest of four steps."""
+    k = work.sizes.concepts
+    folds = work.config.score.folds
+    predictors = 1 + len(work.config.score.also)
+    concepts_of_rank = -(-k // work.ranks)
+    d = max(taps) + beside
+    families = [*taps, *(width + beside for width in taps if beside)]  # each has its own sums
+    sums = sum(Moments.bytes(folds, width, k) for width in families)
+    reduced = sum(Moments.bytes(folds, width, concepts_of_rank) for width in families)
+
+    stored = np.dtype(work.config.extract.dtype).itemsize
+    row = NUMBER * k + stored * sum(taps)
+    add = sums + (BLOCKS_AHEAD + 2) * held(work.rows * row)
+    add += 2 * held(NUMBER * work.rows * k) + 2 * held(NUMBER * work.rows * d)
+
+    reduce: float = sums + Moments.bytes(folds, d, 0)
+    if work.ranks > 1:
+        reduce += 3 * NUMBER * k * folds * d / work.ranks
+
+    factor = NUMBER * (2 * d * d + d)
+    factors_of_rank = predictors * -(-len(taps) * folds // work.ranks)
+    factorise = reduced + factors_of_rank * factor + 8 * held(NUMBER * d * d)
+
+    block = min(concepts_of_rank, max(1, ridge.BLOCK["cpu"] // d))
+    errors = reduced + (factors_of_rank + 1) * factor + 10 * held(NUMBER * block * d)
+    return max(add, reduce, factorise, errors)
+
+
+def operations(work: Workload, width: int) -> float:
+    """Return the operations at a tap, or branch, of so many channels."""
+    n = work.sizes.n
+    k = work.sizes.concepts
+    solves = work.config.score.folds * len(work.config.score.penalties)
+    return 2.0 * n * width * (width + k) + 2.0 * solves * k * width**2
+
+
+def sent(work: Workload, width: int) -> float:
+    """Return the bytes that the ranks send at a tap, or branch, of so many channels."""
+    options = work.config.score
+    splits = 1 if options.estimator == "in-sample" else options.folds
+    return sent_moments(work, options.folds, width) + sent_factors(work, width, splits)
+
+
+def sent_moments(work: Workload, folds: int, d: int) -> float:
+    """Return the bytes of the sums over all images.
+
+    On all ranks n, x, z, z², x xᵀ; scattered over the ranks z xᵀ.
+    """
+    k = work.sizes.concepts
+    return work.sent(folds * (1 + d + 2 * k + d * d) + k * folds * d)
+
+
+def sent_factors(work: Workload, d: int, splits: int) -> float:
+    """Return the bytes of diagonalised covariances, each sent by one rank to all others."""
+    return NUMBER * splits * (d + 2.0 * d * d) if work.ranks > 1 else 0.0

@@ -1,0 +1,1 @@
+"""The sections of the configuration, each with its settings, their defaults, what they may be."""

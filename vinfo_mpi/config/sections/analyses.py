@@ -1,0 +1,80 @@
+"""A section for every analysis that has settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vinfo_mpi.config.sections.section import Count, Positive, Section
+
+
+class Flow(Section):
+    """How concepts travel through shortcuts and main branches."""
+
+    extremes: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        0.1, description="share of concepts at either end that are averaged"
+    )
+
+
+class Redundancy(Section):
+    """How many channels of the last tap a concept is spread over."""
+
+    rates: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.1, 0.5, 0.9], min_length=1, description="shares of channels kept"
+    )
+    masks: Annotated[int, Field(ge=2)] = Field(100, description="random masks per rate")
+
+
+class Support(Section):
+    """How the accuracy falls when concepts are removed."""
+
+    steps: Annotated[int, Field(ge=2)] = Field(
+        20, description="removals, evenly spaced from all concepts to none"
+    )
+    draws: Annotated[int, Field(ge=2)] = Field(5, description="random orders")
+
+
+class Metafeatures(Section):
+    """Which concepts and classes are alike."""
+
+    clusters: Count | None = Field(
+        None, description="of atoms; default: 1.5 times the root of their number (150 for 10,000)"
+    )
+    map: Literal["tsne", "umap", "none"] = Field(
+        "tsne", description="plane in which atoms are shown; umap needs umap-learn"
+    )
+    super_classes: str | None = Field(
+        None, description="YAML file, class: super-class, for a second tree"
+    )
+
+
+class Spectrum(Section):
+    """Spectrum of the feature map."""
+
+    taps: Literal["last", "all"] = Field("last", description="of the last tap, or of every tap")
+
+
+class Robustness(Section):
+    """How much codes change when images are noisy."""
+
+    images: Count = Field(2000, description="at most so many, spread over those analysed")
+    draws: Annotated[int, Field(ge=2)] = Field(100, description="noisy copies of each image")
+    sigmas: list[Positive] = Field(
+        [0.01, 0.1, 0.5], min_length=1, description="of normal noise on inputs in [0, 1]"
+    )
+
+
+class Stability(Section):
+    """Whether another start of the factorisation finds the same atoms."""
+
+    seeds: Count = Field(3, description="further fits, from random atoms")
+
+
+class Sedimentation(Section):
+    """How concepts of every checkpoint's own are."""
+
+    important: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.01, description="share of the most important concepts, averaged apart"
+    )
+    at_least: Count = Field(5, description="but at least so many")

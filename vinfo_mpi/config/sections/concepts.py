@@ -1,0 +1,111 @@
+"""The sections dictionary, encode, score and importance: what concepts are, and their numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vinfo_mpi.config.concept_sources import ATOM_FILE, ATOM_FILES, SOURCES, ConceptSource
+from vinfo_mpi.config.sections.section import Count, Positive, Section
+from vinfo_mpi.errors import choices
+
+
+class Dictionary(Section):
+    """What the concepts are, and how they are fitted."""
+
+    source: str = Field(
+        "nmf",
+        description="nmf, neurons, pca, eigenfunctions, logits, factors, "
+        "or a file of atoms (.npy, .npz, .safetensors)",
+    )
+    kind: Literal["class-wise", "joint"] = "class-wise"
+    concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
+    concepts: Count = Field(100, description="joint: atoms in all")
+    solver: Literal["hals", "mu"] = "hals"
+    atoms: Literal["non-negative", "signed"] = Field(
+        "non-negative", description="signed: for layers without a ReLU (hals only)"
+    )
+    init: Literal["nndsvda", "random"] = Field(
+        "nndsvda", description="the atoms that the fit starts from"
+    )
+    tolerance: Positive = Field(
+        1e-4, description="stop when one iteration lowers the objective by less than this share"
+    )
+    max_iterations: Count = 500
+
+    @property
+    def kind_of_source(self) -> ConceptSource:
+        """What is true of all dictionaries of this source."""
+        return SOURCES.get(self.source, ATOM_FILE)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the atoms come from, None for the other sources."""
+        return None if self.source in SOURCES else Path(self.source).expanduser()
+
+    def identity(self) -> dict[str, Any]:
+        """Return all settings of a factorisation; other sources know none."""
+        return super().identity() if self.kind_of_source.fitted else {"source": self.source}
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, source: str) -> str:
+        if source not in SOURCES and Path(source).suffix not in ATOM_FILES:
+            valid = choices(source, [*SOURCES, f"the path of a file {', '.join(ATOM_FILES)}"])
+            raise ValueError(f"dictionary.source: '{source}' is none; {valid}")
+        return source
+
+    @model_validator(mode="after")
+    def _solver_fits(self) -> Dictionary:
+        if self.atoms == "signed" and self.solver == "mu":
+            raise ValueError("dictionary.solver: mu needs non-negative atoms; use hals")
+        return self
+
+
+class Encode(Section):
+    """How codes are found."""
+
+    positions: Literal["all", "pooled"] = Field(
+        "all", description="encode every position and average, or the pooled vector"
+    )
+    tolerance: Positive = Field(
+        1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|"
+    )
+    max_iterations: Count = 5000
+
+
+class Score(Section):
+    """How V-information is estimated."""
+
+    family: Literal["linear", "random-features"] = Field("linear", description="the predictors V")
+    estimator: Literal["held-out", "in-sample"] = "held-out"
+    also: list[Literal["linear", "random-features", "in-sample", "held-out"]] = Field(
+        [], description="score again with another family or estimator, side by side"
+    )
+    random_features: Count = Field(
+        500, description="random Fourier features beside the tap's own channels"
+    )
+    folds: Annotated[int, Field(ge=2)] = 5
+    penalties: list[Positive] = Field(
+        [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],
+        min_length=1,
+        description="relative to the tap's mean eigenvalue",
+    )
+    products: Literal["float64", "float32"] = Field(
+        "float64", description="matrix products; sums are always float64"
+    )
+
+    @property
+    def beside(self) -> int:
+        """Random features beside the channels of a tap; 0 where no predictor looks at them."""
+        return self.random_features if "random-features" in (self.family, *self.also) else 0
+
+
+class Importance(Section):
+    """How much the decision rests on a concept."""
+
+    target: Literal["prediction", "label"] = Field(
+        "prediction", description="whose logit is explained"
+    )

@@ -1,0 +1,79 @@
+"""The section data: which images are learned from and analysed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from vinfo_mpi.config.sections.section import Count, Positive, Section, Share
+
+
+class Predictivity(Section):
+    """How well each planted factor predicts its bit of the label.
+
+    0: independent of it, 1: the same.
+    """
+
+    colour: Share = 1.0
+    texture: Share = 0.0
+    shape: Share = 1.0
+    relation: Share = 1.0
+
+
+class Difficulty(Section):
+    """How hard each planted factor is to see: 0 easiest, 1 still visible."""
+
+    colour: Share = Field(0.0, description="the contrast of the two hues shrinks")
+    texture: Share = Field(0.0, description="the contrast of the stripes shrinks")
+    shape: Share = Field(0.0, description="angular outlines become rounder")
+    relation: Share = Field(0.0, description="the two objects differ more in size and rotation")
+
+
+class Planted(Section):
+    """The generated images of data.source: planted."""
+
+    images: Count = Field(12000, description="how many")
+    size: Annotated[int, Field(ge=16)] = Field(32, description="pixels per side")
+    predictivity: Predictivity = Predictivity()
+    difficulty: Difficulty = Difficulty()
+
+
+class Data(Section):
+    """Which images are learned from and analysed."""
+
+    source: str = Field(
+        "digits",
+        description="digits, planted, folder, a torchvision data set (CIFAR10), "
+        "or package.module:function",
+    )
+    root: str | None = Field(
+        None, description="where a folder or torchvision data set lies on disk"
+    )
+    image_size: Count | None = Field(
+        None, description="pixels per side; default: the weights' own, else 32"
+    )
+    mean: list[float] | None = Field(
+        None, description="per channel, subtracted; default: the weights' own, else 0.5"
+    )
+    std: list[Positive] | None = Field(
+        None, description="per channel, divided by; default: the weights' own, else 0.5"
+    )
+    test_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="held out from training where the source has no split"
+    )
+    analyse: Literal["train", "test", "all"] = Field("all", description="which images are analysed")
+    per_class: Count | None = Field(
+        None, description="analyse at most this many images per class, chosen by seed and id"
+    )
+    on_bad_image: Literal["fail", "skip"] = Field(
+        "fail", description="what to do with an image that cannot be read"
+    )
+    planted: Planted = Planted()
+
+    def identity(self) -> dict[str, Any]:
+        """Return all settings; those of generated images count only where they are the source."""
+        relevant = super().identity()
+        if self.source != "planted":
+            del relevant["planted"]
+        return relevant

@@ -1,0 +1,105 @@
+"""The sections network, train and extract: which network, and which of its activations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from vinfo_mpi.config.sections.section import Count, Positive, Section
+
+
+class Network(Section):
+    """Which network is analysed."""
+
+    name: str | None = Field(None, description="a torchvision classification model (resnet50)")
+    target: str | None = Field(
+        None, description="package.module:function that returns a torch module, instead of name"
+    )
+    weights: str | None = Field(
+        None, description="a torchvision weights enum name (IMAGENET1K_V2) or a state dict's path"
+    )
+    small_images: bool = Field(
+        False,
+        description="ResNets, VGGs: little or no early pooling, for images of 32 pixels or so",
+    )
+    width: Positive = Field(1.0, description="with small_images: factor on the number of channels")
+    checkpoints: list[str] = Field(
+        [], description="your own training's state dicts, in order, paths or globs; skips training"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Network:
+        if (self.name is None) == (self.target is None):
+            raise ValueError("give exactly one of network.name and network.target")
+        if self.small_images and self.target is not None:
+            raise ValueError(
+                "network.small_images applies to network.name only; "
+                "let the function of network.target do it"
+            )
+        if self.width != 1 and not self.small_images:
+            raise ValueError("network.width applies to small_images: true only")
+        return self
+
+
+class Train(Section):
+    """How the network is trained; epochs: 0 takes the weights as they are."""
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    parameters: Literal["all", "head"] = Field(
+        "all",
+        description="what learns: everything, or the last linear layer alone, "
+        "batch normalisation standing still as well",
+    )
+    save: list[int] | Literal["all"] = Field(
+        "all", description="epochs whose checkpoint is kept; the last one always is"
+    )
+    batch: Count = Field(128, description="images per step, over all ranks")
+    rate: Positive = Field(0.1, description="peak learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    schedule: Literal["cosine", "step"] = "cosine"
+    step_epochs: list[int] = Field(
+        [30, 60, 80], description="step schedule: the rate is divided by ten at these epochs"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: Literal["none", "crop", "crop-flip", "resized-crop-flip"] = "none"
+
+    def identity(self) -> dict[str, Any]:
+        """Return all settings.
+
+        What was trained before there was a choice of parameters stays good.
+        """
+        relevant = super().identity()
+        if self.parameters == "all":
+            del relevant["parameters"]
+        return relevant
+
+
+class Extract(Section):
+    """Which activations are read and how they are stored."""
+
+    taps: list[str] | Literal["auto"] = Field(
+        "auto", description="module names or globs, in any order; auto: every block"
+    )
+    pooling: str = Field(
+        "mean",
+        description="feature maps: mean, or grid:G for GxG averages",
+        pattern=r"^(mean|grid:[1-9]\d*)$",
+    )
+    tokens: Literal["class", "mean"] = Field(
+        "class", description="transformers: the class token, or the mean of the others"
+    )
+    positions: Count | Literal["all"] = Field(
+        "all", description="positions kept per image of the last map"
+    )
+    dtype: Literal["float32", "float16"] = "float32"
+    maps: list[int] | Literal["final", "all"] = Field(
+        "final",
+        description="epochs whose last tap is also kept unpooled; "
+        "sedimentation needs several, the final one always is",
+    )
+    branches: bool = Field(
+        True, description="also keep shortcut and main branch of residual blocks, which flow needs"
+    )

@@ -1,0 +1,83 @@
+"""What a stage takes, and the numbers that this follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from vinfo_mpi.config.schema import Config
+from vinfo_mpi.costs.sizes import Sizes
+
+# Iterations of the fit of the dictionary; of the codes of a vector, mean over the vectors.
+TYPICAL = {"dictionary": 100.0, "encode": 200.0}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a stage takes.
+
+    Attributes
+    ----------
+    memory : float
+        Bytes per rank, at the peak, beside those of the program itself.
+    operations : float
+        Floating-point operations, over all ranks.
+    sent : float
+        Bytes that all ranks together put into sums, scatters and broadcasts: what timings.json
+        counts as communicated. Exact, but for the training, whose gradients torch sends:
+        timings.json does not count them. Small Python objects that the ranks tell each other
+        (scores of their concepts, wishes to stop) are in neither. One rank sends nothing.
+    disk : mapping of str to float
+        Bytes, by kind of file, when the run is done.
+    temporary : float
+        Bytes on disk that are needed for a while beside these.
+    """
+
+    memory: float = 0.0
+    operations: float = 0.0
+    sent: float = 0.0
+    disk: Mapping[str, float] = field(default_factory=dict)
+    temporary: float = 0.0
+
+
+def _unknown(stage: str) -> Costs:
+    raise LookupError(f"nothing is known of the costs of {stage}")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What `costs` of every stage is given.
+
+    Attributes
+    ----------
+    sizes : Sizes
+    config : Config
+    ranks : int
+    shared : bool
+        Whether the ranks write one file together, not one each.
+    iterations : mapping of str to float
+        Of fitting the dictionary, of finding codes.
+    costs_of : function of a stage
+        For stages that repeat others.
+    """
+
+    sizes: Sizes
+    config: Config
+    ranks: int
+    shared: bool = True
+    iterations: Mapping[str, float] = field(default_factory=lambda: TYPICAL)
+    costs_of: Callable[[str], Costs] = _unknown
+
+    @property
+    def images_of_rank(self) -> int:
+        """Images of the rank that has most."""
+        return -(-self.sizes.n // self.ranks)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a block of linear algebra."""
+        return min(self.config.machine.rows, self.images_of_rank)
+
+    def sent(self, numbers: float) -> float:
+        """Return the bytes of so many float64 or int64 from every rank; one alone sends none."""
+        return 8.0 * self.ranks * numbers if self.ranks > 1 else 0.0

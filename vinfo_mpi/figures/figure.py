@@ -1,0 +1,130 @@
+"""A figure of a run: what it reads, how it is drawn, what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vinfo_mpi import registry
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.figures import style
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.tables import Results
+from vinfo_mpi.results.written_by import stage_of
+from vinfo_mpi.storage.atomic import writing
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    from matplotlib.axes import Axes
+
+# What would differ each time that the same figure is written: times and versions are left out.
+WITHOUT_TIME = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: it answers one question about a run.
+
+    Attributes
+    ----------
+    name, title : str
+        What it is called in files and commands, and above it.
+    reads : tuple of Dataset
+        The datasets of results.h5 that it needs.
+    draw : Callable[[Results, Axes], Axes]
+        Draws a panel on axes and returns these; takes the options of `panels`, by default those of
+        the first.
+    sentence : Callable[[Results], str]
+        What to see in it, with its numbers: n, correlations, standard errors.
+    size : tuple of float
+        Width and height in inches.
+    panels : tuple of mappings
+        Options of `draw` for each panel of the whole figure, from left to right.
+    """
+
+    name: str
+    title: str
+    reads: tuple[Dataset, ...]
+    draw: Callable[..., Axes]
+    sentence: Callable[[Results], str]
+    size: tuple[float, float] = (style.ONE_COLUMN, 2.3)
+    panels: tuple[Mapping[str, Any], ...] = ({},)
+
+    def alternative(self, results: Results) -> str:
+        """Return the text for those who do not see it."""
+        return f"{self.title}. {self.sentence(results)}"
+
+    def command(self, results: Results) -> str | None:
+        """Return the command that adds what it needs to a run's results, None if all is there."""
+        for dataset in self.reads:
+            if dataset not in results:
+                return f"python -m {registry.command(stage_of(dataset))}"
+        return None
+
+    def whole(self, results: Results) -> matplotlib.figure.Figure:
+        """Return it with all its panels, in the style of a paper.
+
+        Raises
+        ------
+        InputError
+            If it was not computed.
+        """
+        from matplotlib import rcParams
+        from matplotlib.figure import Figure as Drawn
+        from matplotlib.style import context
+
+        self.check(results)
+        with context(style.PAPER, after_reset=True):
+            drawn = Drawn(figsize=self.size, layout="constrained")
+            axes = drawn.subplots(1, len(self.panels), squeeze=False)[0]
+            for ax, options in zip(axes, self.panels, strict=True):
+                self.draw(results, ax, **options)
+            for ax in drawn.axes:  # ticks are made when the figure is shown: outside this style
+                ax.tick_params(labelsize=rcParams["xtick.labelsize"])
+        return drawn
+
+    def panel(self, results: Results, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw one panel on given axes, or on some of its own, and return these.
+
+        Raises
+        ------
+        InputError
+            If it was not computed.
+        """
+        self.check(results)
+        return self.draw(results, ax or self._axes(), **options)
+
+    def save(self, results: Results, folder: Path) -> list[Path]:
+        """Write it with all its panels, as PDF and as PNG, and return the files.
+
+        Raises
+        ------
+        InputError
+            If it was not computed, or the folder cannot be written to.
+        """
+        from matplotlib.style import context
+
+        drawn = self.whole(results)
+        paths = []
+        for kind, metadata in WITHOUT_TIME.items():
+            path = folder / f"{self.name}.{kind}"
+            with writing(path), context(style.PAPER, after_reset=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                drawn.savefig(path, dpi=style.DPI, metadata=metadata)
+            paths.append(path)
+        return paths
+
+    def check(self, results: Results) -> None:
+        """Raise `InputError` where a run has not computed it."""
+        command = self.command(results)
+        if command is not None:
+            raise InputError(f"{results.path} has no figure '{self.name}' yet; {command} adds it")
+
+    def _axes(self) -> Axes:
+        """Return axes for one panel."""
+        from matplotlib.figure import Figure as Drawn
+
+        size = (style.ONE_COLUMN, self.size[1])
+        return Drawn(figsize=size, layout="constrained").subplots()

@@ -1,3 +1,0 @@
-"""Which atoms point the same way."""
-
-from __future__ import annotations

@@ -1,3 +1,0 @@
-"""How few channels an atom lives on."""
-
-from __future__ import annotations

@@ -1,0 +1,126 @@
+"""Where in an image a concept is: its codes position by position."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+import numpy as np
+import torch
+
+from vinfo_mpi.concepts import encoders
+from vinfo_mpi.networks import taps
+from vinfo_mpi.networks.positions import kept_positions
+from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import MAP, ActivationReader
+
+LARGEST = 254  # the largest code of an image
+NOT_KEPT = 255  # a position that was dropped by extract.positions
+
+
+class HeatMaps:
+    """Heat maps of concepts in images.
+
+    Parameters
+    ----------
+    run : Run
+    activations : ActivationReader
+        Of the final network.
+
+    Attributes
+    ----------
+    grid : int
+        Positions per side; 0 where there are no heat maps: the map of the last tap is not square or
+        a single value, or codes are not found in it.
+    """
+
+    def __init__(self, run: Run, activations: ActivationReader) -> None:
+        self.run = run
+        self.activations = activations
+        self.ids = activations.read("samples/id")
+        self._encoder = encoders.encoder(run)
+        self._positions = self._all_positions()
+        found_in_map = run.config.dictionary.kind_of_source.codes != "known"
+        side = isqrt(self._positions)
+        self.grid = side if found_in_map and side > 1 and side**2 == self._positions else 0
+
+    def draw(self, rows: np.ndarray) -> np.ndarray:
+        """Return where in its images each concept is; the ranks divide the images.
+
+        Parameters
+        ----------
+        rows : (M, K) int64 array
+            Images of every concept; -1 for none.
+
+        Returns
+        -------
+        (M, K, grid²) uint8 array
+            Line by line: codes relative to the largest one of the image, 0 to 254; 255 where the
+            position was not kept.
+        """
+        maps = np.zeros((*rows.shape, self.grid**2), np.uint8)
+        if self.grid:
+            images = np.unique(rows[rows >= 0])
+            block = self.run.ranks.block(len(images))
+            column, concept = np.nonzero(np.isin(rows, images[block.start : block.stop]))
+            maps[column, concept] = self._maps(rows[column, concept], concept)
+        return self.run.ranks.sum(torch.from_numpy(maps)).numpy()
+
+    def codes(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
+        """Return the codes at every position that is kept.
+
+        Parameters
+        ----------
+        rows, concepts : (n,) int64 arrays
+            Which images, and which concept in each.
+
+        Returns
+        -------
+        (n, P) float64 array
+        """
+        positions = self.activations.shape(MAP)[1]
+        images, image = np.unique(rows, return_inverse=True)
+        codes = np.zeros((len(rows), positions))
+        blocks = batches(range(len(images)), max(1, self.run.config.machine.rows // positions))
+        for turn in self.run.progress(range(self.run.ranks.max(len(blocks))), "report: heat maps"):
+            self.run.safe_point()
+            if turn >= len(blocks):
+                continue
+            block = blocks[turn]
+            codes_of_block = self._encode(images[block.start : block.stop])
+            here = np.flatnonzero((image >= block.start) & (image < block.stop))
+            codes[here] = codes_of_block[image[here] - block.start, :, concepts[here]]
+        return codes
+
+    def _maps(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
+        """Return the maps of a concept in an image each: two (n,) to (n, grid²) uint8."""
+        codes = self.codes(rows, concepts).clip(min=0)
+        largest = codes.max(axis=1, keepdims=True, initial=0)
+        relative = (LARGEST * codes / np.where(largest > 0, largest, 1)).round().astype(np.uint8)
+        maps = np.full((len(rows), self._positions), NOT_KEPT, np.uint8)
+        positions = kept_positions(self.run.config, self.ids[rows], self._positions)
+        np.put_along_axis(maps, positions, relative, axis=1)
+        return maps
+
+    def _encode(self, rows: np.ndarray) -> np.ndarray:
+        """Return all codes at every position of some images: (n,) to (n, P, K)."""
+        maps = [self.activations.read(MAP, range(row, row + 1)) for row in rows]
+        vectors = self.run.tensor(np.concatenate(maps))
+        with self.run.clock.phase("encode"):
+            codes = encoders.at_positions(self._encoder, vectors.flatten(0, 1))
+        assert codes is not None
+        return codes.reshape(*vectors.shape[:2], -1).cpu().numpy()
+
+    def _all_positions(self) -> int:
+        """Return how many positions the last tap's map has, with those that were not kept."""
+        if self.run.config.extract.positions == "all":
+            return self.activations.shape(MAP)[1]
+        subject = self.run.subject
+        size = subject.preprocessing.size
+        network = subject.network(self.run.final)
+        blank = torch.zeros(1, 3, size, size, device=self.run.device)
+        with torch.no_grad():
+            reading = taps.read(
+                network, [self.activations.taps[-1]], blank, self.run.config.extract
+            )
+        return reading.map.shape[1]

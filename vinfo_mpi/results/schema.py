@@ -1,0 +1,89 @@
+"""results.h5: every dataset once.
+
+Stages write these, readers look for these, and docs/file-formats.md lists these. Whoever renames a
+dataset changes its name here and on that page.
+"""
+
+from __future__ import annotations
+
+from vinfo_mpi.results.dataset import Dataset
+
+CONCEPT = ("concept",)
+OVER_FOLDS = "(jackknife over folds)"
+
+
+def names(name: str, axis: str, sentence: str) -> Dataset:
+    """Return a dataset of names."""
+    return Dataset(name, (axis,), sentence, "text", None)
+
+
+def epochs(name: str, axis: str = "checkpoint", sentence: str = "epoch; 0 = untrained") -> Dataset:
+    """Return a dataset of epochs."""
+    return Dataset(name, (axis,), sentence, "int64", "epoch")
+
+
+# All stages.
+
+INDEX = Dataset(
+    "concepts/index", CONCEPT, "number of the concept: its row in dictionary.h5", "int64", None
+)
+
+# score
+
+TAPS = names("taps", "tap", "names of the taps in forward order")
+VINFORMATION = Dataset(
+    "vinformation",
+    ("tap", "concept"),
+    "V-information from tap to concept: {how} R²; NaN: no variance",
+)
+PENALTY = Dataset("penalty", ("tap", "concept"), "ridge penalty chosen, relative")
+CLASS = Dataset(
+    "concepts/class", CONCEPT, "class whose images the atom was fitted to; -1: all", "int64", None
+)
+ALIVE = Dataset(
+    "concepts/alive", CONCEPT, "1 where the concept varies over the images", "uint8", None
+)
+NAME = names("concepts/name", "concept", "name of the concept")
+COMPLEXITY = Dataset(
+    "concepts/complexity",
+    CONCEPT,
+    "1 - mean V-information over the taps ({how})",
+    error=f"standard error of the complexity {OVER_FOLDS}",
+)
+PREDICTORS = ("linear", "random-features", "in-sample", "held-out")  # which score.also may name
+
+
+def predictor(name: str, dataset: Dataset) -> Dataset:
+    """Return a dataset of score for one of the other predictors."""
+    return dataset.within(f"predictors/{name}")
+
+
+# importance
+
+IMPORTANCE = Dataset(
+    "concepts/importance", CONCEPT, "mean |code × derivative of the class's logit|", unit="logit"
+)
+IMPORTANCE_SIGNED = Dataset(
+    "concepts/importance_signed",
+    CONCEPT,
+    "the same without the absolute value: > 0 promotes",
+    unit="logit",
+)
+IMPORTANCE_SHARE = Dataset(
+    "concepts/importance_share", CONCEPT, "mean share of the logit's variance (total Sobol index)"
+)
+
+# dynamics
+
+DYNAMICS_CHECKPOINTS = epochs("dynamics/checkpoints")
+DYNAMICS_VINFORMATION = Dataset(
+    "dynamics/vinformation",
+    ("checkpoint", "concept"),
+    "V-information from the last tap at this epoch to the final network's concept",
+)
+TEMPORAL = Dataset(
+    "concepts/temporal",
+    CONCEPT,
+    "temporal score: 1 - mean V-information over epochs from 1 on",
+    error=f"standard error of the temporal score {OVER_FOLDS}",
+)

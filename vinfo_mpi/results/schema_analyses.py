@@ -1,0 +1,294 @@
+"""results.h5: every dataset of the analyses once; see `vinfo_mpi.results.schema`."""
+
+from __future__ import annotations
+
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema import CONCEPT, TAPS, epochs, names
+
+OVER_CONCEPTS = "its standard error over the concepts"
+OVER_FITS = "its standard error over the fits"
+OVER_IMAGES = "its standard error over the images"
+OVER_MASKS = "standard error over the masks"
+OVER_PARTS = "its standard error (jackknife over {folds} parts of the images)"
+OVER_DRAWS = "standard error over the images, for random orders also over the draws"
+
+# flow
+
+ENDS = ("simple", "complex")  # of the order of concepts by complexity
+BRANCHES = ("main", "shortcut")
+MEASURES = {"cka": "linear CKA", "vinformation": "V-information"}
+FLOW_BLOCKS = names("flow/blocks", "block", "names of the residual blocks in forward order")
+
+
+def flow(branch: str, measure: str) -> Dataset:
+    """Return what one branch of every block has of every concept."""
+    sentence = f"{MEASURES[measure]} of the {branch} branch and every concept"
+    return Dataset(f"flow/{branch}_{measure}", ("block", "concept"), sentence)
+
+
+def flow_mean(end: str, branch: str, measure: str) -> Dataset:
+    """Return its mean over the simplest or the most complex concepts."""
+    sentence = f"{MEASURES[measure]} of the {branch} branch, mean over the {end} concepts"
+    return Dataset(f"flow/{end}_{branch}_{measure}", ("block",), sentence, error=OVER_CONCEPTS)
+
+
+# redundancy
+
+_CKA_LEFT = "CKA of the last tap's kept channels and the concept, relative to that of all channels"
+REDUNDANCY_RATES = Dataset("redundancy/rates", ("rate",), "share of the channels that is kept")
+REDUNDANCY_VALUES = Dataset(
+    "redundancy/values",
+    ("rate", "concept"),
+    f"{_CKA_LEFT}: mean over random masks; NaN: no variance",
+    error=OVER_MASKS,
+)
+REDUNDANCY = Dataset(
+    "concepts/redundancy",
+    CONCEPT,
+    f"{_CKA_LEFT}: mean over random masks and all rates of kept channels",
+    error=OVER_MASKS,
+)
+
+# support
+
+_ORDERS = (
+    "which concepts are kept first: importance-descending keeps the most important; "
+    "random: mean over the draws"
+)
+SUPPORT_ORDERS = names("support/orders", "order", _ORDERS)
+SUPPORT_PROPORTIONS = Dataset(
+    "support/proportions", ("proportion",), "share of the concepts that is kept"
+)
+SUPPORT_ACCURACY = Dataset(
+    "support/accuracy",
+    ("order", "proportion"),
+    "share of the images classified as their label from what is kept",
+    error=OVER_DRAWS,
+)
+SUPPORT_RELATIVE = Dataset(
+    "support/relative",
+    ("order", "proportion"),
+    "accuracy relative to that with all concepts",
+    error=OVER_DRAWS,
+)
+SUPPORT_AREA = Dataset(
+    "support/area",
+    ("order",),
+    "area under the relative accuracy over the proportions",
+    error=OVER_DRAWS,
+)
+
+# hoyer
+
+HOYER = Dataset(
+    "concepts/hoyer",
+    CONCEPT,
+    "Hoyer's sparseness of the atom, 1 = a single channel, 0 = all alike; NaN: an atom of zeros",
+)
+
+# metafeatures
+
+CLUSTER = Dataset(
+    "concepts/cluster", CONCEPT, "cluster of the atom; -1: the atom is zero", "int64", None
+)
+MAP_X = Dataset("concepts/map_x", CONCEPT, "where the atom lies on the map ({method})", unit=None)
+MAP_Y = Dataset("concepts/map_y", CONCEPT, "where the atom lies on the map ({method})", unit=None)
+CLUSTERS = Dataset(
+    "metafeatures/clusters",
+    ("cluster",),
+    "number of the cluster, by rising mean complexity",
+    "int64",
+    None,
+)
+CLUSTER_SIZE = Dataset("metafeatures/size", ("cluster",), "atoms in the cluster", "int64", None)
+CLUSTER_COMPLEXITY = Dataset(
+    "metafeatures/complexity",
+    ("cluster",),
+    "mean complexity of the cluster's concepts",
+    error=OVER_CONCEPTS,
+)
+CLASSES = names("metafeatures/classes", "class", "names of the classes")
+LINKAGE = Dataset(
+    "metafeatures/linkage",
+    ("merge", "column"),
+    "tree of the classes by the cosine distance of their mean codes: average linkage, "
+    "in SciPy's format",
+    unit=None,
+)
+LEAVES = Dataset(
+    "metafeatures/leaves", ("leaf",), "the classes in the order of the tree", "int64", None
+)
+SUPER_NAMES = names("metafeatures/super_names", "super_name", "names of the super-classes")
+SUPER_CLASS = Dataset(
+    "metafeatures/super_class", ("class",), "super-class of every class", "int64", None
+)
+SUPER_LINKAGE = Dataset(
+    "metafeatures/super_linkage",
+    LINKAGE.axes,
+    LINKAGE.sentence.replace("classes", "super-classes"),
+    unit=None,
+)
+SUPER_LEAVES = Dataset(
+    "metafeatures/super_leaves",
+    LEAVES.axes,
+    LEAVES.sentence.replace("classes", "super-classes"),
+    "int64",
+    None,
+)
+
+# sparsity
+
+SPARSITY_CHECKPOINTS = epochs("sparsity/checkpoints")
+SPARSITY_TAPS = TAPS.within("sparsity")
+NONZERO = Dataset(
+    "sparsity/nonzero",
+    ("checkpoint", "tap"),
+    "share of the values, before pooling, that are not zero: mean over the images",
+    error=OVER_IMAGES,
+)
+
+# spectrum
+
+SPECTRUM_CHECKPOINTS = epochs("spectrum/checkpoints")
+SPECTRUM_TAPS = TAPS.within("spectrum")
+
+
+def _spectrum_curve(name: str, sentence: str, unit: str | None = "1") -> Dataset:
+    axes = ("checkpoint", "tap", "feature")
+    return Dataset(f"spectrum/{name}", axes, f"{sentence}; NaN beyond the last", unit=unit)
+
+
+def _spectrum_number(
+    name: str, sentence: str, dtype: str = "float64", error: str | None = None
+) -> Dataset:
+    return Dataset(f"spectrum/{name}", ("checkpoint", "tap"), sentence, dtype, error=error)
+
+
+EIGENVALUES = _spectrum_curve(
+    "eigenvalues", "mean square of the features along each eigenfunction, the largest first", None
+)
+QUALITY = _spectrum_curve(
+    "quality", "share of the eigenfunction that lies in the span of the classes"
+)
+UTILISATION = _spectrum_curve(
+    "utilisation",
+    "share of the eigenfunction that lies in the span of the outputs and the constant",
+)
+CUMULATED_QUALITY = _spectrum_curve(
+    "cumulated_quality", "sum of the quality so far over the number of outputs"
+)
+CUMULATED_UTILISATION = _spectrum_curve(
+    "cumulated_utilisation", "sum of the utilisation so far over the number of outputs"
+)
+EFFECTIVE_DIMENSION = _spectrum_number(
+    "effective_dimension",
+    "exp of the entropy of the eigenvalues, relative to their sum",
+    error=OVER_PARTS,
+)
+LAZINESS = _spectrum_number(
+    "laziness",
+    "1 - CKA of the features and the projection on the outputs: 0 = rich, 1 = lazy",
+    error=OVER_PARTS,
+)
+SIGNIFICANT = _spectrum_number(
+    "significant", "first eigenfunctions that it takes to hold 90 % of the utilisation", "int64"
+)
+MINIMAL = _spectrum_number(
+    "minimal",
+    "1 where these are no more than the outputs and the constant have dimensions; 0: extended",
+    "uint8",
+)
+SPECTRUM_CURVES = (EIGENVALUES, QUALITY, UTILISATION, CUMULATED_QUALITY, CUMULATED_UTILISATION)
+SPECTRUM_NUMBERS = (EFFECTIVE_DIMENSION, SIGNIFICANT, MINIMAL, LAZINESS)
+
+# robustness
+
+_VARIANCE = (
+    "variance of the code over noise on the image, mean over images, "
+    "relative to the variance over all images"
+)
+SIGMAS = Dataset(
+    "robustness/sigmas", ("sigma",), "standard deviation of the noise on inputs in [0, 1]"
+)
+VARIANCE = Dataset(
+    "robustness/variance",
+    ("sigma", "concept"),
+    f"{_VARIANCE}; NaN: no variance",
+    error=OVER_IMAGES,
+)
+NOISE_VARIANCE = Dataset(
+    "concepts/noise_variance", CONCEPT, f"{_VARIANCE}; mean over the sigmas", error=OVER_IMAGES
+)
+
+# stability
+
+SEEDS = Dataset(
+    "stability/seeds",
+    ("seed",),
+    "seed of the random atoms that the fit started from",
+    "int64",
+    None,
+)
+SIMILARITY = Dataset(
+    "stability/similarity",
+    ("seed", "concept"),
+    "cosine of the atom and its counterpart in the fit, matched within its class",
+)
+FIT_ERROR = Dataset("stability/relative_error", ("seed",), "||X - Z D|| / ||X|| of the fit")
+STABILITY = Dataset(
+    "concepts/stability",
+    CONCEPT,
+    "mean cosine of the atom and its counterparts in other fits",
+    error=OVER_FITS,
+)
+
+# sedimentation
+
+_OWN = "of the concepts that were found in the network of this epoch"
+OWN_AXES = ("epoch", "own concept")
+GRID_CHECKPOINTS = epochs("sedimentation/checkpoints")
+GRID = Dataset(
+    "sedimentation/grid",
+    ("checkpoint", "tap", "concept"),
+    "V-information from the tap at this epoch to the final network's concept",
+)
+OWN_EPOCHS = epochs(
+    "sedimentation/epochs", "epoch", "epochs whose own concepts were found; 0 = untrained"
+)
+OWN_COMPLEXITY = Dataset(
+    "sedimentation/complexity", OWN_AXES, f"complexity {_OWN}; NaN: no variance"
+)
+OWN_IMPORTANCE = Dataset("sedimentation/importance", OWN_AXES, f"importance {_OWN}", unit="logit")
+
+
+def _epoch_curve(name: str, sentence: str, error: str | None = None) -> Dataset:
+    return Dataset(f"sedimentation/{name}", ("epoch",), sentence, error=error)
+
+
+MEAN_COMPLEXITY = _epoch_curve(
+    "mean_complexity",
+    "complexity of the epoch's own concepts, mean over the living ones",
+    OVER_CONCEPTS,
+)
+TOP_COMPLEXITY = _epoch_curve(
+    "top_complexity",
+    "complexity of the epoch's own concepts, mean over the most important ones",
+    OVER_CONCEPTS,
+)
+OWN_CORRELATION = _epoch_curve(
+    "correlation",
+    "Spearman's correlation of complexity and importance over the epoch's own concepts",
+    "its standard error (bootstrap over the concepts)",
+)
+OWN_ACCURACY = _epoch_curve(
+    "accuracy",
+    "share of the images that the network classifies as their label at this epoch",
+    OVER_IMAGES,
+)
+OWN_RELATIVE_ERROR = _epoch_curve(
+    "relative_error", "relative error of the pooled last tap, rebuilt from the epoch's own codes"
+)
+OWN_PREDICTIONS_KEPT = _epoch_curve(
+    "predictions_kept",
+    "share of the images whose prediction at this epoch is the same from the rebuilt vector",
+)

@@ -1,0 +1,127 @@
+"""Which stage writes which datasets of results.h5, in the order of docs/file-formats.md."""
+
+from __future__ import annotations
+
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema import (
+    ALIVE,
+    CLASS,
+    COMPLEXITY,
+    DYNAMICS_CHECKPOINTS,
+    DYNAMICS_VINFORMATION,
+    IMPORTANCE,
+    IMPORTANCE_SHARE,
+    IMPORTANCE_SIGNED,
+    INDEX,
+    NAME,
+    PENALTY,
+    PREDICTORS,
+    TAPS,
+    TEMPORAL,
+    VINFORMATION,
+    predictor,
+)
+from vinfo_mpi.results.schema_analyses import (
+    BRANCHES,
+    CLASSES,
+    CLUSTER,
+    CLUSTER_COMPLEXITY,
+    CLUSTER_SIZE,
+    CLUSTERS,
+    ENDS,
+    FIT_ERROR,
+    FLOW_BLOCKS,
+    GRID,
+    GRID_CHECKPOINTS,
+    HOYER,
+    LEAVES,
+    LINKAGE,
+    MAP_X,
+    MAP_Y,
+    MEAN_COMPLEXITY,
+    MEASURES,
+    NOISE_VARIANCE,
+    NONZERO,
+    OWN_ACCURACY,
+    OWN_COMPLEXITY,
+    OWN_CORRELATION,
+    OWN_EPOCHS,
+    OWN_IMPORTANCE,
+    OWN_PREDICTIONS_KEPT,
+    OWN_RELATIVE_ERROR,
+    REDUNDANCY,
+    REDUNDANCY_RATES,
+    REDUNDANCY_VALUES,
+    SEEDS,
+    SIGMAS,
+    SIMILARITY,
+    SPARSITY_CHECKPOINTS,
+    SPARSITY_TAPS,
+    SPECTRUM_CHECKPOINTS,
+    SPECTRUM_CURVES,
+    SPECTRUM_NUMBERS,
+    SPECTRUM_TAPS,
+    STABILITY,
+    SUPER_CLASS,
+    SUPER_LEAVES,
+    SUPER_LINKAGE,
+    SUPER_NAMES,
+    SUPPORT_ACCURACY,
+    SUPPORT_AREA,
+    SUPPORT_ORDERS,
+    SUPPORT_PROPORTIONS,
+    SUPPORT_RELATIVE,
+    TOP_COMPLEXITY,
+    VARIANCE,
+    flow,
+    flow_mean,
+)
+
+OF_PREDICTOR = (VINFORMATION, PENALTY, COMPLEXITY)
+WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
+    "all": (INDEX,),
+    "score": (
+        *(TAPS, VINFORMATION, PENALTY, CLASS, ALIVE, NAME, COMPLEXITY),
+        *(predictor(name, dataset) for name in PREDICTORS for dataset in OF_PREDICTOR),
+    ),
+    "importance": (IMPORTANCE, IMPORTANCE_SIGNED, IMPORTANCE_SHARE),
+    "dynamics": (DYNAMICS_CHECKPOINTS, DYNAMICS_VINFORMATION, TEMPORAL),
+    "flow": (
+        FLOW_BLOCKS,
+        *(flow(branch, measure) for branch in BRANCHES for measure in MEASURES),
+        *(
+            flow_mean(end, branch, measure)
+            for end in ENDS
+            for branch in BRANCHES
+            for measure in MEASURES
+        ),
+    ),
+    "redundancy": (REDUNDANCY_RATES, REDUNDANCY_VALUES, REDUNDANCY),
+    "support": (
+        SUPPORT_ORDERS,
+        SUPPORT_PROPORTIONS,
+        SUPPORT_ACCURACY,
+        SUPPORT_RELATIVE,
+        SUPPORT_AREA,
+    ),
+    "hoyer": (HOYER,),
+    "metafeatures": (
+        *(CLUSTER, MAP_X, MAP_Y, CLUSTERS, CLUSTER_SIZE, CLUSTER_COMPLEXITY),
+        *(CLASSES, LINKAGE, LEAVES, SUPER_NAMES, SUPER_CLASS, SUPER_LINKAGE, SUPER_LEAVES),
+    ),
+    "sparsity": (SPARSITY_CHECKPOINTS, SPARSITY_TAPS, NONZERO),
+    "spectrum": (SPECTRUM_CHECKPOINTS, SPECTRUM_TAPS, *SPECTRUM_CURVES, *SPECTRUM_NUMBERS),
+    "robustness": (SIGMAS, VARIANCE, NOISE_VARIANCE),
+    "stability": (SEEDS, SIMILARITY, FIT_ERROR, STABILITY),
+    "sedimentation": (
+        *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),
+        *(MEAN_COMPLEXITY, TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),
+        *(OWN_RELATIVE_ERROR, OWN_PREDICTIONS_KEPT),
+    ),
+}
+_STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dataset in datasets}
+
+
+def stage_of(dataset: Dataset) -> str:
+    """Return the stage that writes a dataset, or that whose standard error it is."""
+    return _STAGES[dataset.name.removesuffix("_se")]

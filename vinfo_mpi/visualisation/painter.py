@@ -1,0 +1,97 @@
+"""Pictures that activate concepts of the run's dictionary, drawn and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from vinfo_mpi.concepts.new_images import Coder
+from vinfo_mpi.numerics import noise
+from vinfo_mpi.run.run import Run
+from vinfo_mpi.visualisation import optimise
+from vinfo_mpi.visualisation.magnitudes import mean_magnitudes
+from vinfo_mpi.visualisation.transformations import transformed
+
+
+class Painter:
+    """Draws pictures of concepts, and looks at them.
+
+    Parameters
+    ----------
+    run : Run
+    tap : str
+        Name of the last tap.
+
+    Attributes
+    ----------
+    size : int
+        Pixels of a picture's side.
+    method : str
+        What is optimised: a key of `optimise.METHODS`.
+    """
+
+    def __init__(self, run: Run, tap: str) -> None:
+        self.run = run
+        self.coder = Coder(run, tap)
+        self.preprocessing = run.subject.preprocessing
+        self.size = run.config.visualise.size or self.preprocessing.size
+        self.method = optimise.method_for(run.config.visualise.method, self.size)
+        self.magnitudes = mean_magnitudes(run, self.size)
+
+    def draw(self, concepts: np.ndarray, after_step: Callable[[], object]) -> dict[str, np.ndarray]:
+        """Return a picture of each concept, which follows from this concept alone.
+
+        Parameters
+        ----------
+        concepts : (B,) int64 array
+            Their numbers.
+        after_step : function
+            Called after every step, also without concepts: all ranks take as many steps.
+
+        Returns
+        -------
+        dict
+            ``images`` (B, S, S, 3) and ``transparency`` (B, S, S), uint8, ``activations`` (B,).
+        """
+        steps = self.run.config.visualise.steps
+        if not len(concepts):
+            for _ in range(steps):
+                after_step()
+            return {
+                "images": np.empty((0, self.size, self.size, 3), np.uint8),
+                "transparency": np.empty((0, self.size, self.size), np.uint8),
+                "activations": np.empty(0),
+            }
+        seed = self.run.config.seed
+        numbers = torch.from_numpy(concepts).to(self.run.device)
+
+        def keys(step: int) -> np.ndarray:
+            return np.column_stack([concepts, np.full_like(concepts, step)])
+
+        def objective(images: torch.Tensor, step: int) -> torch.Tensor:
+            crops = transformed(images, keys(step), seed, self.preprocessing.size)
+            return self.coder.objective(self.preprocessing.normalised(crops), numbers)
+
+        start = noise.normal(seed, keys(0), (3, self.size, self.size))
+        start_on_device = torch.from_numpy(start).to(self.run.device)
+        pictures = optimise.METHODS[self.method](self.magnitudes, start_on_device)
+        images, opacity = optimise.optimise(pictures, objective, steps, after_step)
+        images = (255 * images).round()  # as stored: what people see is what is encoded
+        activations = self.codes(images / 255).gather(1, numbers[:, None])[:, 0]
+        return {
+            "images": images.byte().permute(0, 2, 3, 1).cpu().numpy(),
+            "transparency": (255 * opacity).round().byte().cpu().numpy(),
+            "activations": activations.cpu().numpy(),
+        }
+
+    def codes(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the codes of images, resized to the network's input: (B, 3, S, S) to (B, K).
+
+        The values of the images are in [0, 1].
+        """
+        size = (self.preprocessing.size, self.preprocessing.size)
+        resized = functional.interpolate(images, size, mode="bilinear", antialias=True)
+        return self.coder.codes(self.preprocessing.normalised(resized))

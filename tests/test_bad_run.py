@@ -65,6 +65,13 @@ def test_run_directory_of_another_experiment(folder):
     assert contents_of(folder / "run") == before
 
 
+def test_training_anew_is_refused_before_anything_is_deleted(folder, mpirun):
+    before = contents_of(folder / "run/checkpoints")
+    result = vinfo(folder, "vinfo_mpi.train", "train.batch=1", options=["--force"], mpirun=mpirun)
+    assert "train.batch: 1 images per step are fewer than 2 ranks" in refusal(result)
+    assert contents_of(folder / "run/checkpoints") == before != {}
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:3000])
 

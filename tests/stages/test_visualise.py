@@ -147,7 +147,7 @@ def test_the_spectrum_is_the_mean_of_numpy_s(copy):
 
 @pytest.mark.parametrize("source, method", [("logits", "fourier"), ("pca", "maco")])
 def test_other_sources_and_another_size(copy, source, method):
-    options = f"visualise={{concepts: [1, 4], size: 24, steps: 60, method: {method}}}"
+    options = f"visualise={{concepts: [1, 4], size: 24, steps: 150, method: {method}}}"
     small = on(copy("activations", "checkpoints"), f"dictionary.source={source}", options)
     for stage in ("dictionary", "encode", "score", "visualise"):
         run_stage(small, stage)

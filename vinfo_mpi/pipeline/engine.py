@@ -91,7 +91,7 @@ def _run_stage(run: Run, stage: str, repeat: bool) -> None:
     logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
     log.info("%s: running on %d ranks", stage, run.ranks.size)
     run.begin()
-    part = Part(run, stage, partial(_repeat, stage))
+    part = Part(run, stage, partial(_repeat, stage), repeat)
     if repeat:
         part.discard()
     _work(stage)(run, part)

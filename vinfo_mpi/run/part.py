@@ -29,6 +29,8 @@ class Part:
     stage : str
     bring_up_to_date : function of a run and a stage
         Runs another stage, where its result is missing or stale; for stages that repeat others.
+    repeat : bool
+        Whether the stage is to be done anew, whatever there is.
 
     Attributes
     ----------
@@ -36,10 +38,17 @@ class Part:
         Of the file that the stage writes.
     """
 
-    def __init__(self, run: Run, stage: str, bring_up_to_date: Callable[[Run, str], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        stage: str,
+        bring_up_to_date: Callable[[Run, str], None],
+        repeat: bool = False,
+    ) -> None:
         self.run = run
         self.stage = stage
         self.bring_up_to_date = bring_up_to_date
+        self.repeat = repeat
         self.filetype = product((STAGES[stage].makes or (stage,))[0]).filetype
 
     @cached_property

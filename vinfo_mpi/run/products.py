@@ -45,9 +45,7 @@ class Checkpoints:
         return {f"checkpoints/{checkpoint.name}": checkpoint.fingerprint()}
 
     def discard(self, run: Run) -> None:
-        """Delete our checkpoints; those of the user's lie elsewhere. See `Product`."""
-        for path in (run.folder / "checkpoints").glob("*.pt"):
-            path.unlink()
+        """Keep them: training deletes them, once it has looked at its settings. See `Product`."""
 
 
 @dataclass(frozen=True)

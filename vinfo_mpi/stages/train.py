@@ -29,7 +29,14 @@ from vinfo_mpi.run import freshness
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.provenance import digest
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.stages.training_state import Training, go_on, remove_after, save, save_unfinished
+from vinfo_mpi.stages.training_state import (
+    Training,
+    go_on,
+    remove_after,
+    remove_all,
+    save,
+    save_unfinished,
+)
 
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
 TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
@@ -38,6 +45,8 @@ TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip he
 def train_network(run: Run, part: Part) -> None:
     """Bring the checkpoints up to date, going on from where an earlier training was left."""
     training = _prepare(run)
+    if part.repeat:
+        run.ranks.on_root(remove_all, run)
     if not go_on(run, training):
         save(run, training, _accuracy(run, training.network))
     run.ranks.on_root(remove_after, run, training.epoch)

@@ -104,6 +104,12 @@ def remove_after(run: Run, epoch: int) -> None:
             path.unlink()
 
 
+def remove_all(run: Run) -> None:
+    """Remove all checkpoints of ours, also of an unfinished epoch."""
+    for path in _folder(run).glob("*.pt"):
+        path.unlink()
+
+
 def _last(run: Run, made_with: str) -> Checkpoint | None:
     """Return the last checkpoint of this very training before the first one that is missing."""
 

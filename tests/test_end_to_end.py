@@ -230,3 +230,16 @@ def test_the_dry_run_shows_the_plan_and_does_nothing(tmp_path, python):
     for text in ("400 images", "8: layer1.0 (4)", "disk", "memory", "operations", "40"):
         assert text in done.stdout
     assert not (tmp_path / "none").exists()
+
+
+def test_parts_add_up_to_the_complexity_and_to_the_temporal_score(run):
+    concepts = datasets(run[0] / "results.h5")
+    for whole, prefix, names in (
+        ("complexity", "", ("unreadable", "late", "discarded")),
+        ("temporal", "temporal_", ("unlearned", "late", "forgotten")),
+    ):
+        parts = [concepts[f"concepts/{prefix}{name}"] for name in names]
+        assert all((values >= -1e-15).all() for values in parts)
+        np.testing.assert_allclose(sum(parts), concepts[f"concepts/{whole}"], atol=1e-12)
+        for name in names:
+            assert np.isfinite(concepts[f"concepts/{prefix}{name}_se"]).all()

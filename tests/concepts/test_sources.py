@@ -106,8 +106,9 @@ def test_a_source_from_codes_to_dynamics(with_source, stored, pooled, factors, s
     # Everything after them.
     concepts = Results(run.outputs).concepts
     alive = concepts["alive"]
-    complexity = check_with_sklearn().complexity(run.outputs)
-    np.testing.assert_allclose(concepts["complexity"][alive], complexity[alive], atol=1e-6)
+    check = check_with_sklearn()
+    for name, values in check.expected(check.vinformation(run.outputs)).items():
+        np.testing.assert_allclose(concepts[name][alive], values[alive], atol=1e-6)
     assert (alive == (codes.std(0) > 1e-12)).all()
     assert {"temporal", "importance", "importance_share"} <= set(concepts)
     slopes = (stored["head/weight"] @ made["atoms"].T)[stored["samples/prediction"]]

@@ -14,6 +14,7 @@ from vinfo_mpi.figures.catalogue import FIGURES
 from vinfo_mpi.results.dataset import Dataset
 
 NAMES = [
+    "parts",
     "complexity",
     "vinformation",
     "complexity_importance",

@@ -118,12 +118,3 @@ def test_blocks_of_concepts_do_not_change_the_result(monkeypatch):
     whole = ridge.r2(x, z, fold)
     monkeypatch.setitem(ridge.BLOCK, "cpu", 1)
     np.testing.assert_allclose(ridge.r2(x, z, fold).r2, whole.r2, rtol=1e-12)
-
-
-def test_complexity_and_jackknife_follow_their_definitions():
-    values = np.array([[0.2, 1.0], [0.6, 1.0]])
-    np.testing.assert_allclose(ridge.complexity(values), [0.6, 0.0])
-    random = np.random.default_rng(0).normal(size=(20, 1))
-    means = np.array([np.delete(random, i, axis=0).mean(0) for i in range(20)])
-    # For a mean the jackknife is the usual standard error.
-    np.testing.assert_allclose(ridge.jackknife(means), random.std(0, ddof=1) / np.sqrt(20))

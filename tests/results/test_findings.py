@@ -20,6 +20,7 @@ from vinfo_mpi.results import findings
         ("about 0", 0.3, 0.1, "unclear"),
         ("about 0", 0.5, 0.1, "no"),
         ("> 0", np.nan, np.nan, "undefined"),
+        ("", 0.5, 0.1, ""),
     ],
 )
 def test_verdicts_leave_room_for_two_standard_errors(expected, value, error, verdict):
@@ -43,6 +44,20 @@ def test_all_signs_of_a_run_with_all_analyses(run):
     assert rise["standard_error"] == pytest.approx((error[0] ** 2 + error[-1] ** 2) ** 0.5)
     text = findings.text(results)
     assert all(sign.text in text for sign in findings.SIGNS)
+
+
+def test_every_correlation_with_complexity_stands_beside_those_with_its_parts(run):
+    results = Results(run[0])
+    signs = results.signs.set_index("sign")
+    living = results.concepts[results.concepts["alive"]]
+    whole = [name for name in signs.index if name.startswith("complexity ~") and "own" not in name]
+    assert len(whole) == 5
+    for name in whole:
+        for part_of in ("unreadable", "late", "discarded"):
+            row = signs.loc[name.replace("complexity", f"... {part_of}")]
+            assert row["verdict"] in ("", "undefined")
+    late = spearmanr(living["late"], living["importance"]).statistic
+    assert signs.loc["... late ~ importance, final network", "value"] == pytest.approx(late)
 
 
 def test_what_was_not_computed_says_which_command_does(run, monkeypatch):

@@ -33,7 +33,7 @@ def provenance(fingerprint, **more):
     inputs = '{"codes": "c1"}'
     return {
         "filetype": "vinfo-results",
-        "format_version": 2,
+        "format_version": 3,
         "fingerprint": fingerprint,
         "inputs": inputs,
         "ranks": 2,

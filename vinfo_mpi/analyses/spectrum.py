@@ -23,8 +23,9 @@ import torch
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.numerics import folds, ridge, spectrum
+from vinfo_mpi.numerics import folds, spectrum
 from vinfo_mpi.numerics.arrays import stack_padded
+from vinfo_mpi.numerics.complexity import jackknife
 from vinfo_mpi.numerics.gram import Gram
 from vinfo_mpi.numerics.spectrum import FOLDS, Spectrum
 from vinfo_mpi.parallel.logs import log
@@ -120,7 +121,7 @@ def _measure_tap(run: Run, activations: ActivationReader, tap: str) -> dict[str,
     measured = dict(without[FOLDS])
     for dataset in WITH_ERROR:
         values = np.stack([without[fold][dataset.column] for fold in range(FOLDS)])
-        measured[dataset.se.column] = np.asarray(ridge.jackknife(values))
+        measured[dataset.se.column] = np.asarray(jackknife(values))
     return measured
 
 

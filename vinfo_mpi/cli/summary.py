@@ -10,7 +10,7 @@ import pandas as pd
 
 from vinfo_mpi import units
 from vinfo_mpi.results.facts import facts
-from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE, NAME, TEMPORAL
+from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE, NAME, PARTS, TEMPORAL
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.provenance import timings_of
 from vinfo_mpi.run.run import Run
@@ -27,12 +27,14 @@ def summary(folder: Path) -> str:
     living = results.living
     complexity = living[COMPLEXITY.column]
     quantiles = [f"{percent} %: {complexity.quantile(percent / 100):.2f}" for percent in QUANTILES]
+    parts = [f"{living[dataset.column].mean():.2f} {dataset.column}" for dataset in PARTS]
     lines = [
         "",
         f"network      {about.network} on {about.data}: {about.correct}",
         f"concepts     {about.alive} of {about.concepts} alive",
         f"fidelity     {about.rebuilt}",
         f"complexity   {'  '.join(quantiles)}",
+        f"its parts    {', '.join(parts)} (means)",
         "V-information, mean over the concepts, per tap",
     ]
     for tap, mean in results.vinformation[living.index].mean(axis=1).items():

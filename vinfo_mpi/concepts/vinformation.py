@@ -185,11 +185,6 @@ def scores_of_sources(
     return [Scores(**values) for values in results]
 
 
-def standard_error(without: np.ndarray) -> np.ndarray:
-    """Return the jackknife error of a mean over taps or checkpoints: (L, F, K) to (K,)."""
-    return ridge.jackknife(without.mean(0))
-
-
 def moments_of(
     run: Run,
     sources: Sequence[Source],

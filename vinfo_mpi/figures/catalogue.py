@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.figures import atom_map, concepts, curves, style
+from vinfo_mpi.figures import atom_map, concepts, curves, parts, style
 from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
     COMPLEXITY,
     IMPORTANCE,
+    PARTS,
     TAPS,
     TEMPORAL,
     VINFORMATION,
@@ -60,6 +61,14 @@ _OWN = (OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE)
 _FLOW = [flow_mean(end, branch, name) for end in ENDS for branch in BRANCHES for name in MEASURES]
 
 _ALL = (
+    Figure(
+        "parts",
+        "What complexity consists of",
+        (*_SCORED, *PARTS),
+        parts.draw_parts,
+        parts.say_parts,
+        size=(style.TWO_COLUMNS, 2.4),
+    ),
     Figure(
         "complexity",
         "Distribution of complexity",

@@ -230,23 +230,6 @@ def r2(
     return finish(torch.stack(squared), moments, penalties)
 
 
-def complexity(vinformation: np.ndarray) -> np.ndarray:
-    """Return K(z) = 1 - mean over taps of the V-information (Fel et al. 2024, eq. 2).
-
-    From an (L, ..., K) array.
-    """
-    return 1 - vinformation.mean(0)
-
-
-def jackknife(without: np.ndarray) -> np.ndarray:
-    """Return the delete-one standard error of a statistic from its values without each fold.
-
-    (F, K) to (K,).
-    """
-    folds = len(without)
-    return np.sqrt((folds - 1) / folds * np.square(without - without.mean(0)).sum(0))
-
-
 def _train_and_test(
     sums: torch.Tensor, held_out: int | None, axis: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -24,9 +24,12 @@ from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
     COMPLEXITY,
+    DISCARDED,
     IMPORTANCE,
+    LATE,
     NAME,
     TEMPORAL,
+    UNREADABLE,
 )
 from vinfo_mpi.results.schema_analyses import (
     HOYER,
@@ -46,6 +49,9 @@ HERE = Path(__file__).parent
 # the others stand on the page of a concept.
 COLUMNS = {
     COMPLEXITY.column: "complexity",
+    UNREADABLE.column: "unreadable",
+    LATE.column: "late",
+    DISCARDED.column: "discarded",
     IMPORTANCE.column: "importance",
     TEMPORAL.column: "temporal score",
     REDUNDANCY.column: "redundancy",

@@ -73,7 +73,7 @@ def sizes(run: Run) -> Sizes:
         tensors=len(network.state_dict()) + len(learned),
         **_memory(run, network, names, blocks, epochs),
         operations=counter.get_total_flops(),
-        base=_program(run) - weights,  # which the stages that hold them count
+        base=_program() - weights,  # which the stages that hold them count
     )
 
 
@@ -128,8 +128,8 @@ def _memory(
     }
 
 
-def _program(run: Run) -> float:
-    """Return the bytes that this process holds when all is loaded that the stages load."""
-    for stage in run.config.stages:
-        importlib.import_module(STAGES[stage].module)
+def _program() -> float:
+    """Return the bytes that this process holds when all is loaded that any stage loads."""
+    for stage in STAGES.values():
+        importlib.import_module(stage.module)
     return float(malloc.resident())

@@ -13,7 +13,7 @@ import pandas as pd
 
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE, TEMPORAL
+from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE, PARTS, TEMPORAL
 from vinfo_mpi.results.schema_analyses import (
     FLOW_BLOCKS,
     HOYER,
@@ -45,7 +45,8 @@ class Sign:
     text : str
         What is measured.
     expected : str
-        What it is expected to be: ``> 0``, ``< 0`` or ``about 0``.
+        What it is expected to be: ``> 0``, ``< 0`` or ``about 0``; empty where the paper says
+        nothing and the value stands beside another one.
     needs : tuple of str
         The stages whose results it is measured on.
     measure : function of Results to Measured
@@ -60,7 +61,8 @@ class Sign:
 def table(results: Results) -> pd.DataFrame:
     """Return all signs: text, expected, value, standard error and verdict.
 
-    The verdict is yes, no, unclear within two errors, undefined, or which command computes it.
+    The verdict is yes, no, unclear within two errors, undefined, or which command computes it;
+    empty where nothing is expected.
     """
     rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in SIGNS]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -73,6 +75,8 @@ def verdict(expected: str, value: float, error: float) -> str:
     """
     if np.isnan(value):
         return "undefined"
+    if not expected:
+        return ""
     slack = 2 * np.nan_to_num(error)
     if expected == "about 0":
         return _answer(yes=abs(value) <= NEAR, no=abs(value) > NEAR + slack)
@@ -119,6 +123,20 @@ def _correlated(first: Dataset, second: Dataset) -> Callable[[Results], Measured
         return correlation.value, correlation.standard_error
 
     return measure
+
+
+def _with_complexity(label: str, expected: str, stage: str, dataset: Dataset) -> tuple[Sign, ...]:
+    """Return the signs of complexity and of each of its parts with another quantity.
+
+    What goes with K may go with one part of it, and against another.
+    """
+    needs = ("score", stage)
+    whole = Sign(f"complexity ~ {label}", expected, needs, _correlated(COMPLEXITY, dataset))
+    parts = [
+        Sign(f"... {part_of.column} ~ {label}", "", needs, _correlated(part_of, dataset))
+        for part_of in PARTS
+    ]
+    return (whole, *parts)
 
 
 def _change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:
@@ -201,24 +219,14 @@ SIGNS = (
         ("score",),
         _spread,
     ),
-    Sign(
-        "complexity ~ temporal score",
-        "> 0",
-        ("score", "dynamics"),
-        _correlated(COMPLEXITY, TEMPORAL),
-    ),
+    *_with_complexity("temporal score", "> 0", "dynamics", TEMPORAL),
     Sign(
         "complexity ~ importance, own concepts of the first epoch",
         "about 0",
         ("sedimentation",),
         _after_first_epoch(OWN_CORRELATION),
     ),
-    Sign(
-        "complexity ~ importance, final network",
-        "< 0",
-        ("score", "importance"),
-        _correlated(COMPLEXITY, IMPORTANCE),
-    ),
+    *_with_complexity("importance, final network", "< 0", "importance", IMPORTANCE),
     Sign(
         "mean complexity rises over the epochs",
         "> 0",
@@ -249,24 +257,9 @@ SIGNS = (
         ("flow",),
         _change(flow_mean("complex", "shortcut", "cka")),
     ),
-    Sign(
-        "complexity ~ redundancy",
-        "< 0",
-        ("score", "redundancy"),
-        _correlated(COMPLEXITY, REDUNDANCY),
-    ),
-    Sign(
-        "complexity ~ variance under noise",
-        "> 0",
-        ("score", "robustness"),
-        _correlated(COMPLEXITY, NOISE_VARIANCE),
-    ),
-    Sign(
-        "complexity ~ Hoyer sparsity of the atom",
-        "about 0",
-        ("score", "hoyer"),
-        _correlated(COMPLEXITY, HOYER),
-    ),
+    *_with_complexity("redundancy", "< 0", "redundancy", REDUNDANCY),
+    *_with_complexity("variance under noise", "> 0", "robustness", NOISE_VARIANCE),
+    *_with_complexity("Hoyer sparsity of the atom", "about 0", "hoyer", HOYER),
     Sign(
         "the less important half of the concepts decides above guessing",
         "> 0",

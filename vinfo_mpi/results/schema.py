@@ -50,6 +50,44 @@ COMPLEXITY = Dataset(
     "1 - mean V-information over the taps ({how})",
     error=f"standard error of the complexity {OVER_FOLDS}",
 )
+UNREADABLE = Dataset(
+    "concepts/unreadable",
+    CONCEPT,
+    "part of the complexity: 1 - the largest V-information of any tap ({how})",
+    error=f"its standard error {OVER_FOLDS}",
+)
+LATE = Dataset(
+    "concepts/late",
+    CONCEPT,
+    "part of the complexity: that largest less the mean of the running maximum over the taps",
+    error=f"its standard error {OVER_FOLDS}",
+)
+DISCARDED = Dataset(
+    "concepts/discarded",
+    CONCEPT,
+    "part of the complexity: mean of the running maximum less the V-information of the tap",
+    error=f"its standard error {OVER_FOLDS}",
+)
+DEPTH = Dataset(
+    "concepts/depth",
+    CONCEPT,
+    "late / (1 - unreadable): 0 = readable from the first tap on; NaN: from none",
+    error=f"its standard error {OVER_FOLDS}",
+)
+PEAK = Dataset(
+    "concepts/peak",
+    CONCEPT,
+    "the largest V-information of any tap",
+    error=f"its standard error {OVER_FOLDS}",
+)
+KEPT = Dataset(
+    "concepts/kept",
+    CONCEPT,
+    "V-information of the last tap over the largest of any; NaN: none is above 0",
+    error=f"its standard error {OVER_FOLDS}",
+)
+PARTS = (UNREADABLE, LATE, DISCARDED)  # which add up to the complexity
+OF_CURVES = (*PARTS, DEPTH, PEAK, KEPT)  # what follows from V-information over the taps
 PREDICTORS = ("linear", "random-features", "in-sample", "held-out")  # which score.also may name
 
 
@@ -86,4 +124,22 @@ TEMPORAL = Dataset(
     CONCEPT,
     "temporal score: 1 - mean V-information over epochs from 1 on",
     error=f"standard error of the temporal score {OVER_FOLDS}",
+)
+UNLEARNED = Dataset(
+    "concepts/temporal_unlearned",
+    CONCEPT,
+    "part of the temporal score: 1 - the largest V-information of any epoch from 1 on",
+    error=f"its standard error {OVER_FOLDS}",
+)
+LEARNED_LATE = Dataset(
+    "concepts/temporal_late",
+    CONCEPT,
+    "part of the temporal score: that largest less the mean of the running maximum over epochs",
+    error=f"its standard error {OVER_FOLDS}",
+)
+FORGOTTEN = Dataset(
+    "concepts/temporal_forgotten",
+    CONCEPT,
+    "part of the temporal score: mean of the running maximum less the V-information of the epoch",
+    error=f"its standard error {OVER_FOLDS}",
 )

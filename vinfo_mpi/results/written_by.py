@@ -9,15 +9,19 @@ from vinfo_mpi.results.schema import (
     COMPLEXITY,
     DYNAMICS_CHECKPOINTS,
     DYNAMICS_VINFORMATION,
+    FORGOTTEN,
     IMPORTANCE,
     IMPORTANCE_SHARE,
     IMPORTANCE_SIGNED,
     INDEX,
+    LEARNED_LATE,
     NAME,
+    OF_CURVES,
     PENALTY,
     PREDICTORS,
     TAPS,
     TEMPORAL,
+    UNLEARNED,
     VINFORMATION,
     predictor,
 )
@@ -77,15 +81,18 @@ from vinfo_mpi.results.schema_analyses import (
     flow_mean,
 )
 
-OF_PREDICTOR = (VINFORMATION, PENALTY, COMPLEXITY)
+OF_PREDICTOR = (VINFORMATION, PENALTY, COMPLEXITY, *OF_CURVES)
 WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "all": (INDEX,),
     "score": (
-        *(TAPS, VINFORMATION, PENALTY, CLASS, ALIVE, NAME, COMPLEXITY),
+        *(TAPS, VINFORMATION, PENALTY, CLASS, ALIVE, NAME, COMPLEXITY, *OF_CURVES),
         *(predictor(name, dataset) for name in PREDICTORS for dataset in OF_PREDICTOR),
     ),
     "importance": (IMPORTANCE, IMPORTANCE_SIGNED, IMPORTANCE_SHARE),
-    "dynamics": (DYNAMICS_CHECKPOINTS, DYNAMICS_VINFORMATION, TEMPORAL),
+    "dynamics": (
+        *(DYNAMICS_CHECKPOINTS, DYNAMICS_VINFORMATION),
+        *(TEMPORAL, UNLEARNED, LEARNED_LATE, FORGOTTEN),
+    ),
     "flow": (
         FLOW_BLOCKS,
         *(flow(branch, measure) for branch in BRANCHES for measure in MEASURES),

@@ -9,14 +9,21 @@ from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
-from vinfo_mpi.numerics import ridge
-from vinfo_mpi.results.schema import DYNAMICS_CHECKPOINTS, DYNAMICS_VINFORMATION, TEMPORAL
+from vinfo_mpi.numerics import complexity as numerics
+from vinfo_mpi.results.schema import (
+    DYNAMICS_CHECKPOINTS,
+    DYNAMICS_VINFORMATION,
+    FORGOTTEN,
+    LEARNED_LATE,
+    TEMPORAL,
+    UNLEARNED,
+)
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 
 
 def score_checkpoints(run: Run, part: Part) -> None:
-    """Write V-information per checkpoint, and the temporal score."""
+    """Write V-information per checkpoint, the temporal score and its parts."""
     if len(run.checkpoints) < 2:
         raise NotApplicable(
             "dynamics needs several checkpoints, found one; train here, or name yours in "
@@ -33,12 +40,20 @@ def score_checkpoints(run: Run, part: Part) -> None:
     trained = epochs > 0  # the untrained network is shown, but is no epoch of the training
     r2 = np.stack([of_checkpoint.r2 for of_checkpoint in scores])  # (E, K)
     without = np.stack([of_checkpoint.without for of_checkpoint in scores])  # (E, F, K)
+    parts = numerics.parts(r2[trained])
+    errors = numerics.standard_errors(without[trained])
     part.write(
         {
             DYNAMICS_CHECKPOINTS: epochs,
             DYNAMICS_VINFORMATION: r2,
-            TEMPORAL: ridge.complexity(r2[trained]),
-            TEMPORAL.se: vinformation.standard_error(without[trained]),
+            TEMPORAL: numerics.complexity(r2[trained]),
+            TEMPORAL.se: numerics.jackknife(numerics.complexity(without[trained])),
+            UNLEARNED: parts.unreadable,
+            UNLEARNED.se: errors.unreadable,
+            LEARNED_LATE: parts.late,
+            LEARNED_LATE.se: errors.late,
+            FORGOTTEN: parts.discarded,
+            FORGOTTEN.se: errors.discarded,
         }
     )
 

@@ -1,4 +1,4 @@
-"""Score every concept: V-information at every tap of the final network, and complexity."""
+"""Score every concept: V-information at every tap, complexity and its parts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.config.schema import Score
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.numerics import complexity as numerics
 from vinfo_mpi.numerics import fourier, ridge
 from vinfo_mpi.numerics.fourier import RandomFeatures
 from vinfo_mpi.numerics.moments import Moments
@@ -26,6 +27,7 @@ from vinfo_mpi.results.schema import (
     CLASS,
     COMPLEXITY,
     NAME,
+    OF_CURVES,
     PENALTY,
     TAPS,
     VINFORMATION,
@@ -59,7 +61,7 @@ def score_concepts(run: Run, part: Part) -> None:
         )
     main = _scores(at_taps, MAIN)
     alive = main[0].alive
-    complexity = ridge.complexity(np.stack([scores.r2 for scores in main]))
+    complexity = numerics.complexity(np.stack([scores.r2 for scores in main]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f",
              alive.sum(), len(alive), np.nanmean(complexity))  # fmt: skip
     datasets = {TAPS: taps, ALIVE: alive} | _of_dictionary(run)
@@ -167,10 +169,18 @@ def _of_dictionary(run: Run) -> dict[Dataset, np.ndarray]:
 def _datasets(scores: list[Scores], how: str) -> dict[Dataset, np.ndarray]:
     """Return what is written for one predictor, from its scores at every tap."""
     r2 = np.stack([at_tap.r2 for at_tap in scores])  # (L, K)
+    without = np.stack([at_tap.without for at_tap in scores])  # (L, F, K)
     complexity = COMPLEXITY.filled(how=how)
-    return {
+    datasets = {
         VINFORMATION.filled(how=how): r2,
         PENALTY: np.stack([at_tap.penalty for at_tap in scores]),
-        complexity: ridge.complexity(r2),
-        complexity.se: vinformation.standard_error(np.stack([at_tap.without for at_tap in scores])),
+        complexity: numerics.complexity(r2),
+        complexity.se: numerics.jackknife(numerics.complexity(without)),
     }
+    parts = numerics.parts(r2)
+    errors = numerics.standard_errors(without)
+    for dataset in OF_CURVES:
+        dataset = dataset.filled(how=how)
+        datasets[dataset] = getattr(parts, dataset.column)
+        datasets[dataset.se] = getattr(errors, dataset.column)
+    return datasets

@@ -22,7 +22,7 @@ FORMAT_VERSIONS = {
     "vinfo-dictionary": 2,
     "vinfo-dictionary-fit": 2,
     "vinfo-codes": 2,
-    "vinfo-results": 2,
+    "vinfo-results": 3,
     "vinfo-magnitudes": 1,
     "vinfo-visualisation": 1,
     "vinfo-report": 1,

@@ -1,0 +1,97 @@
+"""Complexity of concepts, and its parts: unreadable, late, discarded.
+
+With V_l the V-information from tap l and M_l the largest of V_1 ... V_l, in forward order,
+
+    K = 1 - mean V_l = (1 - M_L) + (M_L - mean M_l) + mean (M_l - V_l),
+
+each part at least 0: what no tap makes readable; what becomes readable only late; what is readable
+somewhere and less so further on. K itself is eq. 2 of Fel et al. 2024, "Understanding Visual
+Feature Reliance through the Lens of Complexity". The same holds over epochs instead of taps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the complexity of each concept, and what follows from them: (..., K) float64 arrays.
+
+    Attributes
+    ----------
+    unreadable : array
+        1 - the largest V-information of any tap.
+    late : array
+        That largest less the mean of the running maximum: by how much taps wait for it.
+    discarded : array
+        Mean of the running maximum less V-information: what taps had and have no more.
+    depth : array
+        late / (1 - unreadable): at which relative depth the concept becomes readable, 0 at the
+        first tap, near 1 at the last; NaN for a concept that no tap makes readable.
+    peak : array
+        The largest V-information of any tap, 1 - unreadable.
+    kept : array
+        V-information of the last tap over the peak; NaN where that is 0.
+    """
+
+    unreadable: np.ndarray
+    late: np.ndarray
+    discarded: np.ndarray
+    depth: np.ndarray
+    peak: np.ndarray
+    kept: np.ndarray
+
+
+def complexity(vinformation: np.ndarray) -> np.ndarray:
+    """Return K, 1 - mean V-information over the taps: (L, ..., K) to (..., K)."""
+    return 1 - vinformation.mean(0)
+
+
+def parts(vinformation: np.ndarray) -> Parts:
+    """Return the parts of the complexity.
+
+    Parameters
+    ----------
+    vinformation : (L, ..., K) array
+        Taps in forward order; NaN for a concept without variance, whose parts are NaN as well.
+    """
+    running = np.maximum.accumulate(vinformation, axis=0)
+    peak = running[-1]
+    late = peak - running.mean(0)
+    readable = np.where(peak > 0, peak, np.nan)
+    return Parts(
+        unreadable=1 - peak,
+        late=late,
+        discarded=(running - vinformation).mean(0),
+        depth=late / readable,
+        peak=peak,
+        kept=vinformation[-1] / readable,
+    )
+
+
+def jackknife(without: np.ndarray) -> np.ndarray:
+    """Return the delete-one standard error of a statistic from its values without each fold.
+
+    Parameters
+    ----------
+    without : (F, K) array
+    """
+    folds = len(without)
+    return np.sqrt((folds - 1) / folds * np.square(without - without.mean(0)).sum(0))
+
+
+def standard_errors(without: np.ndarray) -> Parts:
+    """Return the jackknife standard error of every part.
+
+    Parameters
+    ----------
+    without : (L, F, K) array
+        V-information without each fold.
+    """
+    without_folds = parts(without)
+    return Parts(
+        **{each.name: jackknife(getattr(without_folds, each.name)) for each in fields(Parts)}
+    )

@@ -124,7 +124,8 @@ ANALYSES = {
     "redundancy": Stage(
         "vinfo_mpi.analyses.redundancy:measure_redundancy",
         reads=("activations", "codes"),
-        settings=("seed", "redundancy"),
+        settings=("seed", "score", "redundancy"),
+        ignores={"score": _OTHER_PREDICTORS},
     ),
     "support": Stage(
         "vinfo_mpi.analyses.support:measure_support",

@@ -111,7 +111,7 @@ STAGES = {
     "importance": result("concepts/importance", most=8),
     "dynamics": result("dynamics", "concepts/temporal", most=9, steps=CHECKPOINTS * TAPS),
     "flow": result("flow", most=28, steps=TAPS * 2),
-    "redundancy": result("redundancy", "concepts/redundancy", most=7, steps=3),
+    "redundancy": result("redundancy", "concepts/redundancy", most=30, steps=3 * 5),
     "support": result("support", most=22),
     "hoyer": result("concepts/hoyer", most=0),
     "metafeatures": result("metafeatures", "concepts/cluster", most=6),

@@ -155,12 +155,12 @@ def say_complexity_temporal(results: Results) -> str:
 def draw_redundancy(results: Results, ax: Axes) -> Axes:
     """Are complex concepts spread over fewer channels?
 
-    CKA that is left when only a share of the channels is kept.
+    V-information that is left when only a share of the channels is kept.
     """
     rates = [f"{100 * rate:g} %" for rate in results.read(REDUNDANCY_RATES)]
     _levels(results, ax, REDUNDANCY_VALUES, rates, "channels\nkept")
     title = style.title(results.correlation(COMPLEXITY, REDUNDANCY))
-    ax.set(xlabel=COMPLEXITY_LABEL, ylabel="share of the CKA left", xlim=(0, 1), title=title)
+    ax.set(xlabel=COMPLEXITY_LABEL, ylabel="share of V left", xlim=(0, 1), title=title)
     return ax
 
 
@@ -172,8 +172,8 @@ def say_redundancy(results: Results) -> str:
         "Complex concepts are the less redundant",
     )
     return (
-        f"{relation} (Redundancy is the share of the CKA that is left by random subsets of the "
-        "channels, their mean over all rates.)"
+        f"{relation} (Redundancy is the share of the V-information that random subsets of the "
+        "channels leave, their mean over all rates.)"
     )
 
 

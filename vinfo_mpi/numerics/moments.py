@@ -98,6 +98,15 @@ class Moments:
         torch.add(self.zx, more.zx, out=result.zx)
         return result
 
+    def of_channels(self, channels: torch.Tensor) -> Moments:
+        """Return the moments of some of the channels: (d,) bool tensor. They cannot be reduced."""
+        index = channels.nonzero()[:, 0].to(self.x.device)
+        result = copy.copy(self)
+        result.x = self.x[:, index]
+        result.xx = self.xx[:, index[:, None], index]
+        result.zx = self.zx[:, :, index]
+        return result
+
     def reduced(
         self,
         reduce: Reduce = identity,

@@ -34,18 +34,18 @@ def flow_mean(end: str, branch: str, measure: str) -> Dataset:
 
 # redundancy
 
-_CKA_LEFT = "CKA of the last tap's kept channels and the concept, relative to that of all channels"
+_LEFT = "V-information from kept channels of the last tap to the concept, relative to that from all"
 REDUNDANCY_RATES = Dataset("redundancy/rates", ("rate",), "share of the channels that is kept")
 REDUNDANCY_VALUES = Dataset(
     "redundancy/values",
     ("rate", "concept"),
-    f"{_CKA_LEFT}: mean over random masks; NaN: no variance",
+    f"{_LEFT}: mean over random masks; NaN: not readable from all",
     error=OVER_MASKS,
 )
 REDUNDANCY = Dataset(
     "concepts/redundancy",
     CONCEPT,
-    f"{_CKA_LEFT}: mean over random masks and all rates of kept channels",
+    f"{_LEFT}: mean over random masks and rates",
     error=OVER_MASKS,
 )
 

@@ -23,7 +23,7 @@ class Redundancy(Section):
     rates: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.1, 0.5, 0.9], min_length=1, description="shares of channels kept"
     )
-    masks: Annotated[int, Field(ge=2)] = Field(100, description="random masks per rate")
+    masks: Annotated[int, Field(ge=2)] = Field(30, description="random masks per rate")
 
 
 class Support(Section):

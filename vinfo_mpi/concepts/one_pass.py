@@ -188,6 +188,16 @@ class Factors(KnownCodes):
         return list(factors(observed.run))
 
 
+KINDS: dict[str, OnePass] = {
+    "neurons": Neurons(),
+    "pca": PrincipalDirections(directions.pca),
+    "eigenfunctions": PrincipalDirections(directions.eigenfunctions),
+    "logits": Logits(),
+    "factors": Factors(),
+}
+ATOM_FILE = AtomFile()
+
+
 def _read_atoms(options: Dictionary, channels: int, tap: str) -> np.ndarray:
     """Return the atoms of the user's file."""
     if options.file is None:

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from vinfo_mpi.concepts import one_pass
 from vinfo_mpi.concepts.factorisation import Factorisation
-from vinfo_mpi.concepts.one_pass import AtomFile, Factors, Logits, Neurons, PrincipalDirections
 from vinfo_mpi.config.schema import Dictionary
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.numerics import directions
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import Table
@@ -53,17 +52,9 @@ class ConceptKind(Protocol):
         """Return what making them takes, but for the dictionary on disk."""
 
 
-KINDS: dict[str, ConceptKind] = {
-    "nmf": Factorisation(),
-    "neurons": Neurons(),
-    "pca": PrincipalDirections(directions.pca),
-    "eigenfunctions": PrincipalDirections(directions.eigenfunctions),
-    "logits": Logits(),
-    "factors": Factors(),
-}
-ATOM_FILE = AtomFile()
+KINDS: dict[str, ConceptKind] = {"nmf": Factorisation(), **one_pass.KINDS}
 
 
 def concept_kind(options: Dictionary) -> ConceptKind:
     """Return the kind of concepts that the configuration names."""
-    return KINDS.get(options.source, ATOM_FILE)
+    return KINDS.get(options.source, one_pass.ATOM_FILE)

@@ -232,6 +232,13 @@ def test_the_dry_run_shows_the_plan_and_does_nothing(tmp_path, python):
     assert not (tmp_path / "none").exists()
 
 
+def test_what_else_a_correlation_may_come_from_is_in_the_table(run):
+    results = datasets(run[0] / "results.h5")
+    codes = datasets(run[0] / "codes.h5")["codes"]
+    np.testing.assert_allclose(results["concepts/variance"], codes.var(0), rtol=1e-10)
+    np.testing.assert_array_equal(results["concepts/last_tap"], results["vinformation"][-1])
+
+
 def test_parts_add_up_to_the_complexity_and_to_the_temporal_score(run):
     concepts = datasets(run[0] / "results.h5")
     for whole, prefix, names in (

@@ -141,3 +141,30 @@ def test_blocks_of_draws_do_not_change_the_result(ours, monkeypatch):
     assert whole != ours(x, y, 100, seed=1)
     monkeypatch.setattr(correlation, "BLOCK", 7 * 61)
     assert ours(x, y, 100) == whole
+
+
+def test_partial_correlation_is_that_of_the_residuals_of_ranks():
+    random = np.random.default_rng(0)
+    third = random.random(300)
+    x = third + random.normal(size=300)
+    y = -third + random.normal(size=300) + 0.3 * x
+    residuals = []
+    for values in (x, y):
+        ranks = stats.rankdata(values)
+        slope, intercept = np.polyfit(stats.rankdata(third), ranks, 1)
+        residuals.append(ranks - slope * stats.rankdata(third) - intercept)
+    partial = correlation.partial_spearman(x, y, third)
+    assert partial.value == pytest.approx(np.corrcoef(residuals)[0, 1], abs=1e-12)
+    assert 0.03 < partial.standard_error < 0.08
+    assert partial.n == 300
+
+
+def test_what_the_third_quantity_explains_is_gone():
+    random = np.random.default_rng(1)
+    third = random.normal(size=500)
+    x = third + 0.2 * random.normal(size=500)
+    y = third + 0.2 * random.normal(size=500)
+    assert correlation.spearman(x, y).value > 0.9
+    partial = correlation.partial_spearman(x, y, third)
+    assert abs(partial.value) < 3 * partial.standard_error
+    assert np.isnan(correlation.partial_spearman(x, y, x).value)

@@ -53,6 +53,9 @@ def test_every_correlation_with_complexity_stands_beside_those_with_its_parts(ru
     whole = [name for name in signs.index if name.startswith("complexity ~") and "own" not in name]
     assert len(whole) == 5
     for name in whole:
+        for given in ("variance", "V of the last tap"):
+            row = signs.loc[name.replace("complexity", f"... given {given}")]
+            assert row["verdict"] in ("", "undefined")
         for part_of in ("unreadable", "late", "discarded"):
             row = signs.loc[name.replace("complexity", f"... {part_of}")]
             assert row["verdict"] in ("", "undefined")

@@ -166,6 +166,7 @@ def scores(
             ranks.concatenate(of_rank.penalty),
             ranks.concatenate(of_rank.without, axis=1),
             ranks.concatenate(of_rank.alive),
+            ranks.concatenate(of_rank.variance),
         )
 
 

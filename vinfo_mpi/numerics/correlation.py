@@ -8,16 +8,20 @@ every draw: nothing is sorted again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 BLOCK = 2**18  # draws times concepts that are worked on at once
 FEWEST = 3  # concepts: two always correlate perfectly
+ROUNDING = 1e-9  # what is no more than this is nothing
 
 # From (n,) values and (B, n) counts to the (B, n) numbers that correlate.
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# From (n,) values of several quantities and (B, n) counts to a number for each of B draws.
+Statistic = Callable[[Sequence[np.ndarray], np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def pearson(x: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> C
     seed : int
         Of the draws.
     """
-    return _bootstrapped(x, y, _as_they_are, draws, seed)
+    return _bootstrapped((x, y), partial(_correlated, _as_they_are), draws, seed)
 
 
 def spearman(x: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> Correlation:
@@ -59,30 +63,44 @@ def spearman(x: np.ndarray, y: np.ndarray, draws: int = 1000, seed: int = 0) -> 
 
     Parameters as `pearson`.
     """
-    return _bootstrapped(x, y, _ranks, draws, seed)
+    return _bootstrapped((x, y), partial(_correlated, _ranks), draws, seed)
 
 
-def _bootstrapped(x: np.ndarray, y: np.ndarray, score: Score, draws: int, seed: int) -> Correlation:
-    x = np.asarray(x, np.float64)
-    y = np.asarray(y, np.float64)
-    both = ~(np.isnan(x) | np.isnan(y))
-    x = x[both]
-    y = y[both]
-    n = int(both.sum())
+def partial_spearman(
+    x: np.ndarray, y: np.ndarray, given: np.ndarray, draws: int = 1000, seed: int = 0
+) -> Correlation:
+    """Return the partial rank correlation of two quantities over concepts, given a third.
+
+    What is left of Spearman's correlation when what both have in common with the ranks of the
+    third is taken away: (r_xy - r_xg r_yg) / √((1 - r_xg²)(1 - r_yg²)). Parameters as `pearson`.
+    """
+    return _bootstrapped((x, y, given), _partly_correlated, draws, seed)
+
+
+def _bootstrapped(
+    quantities: Sequence[np.ndarray], statistic: Statistic, draws: int, seed: int
+) -> Correlation:
+    """Return a statistic of several quantities over the concepts that have all of them."""
+    values = [np.asarray(each, np.float64) for each in quantities]
+    complete = ~np.isnan(values).any(axis=0)
+    values = [each[complete] for each in values]
+    n = int(complete.sum())
     if n < FEWEST:
         return Correlation(np.nan, np.nan, n)
-    value = float(_correlations(score, x, y, np.ones((1, n), np.int64))[0])
+    value = float(statistic(values, np.ones((1, n), np.int64))[0])
     if np.isnan(value):
         return Correlation(np.nan, np.nan, n)
-    resampled = _resampled(score, x, y, draws, seed)
+    resampled = _resampled(statistic, values, draws, seed)
     resampled = resampled[~np.isnan(resampled)]
     standard_error = float(resampled.std(ddof=1)) if len(resampled) > 1 else np.nan
     return Correlation(value, standard_error, n)
 
 
-def _resampled(score: Score, x: np.ndarray, y: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Return the correlation within every bootstrap draw, block by block: (draws,)."""
-    n = len(x)
+def _resampled(
+    statistic: Statistic, values: Sequence[np.ndarray], draws: int, seed: int
+) -> np.ndarray:
+    """Return the statistic within every bootstrap draw, block by block: (draws,)."""
+    n = len(values[0])
     random = np.random.default_rng(seed)
     resampled = np.empty(draws)
     size = max(1, BLOCK // n)
@@ -90,8 +108,25 @@ def _resampled(score: Score, x: np.ndarray, y: np.ndarray, draws: int, seed: int
         block = resampled[start : start + size]
         taken = random.integers(0, n, (len(block), n)) + n * np.arange(len(block))[:, None]
         counts = np.bincount(taken.ravel(), minlength=taken.size).reshape(taken.shape)
-        block[:] = _correlations(score, x, y, counts)
+        block[:] = statistic(values, counts)
     return resampled
+
+
+def _correlated(score: Score, values: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:
+    """Return the correlation of two quantities within every draw: counts (B, n) to (B,)."""
+    x, y = values
+    return _correlations(score, x, y, counts)
+
+
+def _partly_correlated(values: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:
+    """Return the partial rank correlation within every draw; NaN where the third says it all."""
+    x, y, given = values
+    of_both = _correlations(_ranks, x, y, counts)
+    of_x = _correlations(_ranks, x, given, counts)
+    of_y = _correlations(_ranks, y, given, counts)
+    left = np.sqrt((1 - of_x**2) * (1 - of_y**2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(left > ROUNDING, np.clip((of_both - of_x * of_y) / left, -1, 1), np.nan)
 
 
 def _correlations(score: Score, x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -150,12 +150,15 @@ class Scores:
         The same R² with one fold left out of the test samples, for the jackknife.
     alive : (K,) bool array
         Whether the concept varies at all.
+    variance : (K,) float64 array
+        Of the code, over all samples.
     """
 
     r2: np.ndarray
     penalty: np.ndarray
     without: np.ndarray
     alive: np.ndarray
+    variance: np.ndarray
 
 
 def finish(squared: torch.Tensor, moments: Moments, penalties: tuple[float, ...]) -> Scores:
@@ -181,9 +184,9 @@ def finish(squared: torch.Tensor, moments: Moments, penalties: tuple[float, ...]
         spread_without = (zz - moments.zz) - (z - moments.z).square() / n_without
         without = _explained(errors_best.sum(0) - errors_best, spread_without, alive)
     penalty = torch.tensor(penalties, dtype=torch.float64, device=best.device)[best]
-    return Scores(
-        r2.cpu().numpy(), penalty.cpu().numpy(), without.cpu().numpy(), alive.cpu().numpy()
-    )
+    variance = torch.where(alive, spread / n, 0.0)
+    results = (r2, penalty, without, alive, variance)
+    return Scores(*(values.cpu().numpy() for values in results))
 
 
 def r2(

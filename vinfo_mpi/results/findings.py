@@ -13,7 +13,14 @@ import pandas as pd
 
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE, PARTS, TEMPORAL
+from vinfo_mpi.results.schema import (
+    CODE_VARIANCE,
+    COMPLEXITY,
+    IMPORTANCE,
+    LAST_TAP,
+    PARTS,
+    TEMPORAL,
+)
 from vinfo_mpi.results.schema_analyses import (
     FLOW_BLOCKS,
     HOYER,
@@ -33,6 +40,7 @@ from vinfo_mpi.results.tables import Results
 
 Measured = tuple[float, float]  # a value and its standard error, NaN where there is none
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of CKA
+CONFOUNDS = {CODE_VARIANCE: "variance", LAST_TAP: "V of the last tap"}
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
 
 
@@ -115,11 +123,13 @@ def _number(value: float, error: float) -> str:
     return f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}"
 
 
-def _correlated(first: Dataset, second: Dataset) -> Callable[[Results], Measured]:
-    """Measure the correlation of two quantities over the concepts."""
+def _correlated(
+    first: Dataset, second: Dataset, given: Dataset | None = None
+) -> Callable[[Results], Measured]:
+    """Measure the correlation of two quantities over the concepts, or the partial one."""
 
     def measure(results: Results) -> Measured:
-        correlation = results.correlation(first, second)
+        correlation = results.correlation(first, second, given)
         return correlation.value, correlation.standard_error
 
     return measure
@@ -128,7 +138,8 @@ def _correlated(first: Dataset, second: Dataset) -> Callable[[Results], Measured
 def _with_complexity(label: str, expected: str, stage: str, dataset: Dataset) -> tuple[Sign, ...]:
     """Return the signs of complexity and of each of its parts with another quantity.
 
-    What goes with K may go with one part of it, and against another.
+    What goes with K may go with one part of it, and against another; and it may go with what else
+    would give it: how large the code is, how readable at the end.
     """
     needs = ("score", stage)
     whole = Sign(f"complexity ~ {label}", expected, needs, _correlated(COMPLEXITY, dataset))
@@ -136,7 +147,11 @@ def _with_complexity(label: str, expected: str, stage: str, dataset: Dataset) ->
         Sign(f"... {part_of.column} ~ {label}", "", needs, _correlated(part_of, dataset))
         for part_of in PARTS
     ]
-    return (whole, *parts)
+    partial = [
+        Sign(f"... given {what} ~ {label}", "", needs, _correlated(COMPLEXITY, dataset, given))
+        for given, what in CONFOUNDS.items()
+    ]
+    return (whole, *partial, *parts)
 
 
 def _change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:

@@ -86,6 +86,15 @@ KEPT = Dataset(
     "V-information of the last tap over the largest of any; NaN: none is above 0",
     error=f"its standard error {OVER_FOLDS}",
 )
+LAST_TAP = Dataset(
+    "concepts/last_tap",
+    CONCEPT,
+    "V-information of the last tap",
+    error=f"its standard error {OVER_FOLDS}",
+)
+CODE_VARIANCE = Dataset(
+    "concepts/variance", CONCEPT, "variance of the code over the images", unit=None
+)
 PARTS = (UNREADABLE, LATE, DISCARDED)  # which add up to the complexity
 OF_CURVES = (*PARTS, DEPTH, PEAK, KEPT)  # what follows from V-information over the taps
 PREDICTORS = ("linear", "random-features", "in-sample", "held-out")  # which score.also may name

@@ -73,7 +73,7 @@ class Results:
             self.datasets = tuple(dataset_names(file))
         self.inputs = {stage: json.loads(attrs["inputs"]) for stage, attrs in stages.items()}
         self.settings = {stage: json.loads(attrs["config"]) for stage, attrs in stages.items()}
-        self._correlations: dict[tuple[str, str], Correlation] = {}
+        self._correlations: dict[tuple[str, ...], Correlation] = {}
 
     def __contains__(self, dataset: Dataset | str) -> bool:
         """Whether the file has a dataset."""
@@ -185,7 +185,9 @@ class Results:
         with open_checked(self.path, "vinfo-results") as file:
             return str(file[_name(dataset)].attrs["description"])
 
-    def correlation(self, first: Dataset | str, second: Dataset | str) -> Correlation:
+    def correlation(
+        self, first: Dataset | str, second: Dataset | str, given: Dataset | str | None = None
+    ) -> Correlation:
         """Return Spearman's rank correlation of two quantities over the living concepts.
 
         With its standard error (bootstrap).
@@ -194,14 +196,15 @@ class Results:
         ----------
         first, second : Dataset or str
             Columns of `concepts`.
+        given : Dataset or str, optional
+            Another column: the partial correlation, without what both share with its ranks.
         """
-        columns = (_column(first), _column(second))
-        if columns not in self._correlations:
+        columns = [_column(name) for name in (first, second, given) if name is not None]
+        if tuple(columns) not in self._correlations:
             # The bootstrap takes seconds where there are 10,000 concepts.
-            x = self.living[columns[0]].to_numpy()
-            y = self.living[columns[1]].to_numpy()
-            self._correlations[columns] = correlation.spearman(x, y)
-        return self._correlations[columns]
+            values = [self.living[column].to_numpy() for column in columns]
+            self._correlations[tuple(columns)] = _correlation(*values)
+        return self._correlations[tuple(columns)]
 
 
 def _name(dataset: Dataset | str) -> str:
@@ -220,3 +223,9 @@ def _parent_made(path: str | Path) -> Iterator[Path]:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         yield target
+
+
+def _correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None) -> Correlation:
+    if given is None:
+        return correlation.spearman(x, y)
+    return correlation.partial_spearman(x, y, given)

@@ -6,6 +6,7 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
+    CODE_VARIANCE,
     COMPLEXITY,
     DYNAMICS_CHECKPOINTS,
     DYNAMICS_VINFORMATION,
@@ -14,6 +15,7 @@ from vinfo_mpi.results.schema import (
     IMPORTANCE_SHARE,
     IMPORTANCE_SIGNED,
     INDEX,
+    LAST_TAP,
     LEARNED_LATE,
     NAME,
     OF_CURVES,
@@ -86,6 +88,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "all": (INDEX,),
     "score": (
         *(TAPS, VINFORMATION, PENALTY, CLASS, ALIVE, NAME, COMPLEXITY, *OF_CURVES),
+        *(LAST_TAP, CODE_VARIANCE),
         *(predictor(name, dataset) for name in PREDICTORS for dataset in OF_PREDICTOR),
     ),
     "importance": (IMPORTANCE, IMPORTANCE_SIGNED, IMPORTANCE_SHARE),

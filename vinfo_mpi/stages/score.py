@@ -25,7 +25,9 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
+    CODE_VARIANCE,
     COMPLEXITY,
+    LAST_TAP,
     NAME,
     OF_CURVES,
     PENALTY,
@@ -64,7 +66,15 @@ def score_concepts(run: Run, part: Part) -> None:
     complexity = numerics.complexity(np.stack([scores.r2 for scores in main]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f",
              alive.sum(), len(alive), np.nanmean(complexity))  # fmt: skip
-    datasets = {TAPS: taps, ALIVE: alive} | _of_dictionary(run)
+    last = main[-1]
+    datasets = {
+        TAPS: taps,
+        ALIVE: alive,
+        CODE_VARIANCE: last.variance,
+        LAST_TAP: last.r2,
+        LAST_TAP.se: numerics.jackknife(last.without),
+    }
+    datasets |= _of_dictionary(run)
     for name in (MAIN, *options.also):
         family, estimator = _predictors(options, name)
         how = f"{family}, {estimator}"

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def python():
-    """Return python(*arguments, limit=120, cwd=None, **environment), which runs python.
+    """Return python(*arguments, limit=240, cwd=None, **environment), which runs python.
 
     It gives a `subprocess.CompletedProcess` with text output. A program that takes longer than
     `limit` seconds is killed and fails the test.
@@ -49,7 +49,7 @@ def python():
 
 @pytest.fixture(scope="session")
 def mpirun():
-    """Return mpirun(n, *arguments, limit=120, cwd=None, **environment): the same on n ranks."""
+    """Return mpirun(n, *arguments, limit=240, cwd=None, **environment): the same on n ranks."""
     return lambda n, *arguments, **options: _run(
         *arguments, launcher=("mpirun", "-n", n), **options
     )
@@ -104,7 +104,7 @@ def copy(run, tmp_path):
     return make
 
 
-def _run(*arguments, launcher=(), limit=120, cwd=None, **environment):
+def _run(*arguments, launcher=(), limit=240, cwd=None, **environment):
     command = [str(word) for word in (*launcher, sys.executable, *arguments)]
     process = subprocess.Popen(
         command,

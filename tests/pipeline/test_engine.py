@@ -46,7 +46,10 @@ RANDOM = {  # the stages whose results depend on the seed
             {"encode": {"positions": "pooled"}},
             {"encode", "robustness", "sedimentation", "visualise"},
         ),
-        ({"score": {"folds": 3}}, {"score", "dynamics", "flow", "sedimentation"}),
+        (
+            {"score": {"folds": 3}},
+            {"score", "dynamics", "flow", "redundancy", "sedimentation"},
+        ),
         ({"score": {"also": ["in-sample"]}}, {"score"}),
         ({"importance": {"target": "label"}}, {"importance", "sedimentation"}),
         ({"flow": {"extremes": 0.2}}, {"flow"}),

@@ -17,18 +17,28 @@ def lines(ax):
     return {line.get_label(): line.get_ydata() for line in ax.lines}
 
 
-def says_correlation(text, x, y):
-    """Check a correlation, its number of concepts, and its error.
+def says_correlation(text, x, y, classes):
+    """Check a correlation, its number of concepts and of classes, and its error.
 
     Against scipy's, and against a bootstrap of our own.
     """
-    value, error, n = re.search(r"Spearman (\S+) ± (\S+), n = (\d+)", text).groups()
-    assert float(value) == pytest.approx(spearmanr(x, y).statistic, abs=0.005)
-    assert int(n) == len(x)
+    said = re.search(r"Spearman (\S+) ± (\S+), n = (\d+) in (\d+) classes", text).groups()
+    value, error, *numbers = map(float, said)
+    assert value == pytest.approx(spearmanr(x, y).statistic, abs=0.005)
+    assert numbers == [len(x), len(np.unique(classes))]
+    resampled = over_classes(lambda draw: spearmanr(x[draw], y[draw]).statistic, classes)
+    assert error == pytest.approx(resampled, rel=0.25, abs=0.006)
+
+
+def over_classes(statistic, classes, draws=300):
+    """Return the standard error of a statistic of some concepts, by drawing classes."""
     random = np.random.default_rng(1)
-    draws = random.integers(0, len(x), (300, len(x)))
-    resampled = [spearmanr(x[draw], y[draw]).statistic for draw in draws]
-    assert float(error) == pytest.approx(np.std(resampled), rel=0.25, abs=0.006)
+    members = [np.flatnonzero(classes == number) for number in np.unique(classes)]
+    drawn = []
+    for _ in range(draws):
+        taken = random.integers(0, len(members), len(members))
+        drawn.append(statistic(np.concatenate([members[number] for number in taken])))
+    return np.std(drawn)
 
 
 def has_band(band, mean, error):

@@ -67,7 +67,9 @@ def test_curves_are_means_over_the_simplest_and_the_most_complex_tenth(files):
     for end, chosen in (("simple", order[:4]), ("complex", order[-4:])):
         values = results["flow/main_cka"][:, chosen]
         np.testing.assert_allclose(results[f"flow/{end}_main_cka"], values.mean(1))
-        np.testing.assert_allclose(results[f"flow/{end}_main_cka_se"], values.std(1, ddof=1) / 2)
+        error = results[f"flow/{end}_main_cka_se"]
+        # Four concepts, of fewer than five classes: n - 1 in the place of n, and a bootstrap.
+        np.testing.assert_allclose(error, values.std(1) / 2, rtol=0.1)
 
 
 def activations(stored, name):

@@ -52,7 +52,7 @@ def test_neighbours(results, stored, living, places, placed):
     nearest = distance.argmin(1)
     complexity = stored["concepts/complexity"][both]
     group = stored["concepts/class"][both]
-    value, _, n, same, same_error, by_chance = numbers(FIGURES["map"].sentence(results))
+    value, _, n, _, same, same_error, by_chance = numbers(FIGURES["map"].sentence(results))
     assert value == pytest.approx(spearmanr(complexity, complexity[nearest]).statistic, abs=0.005)
     assert n == both.sum()
     expected = (group == group[nearest]).mean()

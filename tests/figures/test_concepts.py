@@ -5,8 +5,7 @@ By numpy and scipy alone.
 
 import numpy as np
 import pytest
-from drawings import numbers, says_correlation
-from scipy.stats import sem
+from drawings import numbers, over_classes, says_correlation
 
 from vinfo_mpi.figures.catalogue import FIGURES
 
@@ -19,11 +18,11 @@ def test_complexity(results, stored, living, ax):
     heights = [bar.get_height() for bar in ax.patches]
     assert heights == np.histogram(values, np.arange(41) / 40)[0].tolist()
     said = numbers(FIGURES["complexity"].sentence(results))
-    n, k, median, share, low, high, mean, error = said
-    assert (n, k, share) == (living.sum(), len(living), 80)
+    n, k, median, share, low, high, mean, error, classes = said
+    assert (n, k, share, classes) == (living.sum(), len(living), 80, 10)
     assert [median, low, high] == pytest.approx(np.quantile(values, [0.5, 0.1, 0.9]), abs=0.005)
     assert mean == pytest.approx(values.mean(), abs=0.006)
-    assert error == pytest.approx(sem(values), abs=0.006)
+    assert error == pytest.approx(error_of_mean(values, stored, living), abs=0.006)
 
 
 def test_vinformation(results, stored, living, ax):
@@ -35,10 +34,12 @@ def test_vinformation(results, stored, living, ax):
     last_tick = float(ax.get_xticklabels()[-1].get_text())
     assert last_tick == pytest.approx(stored[COMPLEXITY][order[-1]], abs=0.005)
     ends = stored["vinformation"][[0, -1]][:, living]
-    n, first, first_error, last, last_error = numbers(FIGURES["vinformation"].sentence(results))
+    n, first, first_error, last, last_error, _ = numbers(FIGURES["vinformation"].sentence(results))
     assert n == living.sum()
     assert [first, last] == pytest.approx(ends.mean(1), abs=0.005)
-    assert [first_error, last_error] == pytest.approx(sem(ends, axis=1), abs=0.005)
+    assert [first_error, last_error] == pytest.approx(
+        [error_of_mean(values, stored, living) for values in ends], abs=0.005
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_scatter_plots_and_their_correlation(results, stored, living, ax, name, 
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), np.column_stack([x, y]))
     assert ax.get_ylabel().startswith(label)
     said = FIGURES[name].sentence(results)
-    says_correlation(said, x, y)
+    says_correlation(said, x, y, stored["concepts/class"][living])
     assert ax.get_title().replace("\N{MINUS SIGN}", "-") in said
 
 
@@ -70,7 +71,7 @@ def test_importance_at_the_first_epoch(results, stored, ax):
     said = FIGURES["complexity_importance_first"].sentence(results)
     assert "epoch 1" in said
     assert "epoch 1" in ax.get_xlabel()
-    says_correlation(said, x, y)
+    says_correlation(said, x, y, stored["concepts/class"][alive])
 
 
 @pytest.mark.parametrize(
@@ -87,4 +88,11 @@ def test_scatter_plots_of_several_levels(results, stored, living, ax, name, draw
         expected = np.column_stack([complexity, values[living]])
         np.testing.assert_array_equal(collection.get_offsets(), expected)
     y = stored[f"concepts/{column}"][living]
-    says_correlation(FIGURES[name].sentence(results), complexity, y)
+    says_correlation(
+        FIGURES[name].sentence(results), complexity, y, stored["concepts/class"][living]
+    )
+
+
+def error_of_mean(values, stored, living):
+    """Return the standard error of the mean of living concepts over their classes."""
+    return over_classes(lambda draw: values[draw].mean(), stored["concepts/class"][living])

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from drawings import numbers
-from scipy.stats import sem
+from drawings import numbers, over_classes
 
 from vinfo_mpi.figures.catalogue import FIGURES
 
@@ -23,7 +22,13 @@ def test_means_and_shares_of_the_variance(results, stored, living):
     said = numbers(FIGURES["parts"].sentence(results))
     columns = [stored[f"concepts/{name}"][living] for name in PARTS]
     complexity = stored["concepts/complexity"][living]
-    means = [number for values in columns for number in (values.mean(), sem(values))]
+    classes = stored["concepts/class"][living]
+    errors = [over_classes(lambda draw, of=values: of[draw].mean(), classes) for values in columns]
+    means = [
+        number
+        for values, error in zip(columns, errors, strict=True)
+        for number in (values.mean(), error)
+    ]
     shares = [np.cov(values, complexity)[0, 1] / complexity.var(ddof=1) for values in columns]
-    assert said == pytest.approx([living.sum(), *means, *shares], abs=0.006)
+    assert said == pytest.approx([living.sum(), *means, 10, *shares], abs=0.006)
     assert sum(shares) == pytest.approx(1)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from vinfo_mpi.figures import style
-from vinfo_mpi.numerics.correlation import Correlation
+from vinfo_mpi.numerics.bootstrap import Estimate
 
 
 def test_what_is_not_clear_is_not_claimed():
     def relation(value, error):
-        return style.relation(Correlation(value, error, 40), "Up", "Down")
+        return style.relation(Estimate(value, error, 40, clusters=40), "Up", "Down")
 
     assert relation(0.3, 0.1) == "Up: Spearman +0.30 ± 0.10, n = 40."
     assert relation(-0.3, 0.1) == "Down: Spearman -0.30 ± 0.10, n = 40."

@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vinfo_mpi.numerics import correlation
+from vinfo_mpi.numerics import bootstrap, correlation
 from vinfo_mpi.numerics.correlation import pearson, spearman
 
 REFERENCES = {pearson: stats.pearsonr, spearman: stats.spearmanr}
@@ -139,7 +139,7 @@ def test_blocks_of_draws_do_not_change_the_result(ours, monkeypatch):
     x, y = concepts(n=61)
     whole = ours(x, y, 100)
     assert whole != ours(x, y, 100, seed=1)
-    monkeypatch.setattr(correlation, "BLOCK", 7 * 61)
+    monkeypatch.setattr(bootstrap, "BLOCK", 7 * 61)
     assert ours(x, y, 100) == whole
 
 
@@ -153,10 +153,24 @@ def test_partial_correlation_is_that_of_the_residuals_of_ranks():
         ranks = stats.rankdata(values)
         slope, intercept = np.polyfit(stats.rankdata(third), ranks, 1)
         residuals.append(ranks - slope * stats.rankdata(third) - intercept)
-    partial = correlation.partial_spearman(x, y, third)
+    partial = correlation.partial_spearman(x, y, [third])
     assert partial.value == pytest.approx(np.corrcoef(residuals)[0, 1], abs=1e-12)
     assert 0.03 < partial.standard_error < 0.08
     assert partial.n == 300
+
+
+def test_partial_correlation_given_several_is_that_of_the_residuals_of_ranks():
+    random = np.random.default_rng(4)
+    given = random.random((3, 200))
+    x = given[0] - given[1] + random.normal(size=200)
+    y = given[1] + given[2] + random.normal(size=200) + 0.3 * x
+    predictors = np.column_stack([np.ones(200), *(stats.rankdata(values) for values in given)])
+    residuals = []
+    for values in (x, y):
+        ranks = stats.rankdata(values)
+        residuals.append(ranks - predictors @ np.linalg.lstsq(predictors, ranks)[0])
+    partial = correlation.partial_spearman(x, y, list(given), draws=2)
+    assert partial.value == pytest.approx(np.corrcoef(residuals)[0, 1], abs=1e-12)
 
 
 def test_what_the_third_quantity_explains_is_gone():
@@ -165,6 +179,6 @@ def test_what_the_third_quantity_explains_is_gone():
     x = third + 0.2 * random.normal(size=500)
     y = third + 0.2 * random.normal(size=500)
     assert correlation.spearman(x, y).value > 0.9
-    partial = correlation.partial_spearman(x, y, third)
+    partial = correlation.partial_spearman(x, y, [third])
     assert abs(partial.value) < 3 * partial.standard_error
-    assert np.isnan(correlation.partial_spearman(x, y, x).value)
+    assert np.isnan(correlation.partial_spearman(x, y, [x]).value)

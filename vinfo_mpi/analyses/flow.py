@@ -22,11 +22,10 @@ from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.networks.families import RESIDUAL_BLOCKS
-from vinfo_mpi.numerics import cka
-from vinfo_mpi.numerics.arrays import standard_error
+from vinfo_mpi.numerics import bootstrap, cka
 from vinfo_mpi.numerics.selection import extremes
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import COMPLEXITY
+from vinfo_mpi.results.schema import CLASS, COMPLEXITY
 from vinfo_mpi.results.schema_analyses import BRANCHES, FLOW_BLOCKS, MEASURES, flow, flow_mean
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
@@ -47,6 +46,7 @@ def measure_flow(run: Run, part: Part) -> None:
         measured = vinformation.for_each_source(run, part.partial_results, sources, codes, measure)
     of_branch = dict(zip(branches, measured, strict=True))
     complexity = part.read_results(COMPLEXITY)
+    cluster = part.read_results(CLASS)
     ends = extremes(complexity, run.config.flow.extremes)
     blocks = [name.removesuffix(".main") for name in branches if name.endswith(".main")]
     datasets: dict[Dataset, np.ndarray | list[str]] = {FLOW_BLOCKS: blocks}
@@ -56,8 +56,11 @@ def measure_flow(run: Run, part: Part) -> None:
             datasets[flow(branch, measure_name)] = values  # (blocks, K)
             for end, concepts in ends.items():
                 mean = flow_mean(end, branch, measure_name)
-                datasets[mean] = values[:, concepts].mean(1)
-                datasets[mean.se] = standard_error(values[:, concepts], axis=1)
+                means = [
+                    bootstrap.mean(of_block[concepts], cluster[concepts]) for of_block in values
+                ]
+                datasets[mean] = np.array([of_block.value for of_block in means])
+                datasets[mean.se] = np.array([of_block.standard_error for of_block in means])
     part.write(datasets)
 
 

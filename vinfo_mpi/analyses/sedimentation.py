@@ -21,12 +21,12 @@ from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.networks.checkpoints import Checkpoint
-from vinfo_mpi.numerics import correlation
+from vinfo_mpi.numerics import bootstrap, correlation
 from vinfo_mpi.numerics.arrays import stack_padded, standard_error
 from vinfo_mpi.numerics.selection import most_important
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE
+from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE
 from vinfo_mpi.results.schema_analyses import (
     GRID,
     GRID_CHECKPOINTS,
@@ -151,22 +151,24 @@ def _describe(view: Run, options: Sedimentation) -> dict[Dataset, np.ndarray]:
     with view.open_codes() as codes:
         relative_error = codes.attributes["relative_error"]
         predictions_kept = codes.attributes["predictions_kept"]
-    correlated = correlation.spearman(complexity, importance)
+    cluster = read_table(view.results, "vinfo-results", CLASS.name)
+    correlated = correlation.spearman(complexity, importance, cluster=cluster)
     top = most_important(complexity, importance, options.important, options.at_least)
     described = {
         OWN_COMPLEXITY: complexity,
         OWN_IMPORTANCE: importance,
         OWN_CORRELATION: np.asarray(correlated.value),
         OWN_CORRELATION.se: np.asarray(correlated.standard_error),
+        OWN_ACCURACY: np.asarray(right.mean()),
+        OWN_ACCURACY.se: standard_error(right),
         OWN_RELATIVE_ERROR: np.asarray(relative_error),
         OWN_PREDICTIONS_KEPT: np.asarray(predictions_kept),
     }
     averaged = {
-        MEAN_COMPLEXITY: complexity[np.isfinite(complexity)],
-        TOP_COMPLEXITY: complexity[top],
-        OWN_ACCURACY: right,
+        MEAN_COMPLEXITY: bootstrap.mean(complexity, cluster),
+        TOP_COMPLEXITY: bootstrap.mean(complexity[top], cluster[top]),
     }
-    for dataset, values in averaged.items():
-        described[dataset] = np.asarray(values.mean() if len(values) else np.nan)
-        described[dataset.se] = standard_error(values)
+    for dataset, mean in averaged.items():
+        described[dataset] = np.asarray(mean.value)
+        described[dataset.se] = np.asarray(mean.standard_error)
     return described

@@ -27,14 +27,16 @@ def summary(folder: Path) -> str:
     living = results.living
     complexity = living[COMPLEXITY.column]
     quantiles = [f"{percent} %: {complexity.quantile(percent / 100):.2f}" for percent in QUANTILES]
-    parts = [f"{living[dataset.column].mean():.2f} {dataset.column}" for dataset in PARTS]
+    whole = results.mean(COMPLEXITY)
+    means = [(dataset.column, results.mean(dataset)) for dataset in PARTS]
+    parts = [f"{mean.value:.2f} ± {mean.standard_error:.2f} {name}" for name, mean in means]
     lines = [
         "",
         f"network      {about.network} on {about.data}: {about.correct}",
         f"concepts     {about.alive} of {about.concepts} alive",
         f"fidelity     {about.rebuilt}",
         f"complexity   {'  '.join(quantiles)}",
-        f"its parts    {', '.join(parts)} (means)",
+        f"its parts    {', '.join(parts)} (means, ± over {whole.over})",
         "V-information, mean over the concepts, per tap",
     ]
     for tap, mean in results.vinformation[living.index].mean(axis=1).items():
@@ -43,7 +45,7 @@ def summary(folder: Path) -> str:
         if dataset in results:
             correlation = results.correlation(COMPLEXITY, dataset)
             value = f"{correlation.value:+.2f} ± {correlation.standard_error:.2f}"
-            lines.append(f"Spearman(complexity, {label}) = {value}")
+            lines.append(f"Spearman(complexity, {label}) = {value} (over {correlation.over})")
     lines.append(_extremes("simplest", living.nsmallest(TOP, COMPLEXITY.column)))
     lines.append(_extremes("most complex", living.nlargest(TOP, COMPLEXITY.column)))
     lines.append(f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})")

@@ -47,12 +47,12 @@ def say_map(results: Results) -> str:
     places = _places(table).T
     nearest = cKDTree(places).query(places, k=2)[1][:, 1]
     complexity = table[COMPLEXITY.column].to_numpy()
-    correlation = style.correlation_text(spearman(complexity, complexity[nearest]))
+    group = table[CLASS.column].to_numpy()
+    correlation = style.correlation_text(spearman(complexity, complexity[nearest], cluster=group))
     said = (
         "Atoms of similar directions lie close together. "
         f"Complexity of a concept and of its nearest on the map: {correlation}."
     )
-    group = table[CLASS.column].to_numpy()
     shares = np.unique(group, return_counts=True)[1] / len(group)
     if len(shares) < 2:
         return said

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vinfo_mpi.figures import style
+from vinfo_mpi.numerics import bootstrap
+from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.numerics.correlation import spearman
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import ALIVE, COMPLEXITY, IMPORTANCE, TEMPORAL
+from vinfo_mpi.results.schema import ALIVE, CLASS, COMPLEXITY, IMPORTANCE, TEMPORAL
 from vinfo_mpi.results.schema_analyses import (
     NOISE_VARIANCE,
     OWN_COMPLEXITY,
@@ -49,11 +51,12 @@ def say_complexity(results: Results) -> str:
     """Return where the middle and the ends of the distribution lie."""
     complexity = results.living[COMPLEXITY.column]
     low, middle, high = complexity.quantile([0.1, 0.5, 0.9])
-    mean = style.number(complexity.mean(), complexity.std() / len(complexity) ** 0.5)
+    mean = results.mean(COMPLEXITY)
     return (
         f"Complexities of {len(complexity)} living concepts of {len(results.concepts)}: "
         f"half lie below {middle:.2f}, and 80 % between {low:.2f} and {high:.2f}; "
-        f"their mean is {mean}."
+        f"their mean is {style.number(mean.value, mean.standard_error)} "
+        f"({style.errors_over(mean)})."
     )
 
 
@@ -86,11 +89,13 @@ def draw_vinformation(results: Results, ax: Axes) -> Axes:
 def say_vinformation(results: Results) -> str:
     """Return how much of the concepts the first and the last tap make available."""
     table = results.vinformation[results.living.index]
-    change = style.change(table.mean(axis=1).to_numpy(), table.sem(axis=1).to_numpy())
+    cluster = results.classes_of_living
+    ends = [bootstrap.mean(table.iloc[tap].to_numpy(), cluster) for tap in (0, -1)]
+    change = style.change(*zip(*((end.value, end.standard_error) for end in ends), strict=True))
     return (
         "The further right, the less of a concept the taps make available, on average. "
         f"The mean V-information of {table.shape[1]} concepts {change} "
-        f"between the taps {table.index[0]} and {table.index[-1]}."
+        f"between the taps {table.index[0]} and {table.index[-1]} ({style.errors_over(ends[0])})."
     )
 
 
@@ -116,23 +121,23 @@ def draw_complexity_importance_first(results: Results, ax: Axes) -> Axes:
 
     Complexity against importance of the concepts that were found after the first epoch kept.
     """
-    epoch, complexity, importance = _first_epoch(results)
+    epoch, complexity, importance, correlation = _first_epoch(results)
     style.points(ax, complexity, importance)
     ax.set(
         xlabel=f"{COMPLEXITY_LABEL}, epoch {epoch}",
         ylabel=IMPORTANCE_LABEL,
         xlim=(0, 1),
-        title=style.title(spearman(complexity, importance)),
+        title=style.title(correlation),
     )
     return ax
 
 
 def say_complexity_importance_first(results: Results) -> str:
     """Return how complexity and importance go together at the first epoch."""
-    epoch, complexity, importance = _first_epoch(results)
+    epoch, *_, correlation = _first_epoch(results)
     where = f"At epoch {epoch}, of the concepts found in that epoch's network, the complex ones are"
     return style.relation(
-        spearman(complexity, importance),
+        correlation,
         f"{where} the more important",
         f"{where} the less important",
     )
@@ -212,17 +217,22 @@ def _against_complexity(results: Results, ax: Axes, dataset: Dataset, label: str
     return ax
 
 
-def _first_epoch(results: Results) -> tuple[int, np.ndarray, np.ndarray]:
+def _first_epoch(results: Results) -> tuple[int, np.ndarray, np.ndarray, Estimate]:
     """Return the first epoch of the training whose own concepts were found, and these.
 
-    Their complexity and importance: (own concepts,).
+    Their complexity and importance, (own concepts,), and the correlation of the two.
     """
     epochs = results.read(OWN_EPOCHS)
     index = np.flatnonzero(epochs > 0)[0]
     complexity = results.read(OWN_COMPLEXITY)[index]
     importance = results.read(OWN_IMPORTANCE)[index]
     living = np.isfinite(complexity)
-    return int(epochs[index]), complexity[living], importance[living]
+    # They are fitted as the final ones are: so many to each class, in the same order.
+    cluster = (
+        results.concepts[CLASS.column].to_numpy() if len(living) == len(results.concepts) else None
+    )
+    correlation = spearman(complexity, importance, cluster=cluster)
+    return int(epochs[index]), complexity[living], importance[living], correlation
 
 
 def _levels(results: Results, ax: Axes, dataset: Dataset, names: list[str], title: str) -> None:

@@ -36,21 +36,19 @@ def draw_parts(results: Results, ax: Axes) -> Axes:
 def say_parts(results: Results) -> str:
     """Return how large the parts are, and by which of them concepts differ in complexity."""
     concepts = results.living
+    estimates = {dataset.column: results.mean(dataset) for dataset in PARTS}
     means = [
-        f"{style.number(float(values.mean()), _error(values))} {name}"
-        for name, values in _parts(concepts).items()
+        f"{style.number(mean.value, mean.standard_error)} {name}"
+        for name, mean in estimates.items()
     ]
+    over = style.errors_over(results.mean(COMPLEXITY))
     shares = [f"{share:+.2f} {name}" for name, share in shares_of_variance(concepts).items()]
     return (
-        f"The mean complexity of {len(concepts)} living concepts is {', '.join(means)}: what no "
-        "tap makes readable, what becomes readable late, what is readable and then discarded. "
+        f"The mean complexity of {len(concepts)} living concepts is {', '.join(means)} ({over}): "
+        "what no tap makes readable, what becomes readable late, what is readable and then "
+        "discarded. "
         f"Of the variance of K over the concepts, the parts hold {', '.join(shares)}."
     )
-
-
-def _error(values: pd.Series) -> float:
-    """Return the standard error of the mean over the concepts."""
-    return float(values.std() / len(values) ** 0.5)
 
 
 def shares_of_variance(concepts: pd.DataFrame) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vinfo_mpi.numerics.correlation import Correlation
+from vinfo_mpi.numerics.bootstrap import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,21 +132,37 @@ def number(value: float, error: float = np.nan) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def correlation_text(correlation: Correlation) -> str:
-    """Return a rank correlation with its standard error and the number of concepts."""
+def errors_over(estimate: Estimate) -> str:
+    """Return what the standard error of a mean over concepts is over.
+
+    >>> errors_over(Estimate(0.5, 0.02, n=300, clusters=10))
+    '± over 10 classes'
+    """
+    return f"± over {estimate.over}"
+
+
+def correlation_text(correlation: Estimate) -> str:
+    """Return a rank correlation with its standard error and the number of concepts.
+
+    And of classes, where the error is over these.
+
+    >>> correlation_text(Estimate(-0.68, 0.071, n=300, clusters=10))
+    'Spearman -0.68 ± 0.07, n = 300 in 10 classes'
+    """
     if np.isnan(correlation.value):
         return f"Spearman undefined, n = {correlation.n}"
     sign = "" if correlation.value < 0 else "+"
     value = number(correlation.value, correlation.standard_error)
-    return f"Spearman {sign}{value}, n = {correlation.n}"
+    classes = "" if correlation.clusters == correlation.n else f" in {correlation.over}"
+    return f"Spearman {sign}{value}, n = {correlation.n}{classes}"
 
 
-def title(correlation: Correlation) -> str:
+def title(correlation: Estimate) -> str:
     """Return the same for a figure, with the minus sign that its ticks have."""
     return correlation_text(correlation).replace("-", "\N{MINUS SIGN}")
 
 
-def relation(correlation: Correlation, rising: str, falling: str) -> str:
+def relation(correlation: Estimate, rising: str, falling: str) -> str:
     """Return which of two sentences a correlation speaks for, with its numbers.
 
     Neither where it is less than two standard errors from 0.

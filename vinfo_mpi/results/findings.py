@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from vinfo_mpi.numerics import bootstrap
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
@@ -98,6 +99,9 @@ def text(results: Results) -> str:
     for row in table(results).to_dict("records"):
         number = _number(row["value"], row["standard_error"])
         lines.append(f"{row['sign']:<74} {row['expected']:<9} {number:<15} {row['verdict']}")
+    of_all = results.mean(COMPLEXITY) if COMPLEXITY in results else None
+    if of_all is not None:
+        lines.append(f"± of correlations and of means over concepts: bootstrap over {of_all.over}")
     return "\n".join(lines)
 
 
@@ -123,9 +127,7 @@ def _number(value: float, error: float) -> str:
     return f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}"
 
 
-def _correlated(
-    first: Dataset, second: Dataset, given: Dataset | None = None
-) -> Callable[[Results], Measured]:
+def _correlated(first: Dataset, second: Dataset, *given: Dataset) -> Callable[[Results], Measured]:
     """Measure the correlation of two quantities over the concepts, or the partial one."""
 
     def measure(results: Results) -> Measured:
@@ -185,18 +187,10 @@ def _after_first_epoch(dataset: Dataset) -> Callable[[Results], Measured]:
 
 
 def _spread(results: Results) -> Measured:
-    """Measure how wide the complexities spread, with the error of a bootstrap over concepts."""
-    from scipy.stats import bootstrap
-
-    values = results.concepts[COMPLEXITY.column].dropna().to_numpy()
-    resampled = bootstrap(
-        (values,), _width, n_resamples=1000, batch=50, method="percentile", random_state=0
-    )
-    return float(_width(values, 0)), float(resampled.standard_error)
-
-
-def _width(values: np.ndarray, axis: int) -> np.ndarray:
-    return np.subtract(*np.quantile(values, [0.9, 0.1], axis=axis))
+    """Measure how wide the complexities spread."""
+    complexity = results.living[COMPLEXITY.column].to_numpy()
+    width = bootstrap.quantile_range(complexity, 0.1, 0.9, results.classes_of_living)
+    return width.value, width.standard_error
 
 
 def _flattens(results: Results) -> Measured:

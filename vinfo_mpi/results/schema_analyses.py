@@ -6,6 +6,10 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import CONCEPT, TAPS, epochs, names
 
 OVER_CONCEPTS = "its standard error over the concepts"
+OVER_CLASSES = (
+    "its standard error (bootstrap over the classes of the concepts; over the concepts where they "
+    "belong to fewer than five)"
+)
 OVER_FITS = "its standard error over the fits"
 OVER_IMAGES = "its standard error over the images"
 OVER_MASKS = "standard error over the masks"
@@ -29,7 +33,7 @@ def flow(branch: str, measure: str) -> Dataset:
 def flow_mean(end: str, branch: str, measure: str) -> Dataset:
     """Return its mean over the simplest or the most complex concepts."""
     sentence = f"{MEASURES[measure]} of the {branch} branch, mean over the {end} concepts"
-    return Dataset(f"flow/{end}_{branch}_{measure}", ("block",), sentence, error=OVER_CONCEPTS)
+    return Dataset(f"flow/{end}_{branch}_{measure}", ("block",), sentence, error=OVER_CLASSES)
 
 
 # redundancy
@@ -268,17 +272,17 @@ def _epoch_curve(name: str, sentence: str, error: str | None = None) -> Dataset:
 MEAN_COMPLEXITY = _epoch_curve(
     "mean_complexity",
     "complexity of the epoch's own concepts, mean over the living ones",
-    OVER_CONCEPTS,
+    OVER_CLASSES,
 )
 TOP_COMPLEXITY = _epoch_curve(
     "top_complexity",
     "complexity of the epoch's own concepts, mean over the most important ones",
-    OVER_CONCEPTS,
+    OVER_CLASSES,
 )
 OWN_CORRELATION = _epoch_curve(
     "correlation",
     "Spearman's correlation of complexity and importance over the epoch's own concepts",
-    "its standard error (bootstrap over the concepts)",
+    OVER_CLASSES,
 )
 OWN_ACCURACY = _epoch_curve(
     "accuracy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.numerics import correlation
-from vinfo_mpi.numerics.correlation import Correlation
+from vinfo_mpi.numerics import bootstrap, correlation
+from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
@@ -73,7 +73,7 @@ class Results:
             self.datasets = tuple(dataset_names(file))
         self.inputs = {stage: json.loads(attrs["inputs"]) for stage, attrs in stages.items()}
         self.settings = {stage: json.loads(attrs["config"]) for stage, attrs in stages.items()}
-        self._correlations: dict[tuple[str, ...], Correlation] = {}
+        self._correlations: dict[tuple[str, ...], Estimate] = {}
 
     def __contains__(self, dataset: Dataset | str) -> bool:
         """Whether the file has a dataset."""
@@ -186,25 +186,39 @@ class Results:
             return str(file[_name(dataset)].attrs["description"])
 
     def correlation(
-        self, first: Dataset | str, second: Dataset | str, given: Dataset | str | None = None
-    ) -> Correlation:
+        self,
+        first: Dataset | str,
+        second: Dataset | str,
+        given: Dataset | str | Sequence[Dataset | str] = (),
+    ) -> Estimate:
         """Return Spearman's rank correlation of two quantities over the living concepts.
 
-        With its standard error (bootstrap).
+        With its standard error: bootstrap over the classes, or over the concepts where they belong
+        to fewer than five.
 
         Parameters
         ----------
         first, second : Dataset or str
             Columns of `concepts`.
-        given : Dataset or str, optional
-            Another column: the partial correlation, without what both share with its ranks.
+        given : Dataset or str, or several of them
+            Other columns: the partial correlation, without what both share with their ranks.
         """
-        columns = [_column(name) for name in (first, second, given) if name is not None]
-        if tuple(columns) not in self._correlations:
+        several = [given] if isinstance(given, Dataset | str) else given
+        columns = tuple(_column(name) for name in (first, second, *several))
+        if columns not in self._correlations:
             # The bootstrap takes seconds where there are 10,000 concepts.
             values = [self.living[column].to_numpy() for column in columns]
-            self._correlations[tuple(columns)] = _correlation(*values)
-        return self._correlations[tuple(columns)]
+            self._correlations[columns] = _correlation(*values, cluster=self.classes_of_living)
+        return self._correlations[columns]
+
+    def mean(self, dataset: Dataset | str) -> Estimate:
+        """Return the mean of a column over the living concepts, with the same standard error."""
+        return bootstrap.mean(self.living[_column(dataset)].to_numpy(), self.classes_of_living)
+
+    @property
+    def classes_of_living(self) -> np.ndarray:
+        """The class of every living concept; -1: of all."""
+        return self.living[CLASS.column].to_numpy()
 
 
 def _name(dataset: Dataset | str) -> str:
@@ -225,7 +239,7 @@ def _parent_made(path: str | Path) -> Iterator[Path]:
         yield target
 
 
-def _correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None) -> Correlation:
-    if given is None:
-        return correlation.spearman(x, y)
-    return correlation.partial_spearman(x, y, given)
+def _correlation(x: np.ndarray, y: np.ndarray, *given: np.ndarray, cluster: np.ndarray) -> Estimate:
+    if not given:
+        return correlation.spearman(x, y, cluster=cluster)
+    return correlation.partial_spearman(x, y, given, cluster=cluster)

@@ -1,13 +1,15 @@
 """Which device and how many threads a rank gets."""
 
 import os
+import warnings
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vinfo_mpi.parallel import devices
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel import devices, gpus
 from vinfo_mpi.parallel.ranks import Ranks
 
 # A node's devices, as CUDA would name them.
@@ -116,22 +118,90 @@ def test_without_masks_the_load_is_even(count, ranks):
     assert max(load) - min(load) <= 1
 
 
-def binding(uuid, host="node1"):
-    return devices.Binding(host, "cuda:0" if uuid else "cpu", "", uuid, 1)
+def binding(uuid, host="node1", card=None):
+    card = uuid if card is None else card
+    return devices.Binding(host, "cuda:0" if uuid else "cpu", "", uuid, 1, card)
 
 
 @pytest.mark.parametrize(
     ("uuids", "expected"),
+    [(["", ""], None), (["a", "b"], None), (["a", "b", "a"], "3 ranks share 2 GPUs")],
+)
+def test_shared_gpus_are_told(uuids, expected):
+    bindings = [binding(uuid) for uuid in uuids]
+    devices.check(bindings)
+    problem = devices.shared(bindings)
+    assert problem == expected if expected is None else problem.startswith(expected)
+    counts = [uuids.count(uuid) for uuid in uuids]
+    assert [devices.sharing(bindings, rank) for rank in range(len(uuids))] == counts
+
+
+def test_some_ranks_without_a_gpu_are_refused():
+    with pytest.raises(InputError, match=r"1 of 3 ranks see no GPU \(rank 1 on node2 is one\)"):
+        devices.check([binding("a"), binding("", "node2"), binding("b")])
+
+
+@pytest.mark.parametrize(
+    ("bindings", "own"),
     [
-        (["", ""], None),
-        (["a", "b"], None),
-        (["a", "b", "a"], "3 ranks share 2 GPUs"),
-        (["a", "", "b"], "1 of 3 ranks see no GPU"),
+        ([binding("a"), binding("b")], True),
+        ([binding("a", "node1", "0:1:0"), binding("b", "node2", "0:1:0")], True),
+        ([binding("a"), binding("a")], False),
+        # two instances of one GPU (MIG), which have ids of their own
+        ([binding("MIG-a", card="0:1:0"), binding("MIG-b", card="0:1:0")], False),
+        ([binding(""), binding("")], False),
     ],
 )
-def test_what_is_wrong_with_a_placement(uuids, expected):
-    problem = devices.misplaced([binding(uuid) for uuid in uuids])
-    assert problem == expected if expected is None else problem.startswith(expected)
+def test_whose_cards_are_their_own(bindings, own):
+    assert devices.own_cards(bindings) == own
+
+
+TOO_OLD = (
+    "The NVIDIA driver on your system is too old (found version 12040). Please update your GPU "
+    "driver by downloading and installing a new version"
+)
+
+
+def refuses_with(text):
+    def refuse(*_):
+        raise RuntimeError(text)
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("setting", "environment", "count", "refusal", "sentence"),
+    [
+        ("cuda", {}, 0, None, "machine.device: cuda, but a rank sees no GPU"),
+        ("cuda", {"CUDA_VISIBLE_DEVICES": ""}, 0, None, "no GPU"),
+        ("auto", {"SLURM_GPUS_ON_NODE": "4"}, 0, None, "SLURM_GPUS_ON_NODE is 4, but"),
+        ("auto", {}, 2, TOO_OLD, "is for CUDA 12.4 and before, .* install a torch for CUDA 12.4"),
+        ("auto", {}, 1, "CUDA error: ECC\nand more", r"CUDA error: ECC \(nvidia-smi"),
+    ],
+)
+def test_gpus_that_cannot_be_used(monkeypatch, setting, environment, count, refusal, sentence):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    if refusal:
+        monkeypatch.setattr(torch.cuda, "get_device_properties", refuses_with(refusal))
+    with pytest.raises(InputError, match=sentence) as refused:
+        gpus.seen(setting, environment)
+    assert "machine.device: cpu" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_driver_that_complains_while_gpus_are_counted(monkeypatch):
+    def count():
+        warnings.warn(f"CUDA initialization: {TOO_OLD}", stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(torch.cuda, "device_count", count)
+    with pytest.raises(InputError, match=r"driver is for CUDA 12\.4"):
+        gpus.seen("auto", {})
+
+
+def test_no_gpu_is_asked_for_on_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", refuses_with("never asked"))
+    assert gpus.seen("cpu", {"SLURM_GPUS_ON_NODE": "4"}) == []
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def main(stage: str | None, description: str | None) -> NoReturn:
     # themselves: hide it.
     program = sys.modules["__main__"]
     program.__spec__ = None
-    program.__file__ = None
+    program.__dict__.pop("__file__", None)  # None in its place is an error to torch.library
     with guard():
         _start(stage, options, config)
     signals.ignore()

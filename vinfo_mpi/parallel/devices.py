@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from vinfo_mpi.parallel import limits
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel import gpus, limits
 from vinfo_mpi.parallel.ranks import Ranks
 
 
@@ -27,6 +28,8 @@ class Binding:
         The device's name and unique id; empty for the CPU.
     threads : int
         On the CPU.
+    card : str
+        The GPU's place on the bus, see `Gpu`; empty for the CPU.
     """
 
     host: str
@@ -34,6 +37,7 @@ class Binding:
     name: str
     uuid: str
     threads: int
+    card: str = ""
 
     def __str__(self) -> str:
         words = (self.host, self.device, self.name, self.uuid, f"threads={self.threads}")
@@ -66,15 +70,24 @@ def assign(visible: Sequence[Sequence[str]]) -> list[int | None]:
 def bind(ranks: Ranks, setting: str = "auto") -> tuple[torch.device, list[Binding]]:
     """Bind this rank to its device and threads; return the device, and the bindings of all ranks.
 
-    With the setting ``cpu``, to no device.
+    Parameters
+    ----------
+    ranks : Ranks
+    setting : str
+        ``cpu``: to no device; ``cuda``: to a GPU; ``auto``: to a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        On all ranks, where GPUs cannot be used, or some ranks see one and others do not: results
+        would depend on which.
     """
-    # Before anything else asks CUDA.
-    visible = 0 if setting == "cpu" else torch.cuda.device_count()
-    uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in range(visible)]
+    with ranks.together():
+        visible = gpus.seen(setting)  # before anything else asks CUDA
     host = os.uname().nodename
     hosts = ranks.hosts()
     masks = ranks.allgather(frozenset(os.sched_getaffinity(0)))
-    index = assign(ranks.allgather(uuids))[ranks.rank]
+    index = assign(ranks.allgather([gpu.uuid for gpu in visible]))[ranks.rank]
     masks_of_node = [mask for name, mask in zip(hosts, masks, strict=True) if name == host]
     count = _threads(masks_of_node, ranks.local_rank)
     torch.set_num_threads(count)
@@ -84,25 +97,43 @@ def bind(ranks: Ranks, setting: str = "auto") -> tuple[torch.device, list[Bindin
     else:
         device = torch.device("cuda", index)
         torch.cuda.set_device(device)
-        name = torch.cuda.get_device_properties(device).name
-        binding = Binding(host, str(device), name, uuids[index], count)
+        gpu = visible[index]
+        binding = Binding(host, str(device), gpu.name, gpu.uuid, count, gpu.card)
     bindings = ranks.allgather(binding)
-    if ranks.is_root and (problem := misplaced(bindings)):
+    check(bindings)
+    if ranks.is_root and (problem := shared(bindings)):
         warnings.warn(problem, stacklevel=2)
     return device, bindings
 
 
-def misplaced(bindings: Sequence[Binding]) -> str | None:
-    """Return what is wrong with where the ranks compute, in one sentence, None if all is well."""
-    uuids = [binding.uuid for binding in bindings if binding.uuid]
-    if uuids and len(uuids) < len(bindings):
-        return (
-            f"{len(bindings) - len(uuids)} of {len(bindings)} ranks see no GPU and use the CPU: "
-            "ask for GPUs on every node"
+def check(bindings: Sequence[Binding]) -> None:
+    """Raise `InputError` where some ranks compute on a GPU, others on the CPU."""
+    without = [rank for rank, binding in enumerate(bindings) if not binding.uuid]
+    if 0 < len(without) < len(bindings):
+        raise InputError(
+            f"{len(without)} of {len(bindings)} ranks see no GPU (rank {without[0]} on "
+            f"{bindings[without[0]].host} is one): ask for GPUs on every node, or set "
+            "machine.device: cpu"
         )
+
+
+def shared(bindings: Sequence[Binding]) -> str | None:
+    """Return in one sentence that ranks share GPUs, None where they do not."""
+    uuids = [binding.uuid for binding in bindings if binding.uuid]
     if len(set(uuids)) < len(uuids):
         return f"{len(uuids)} ranks share {len(set(uuids))} GPUs: start one rank per GPU"
     return None
+
+
+def sharing(bindings: Sequence[Binding], rank: int) -> int:
+    """Return how many ranks compute on the same GPU as this one, itself among them."""
+    return sum(binding.uuid == bindings[rank].uuid for binding in bindings)
+
+
+def own_cards(bindings: Sequence[Binding]) -> bool:
+    """Whether each rank has a card of its own, as NCCL wants it: no two instances of one GPU."""
+    cards = {(binding.host, binding.card) for binding in bindings if binding.card}
+    return len(cards) == len(bindings)
 
 
 def _threads(masks: list[frozenset[int]], local_rank: int) -> int:

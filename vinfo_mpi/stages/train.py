@@ -22,7 +22,7 @@ from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import heads
 from vinfo_mpi.numerics.hashing import hashed
-from vinfo_mpi.parallel import prefetch
+from vinfo_mpi.parallel import devices, prefetch
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches, block
 from vinfo_mpi.run import freshness
@@ -215,9 +215,7 @@ def _process_group(run: Run) -> Iterator[None]:
     one_node = len(set(ranks.hosts())) == 1
     if one_node:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    devices = {(binding.host, binding.uuid) for binding in run.bindings if binding.uuid}
-    # NCCL wants a GPU of its own for every rank.
-    backend = "nccl" if len(devices) == ranks.size else "gloo"
+    backend = "nccl" if devices.own_cards(run.bindings) else "gloo"
 
     def free_port() -> tuple[str, int]:
         host = "127.0.0.1" if one_node else socket.gethostname()

@@ -15,7 +15,9 @@ class Machine(Section):
     Nothing here changes what is computed (but workers draw other random augmentations).
     """
 
-    device: Literal["auto", "cpu"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="cuda: a GPU or nothing; auto: the CPU where no rank sees a GPU"
+    )
     batch: Count = Field(128, description="images per forward pass of a rank")
     rows: Count = Field(1024, description="rows per block of linear algebra")
     workers: Annotated[int, Field(ge=0)] = Field(

@@ -34,6 +34,8 @@ class Stage:
         What to change where it needs more memory than there is.
     long : bool
         Whether it takes as long as the stages before it together, or longer.
+    version : int
+        Of what it computes, raised where that changes: what an earlier version has left is stale.
     """
 
     work: str
@@ -45,6 +47,7 @@ class Stage:
     shows: tuple[str, ...] = ()
     remedy: str = "use more ranks, or lower machine.rows"
     long: bool = False
+    version: int = 1
 
     @property
     def module(self) -> str:
@@ -99,6 +102,7 @@ SPINE = {
         reads=("activations", "codes"),
         settings=("seed", "score"),
         remedy=_FEWER_SUMS,
+        version=2,  # parts of the complexity
     ),
     "importance": Stage(
         "vinfo_mpi.stages.importance:measure_importance",
@@ -111,6 +115,7 @@ SPINE = {
         settings=("seed", "score"),
         ignores={"score": _OTHER_PREDICTORS},
         remedy=_FEWER_SUMS,
+        version=2,  # parts of the temporal score
     ),
 }
 
@@ -126,11 +131,13 @@ ANALYSES = {
         reads=("activations", "codes"),
         settings=("seed", "score", "redundancy"),
         ignores={"score": _OTHER_PREDICTORS},
+        version=2,  # of V-information, not of CKA
     ),
     "support": Stage(
         "vinfo_mpi.analyses.support:measure_support",
         reads=("activations", "dictionary", "codes", "score", "importance"),
         settings=("seed", "support"),
+        version=2,  # orders in turn over classes
     ),
     "hoyer": Stage(
         "vinfo_mpi.analyses.hoyer:measure_sparseness",

@@ -159,9 +159,8 @@ def examples_of_concepts(place: Place) -> Sequence[torch.Tensor]:
 @CASES.add
 def support_curves(place: Place) -> Sequence[torch.Tensor]:
     """How accuracy falls when concepts are removed."""
-    orders = support.orders(
-        np.arange(CONCEPTS, dtype=float), np.arange(CONCEPTS)[::-1].astype(float), 3
-    )
+    ascending = np.arange(CONCEPTS, dtype=float)
+    orders = support.orders(ascending, ascending[::-1], np.arange(CONCEPTS) % 2, 3)
     curves = support.Curves(orders, np.array([0, 2, 4, 7, CONCEPTS]), ROWS, place(X).device)
     atoms = place(ATOMS[:CONCEPTS])
     weights = place(random(5, CHANNELS, CLASSES))

@@ -10,6 +10,9 @@ ORDERS = [
     "complexity-ascending",
     "complexity-descending",
     "random",
+    "complexity-ascending-in-turn",
+    "complexity-descending-in-turn",
+    "random-in-turn",
 ]
 
 
@@ -31,9 +34,14 @@ def right(files, concepts):
 
 
 def order_of(files, name):
-    column, direction = name.split("-")
+    column, direction, *in_turn = name.split("-", 2)
     values = files[3][f"concepts/{column}"]
-    return np.argsort(values if direction == "ascending" else -values)
+    order = np.argsort(values if direction == "ascending" else -values)
+    if not in_turn:
+        return order
+    classes = files[3]["concepts/class"]
+    turns = [order[classes[order] == number] for number in range(10)]  # 4 concepts of each
+    return [k for turn in np.transpose(turns) for k in order if k in turn]
 
 
 def test_names_and_proportions(files):
@@ -42,7 +50,7 @@ def test_names_and_proportions(files):
     np.testing.assert_allclose(results["support/proportions"], np.arange(21) / 20)
 
 
-@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 5, 6])
 def test_accuracy_and_relative_accuracy_are_those_of_the_rebuilt_vectors(files, order):
     results = files[3]
     concepts = order_of(files, ORDERS[order])
@@ -71,7 +79,8 @@ def test_area_is_that_under_the_relative_accuracy(files):
 def test_random_orders_lie_between_the_ends_and_their_draws_spread(files):
     results = files[3]
     area = results["support/area"]
-    assert area[1] < area[4] < area[0]
-    share = results["support/accuracy"][4]
-    binomial = np.sqrt(share * (1 - share) / 400)
-    assert (results["support/accuracy_se"][4, 3:15] > binomial[3:15]).all()
+    for row in (4, 7):
+        assert area[1] < area[row] < area[0]
+        share = results["support/accuracy"][row]
+        binomial = np.sqrt(share * (1 - share) / 400)
+        assert (results["support/accuracy_se"][row, 3:15] > binomial[3:15]).all()

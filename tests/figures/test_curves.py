@@ -47,8 +47,9 @@ def test_flow(results, stored, living, ax, measure):
     assert numbers(FIGURES["flow"].sentence(results)) == pytest.approx(expected, abs=0.005)
 
 
-def test_support(results, stored, ax):
-    results.plot.support(ax)
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_support(results, stored, ax, in_turn):
+    results.plot.support(ax, in_turn=in_turn)
     orders = [name.decode() for name in stored["support/orders"]]
     labels = {
         "importance-descending": "most important first",
@@ -57,13 +58,18 @@ def test_support(results, stored, ax):
     }
     relative = stored["support/relative"]
     for name, label in labels.items():
-        np.testing.assert_array_equal(lines(ax)[label], relative[orders.index(name)])
-    assert len(ax.lines) == len(orders)
+        drawn = f"{name}-in-turn" if in_turn and "importance" not in name else name
+        np.testing.assert_array_equal(lines(ax)[label], relative[orders.index(drawn)])
+    assert len(ax.lines) == 5
     half = stored["support/proportions"].tolist().index(0.5)
     expected = [50, 40]
     for name in ("importance-descending", "importance-ascending"):
         row = orders.index(name)
         expected += [relative[row, half], stored["support/relative_se"][row, half]]
+    for suffix in ("-in-turn", ""):
+        for name in ("complexity-ascending", "complexity-descending", "random"):
+            row = orders.index(f"{name}{suffix}")
+            expected += [stored["support/area"][row], stored["support/area_se"][row]]
     assert numbers(FIGURES["support"].sentence(results)) == pytest.approx(expected, abs=0.005)
 
 

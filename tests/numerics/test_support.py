@@ -161,7 +161,7 @@ values = st.lists(
 @given(values, st.integers(0, 3))
 def test_orders_are_permutations_sorted_by_their_name(points, seed):
     complexity, importance = columns = np.array(points).T
-    made = orders(complexity, importance, 3, seed)
+    made = orders(complexity, importance, np.zeros(len(points), int), 3, seed)
     dead = np.isnan(columns).any(0)
     for name, key in {
         "importance-descending": -importance,
@@ -171,6 +171,8 @@ def test_orders_are_permutations_sorted_by_their_name(points, seed):
     }.items():
         expected = sorted(range(len(points)), key=lambda k: (dead[k], 0 if dead[k] else key[k], k))
         assert made[name].tolist() == expected
+    for name in ("complexity-ascending", "complexity-descending", "random"):
+        np.testing.assert_array_equal(made[f"{name}-in-turn"], made[name])  # all of one class
     assert made["random"].shape == (3, len(points))
     for draw in made["random"]:
         assert sorted(draw) == list(range(len(points)))
@@ -178,7 +180,7 @@ def test_orders_are_permutations_sorted_by_their_name(points, seed):
 
 
 def test_equal_concepts_stay_in_the_order_of_their_index():
-    made = orders(np.ones(500), np.arange(500.0) % 2, 1)
+    made = orders(np.ones(500), np.arange(500.0) % 2, np.zeros(500, int), 1)
     assert made["complexity-ascending"].tolist() == list(range(500))
     assert made["complexity-descending"].tolist() == list(range(500))
     assert made["importance-descending"].tolist() == [*range(1, 500, 2), *range(0, 500, 2)]
@@ -186,7 +188,7 @@ def test_equal_concepts_stay_in_the_order_of_their_index():
 
 def test_random_orders_come_from_the_seed():
     def draws(seed):
-        return orders(np.zeros(50), np.zeros(50), 2, seed)["random"]
+        return orders(np.zeros(50), np.zeros(50), np.zeros(50, int), 2, seed)["random"]
 
     assert (draws(0) == draws(0)).all()
     assert (draws(0) != draws(1)).any()
@@ -194,5 +196,23 @@ def test_random_orders_come_from_the_seed():
 
 
 def test_a_random_order_favours_no_concept():
-    first = orders(np.zeros(4), np.zeros(4), 4000)["random"][:, 0]
+    first = orders(np.zeros(4), np.zeros(4), np.zeros(4, int), 4000)["random"][:, 0]
     assert np.bincount(first) / 4000 == pytest.approx(0.25, abs=0.04)
+
+
+@given(st.integers(0, 1000))
+def test_orders_in_turn_take_the_first_of_every_class_then_the_second(seed):
+    random = np.random.default_rng(seed)
+    complexity = np.where(random.random(14) < 0.2, np.nan, random.random(14).round(1))
+    classes = random.integers(-1, 3, 14)
+    made = orders(complexity, np.ones(14), classes, 2, seed)
+    dead = np.isnan(complexity)
+    for name in ("complexity-ascending", "complexity-descending", "random"):
+        plain = np.atleast_2d(made[name])
+        for order, in_turn in zip(plain, np.atleast_2d(made[f"{name}-in-turn"]), strict=True):
+            queues = {c: [k for k in order if classes[k] == c and not dead[k]] for c in classes}
+            expected = []
+            while any(queues.values()):
+                turn = {queue.pop(0) for queue in queues.values() if queue}
+                expected += [k for k in order if k in turn]
+            assert in_turn.tolist() == [*expected, *np.flatnonzero(dead)]

@@ -1,11 +1,16 @@
 """Which stages a setting makes stale, what comes before what, what belongs to the pipeline."""
 
+from dataclasses import replace
+
 import pytest
+from small_run import on
 
 from vinfo_mpi.config.load import check_config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.registry import ANALYSES, STAGES, before
+from vinfo_mpi.run import freshness
 from vinfo_mpi.run.freshness import settings
+from vinfo_mpi.run.provenance import digest
 
 
 def config(**sections):
@@ -90,3 +95,12 @@ def test_the_whole_pipeline_has_the_analyses_that_are_asked_for():
     assert config(analyses=["hoyer"]).chosen_analyses == ["hoyer"]
     with pytest.raises(InputError, match="'flwo' is none; did you mean 'flow'"):
         config(analyses=["flwo"])
+
+
+def test_what_an_earlier_version_of_a_stage_has_left_is_stale(tmp_path, monkeypatch):
+    run = on(tmp_path)
+    monkeypatch.setitem(STAGES, "hoyer", replace(STAGES["hoyer"], version=1))
+    first = freshness.fingerprint_of(run, "hoyer", {})
+    assert first == digest("hoyer", settings(run.config, "hoyer"), {})  # as before there were any
+    monkeypatch.setitem(STAGES, "hoyer", replace(STAGES["hoyer"], version=2))
+    assert freshness.fingerprint_of(run, "hoyer", {}) != first

@@ -63,6 +63,20 @@ def test_every_correlation_with_complexity_stands_beside_those_with_its_parts(ru
     assert signs.loc["... late ~ importance, final network", "value"] == pytest.approx(late)
 
 
+def test_support_by_complexity_is_judged_in_turn_over_the_classes(run):
+    results = Results(run[0])
+    signs = results.signs.set_index("sign")
+    orders = results.names("support/orders")
+    areas = dict(zip(orders, results.read("support/area"), strict=True))
+    in_turn = signs.loc["accuracy by the simplest first less random, in turn over classes"]
+    expected = areas["complexity-ascending-in-turn"] - areas["random-in-turn"]
+    assert in_turn["value"] == pytest.approx(expected)
+    assert in_turn["verdict"]
+    plain = signs.loc["... whatever their class"]
+    assert plain["value"] == pytest.approx(areas["complexity-ascending"] - areas["random"])
+    assert not plain["verdict"]
+
+
 def test_what_was_not_computed_says_which_command_does(run, monkeypatch):
     results = Results(run[0])
     results.inputs = {"score": results.inputs["score"], "importance": results.inputs["importance"]}

@@ -21,7 +21,7 @@ from vinfo_mpi.numerics import support
 from vinfo_mpi.numerics.support import Curves
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
-from vinfo_mpi.results.schema import COMPLEXITY, IMPORTANCE
+from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE
 from vinfo_mpi.results.schema_analyses import (
     SUPPORT_ACCURACY,
     SUPPORT_AREA,
@@ -32,15 +32,18 @@ from vinfo_mpi.results.schema_analyses import (
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 
-SORTED = 4  # orders by complexity and importance, up and down; the others are random
+SORTED = 6  # orders by complexity, plain and in turn, and importance, up and down
+RANDOM = 2  # that are drawn several times, plain and in turn
 
 
 def measure_support(run: Run, part: Part) -> None:
     """Write the accuracy against the proportion of concepts kept, for several orders of them."""
     complexity = part.read_results(COMPLEXITY)
     importance = part.read_results(IMPORTANCE)
-    orders = support.orders(complexity, importance, run.config.support.draws, run.config.seed)
-    counts = _counts(len(complexity), run.config.support.steps)
+    classes = part.read_results(CLASS)
+    options = run.config.support
+    orders = support.orders(complexity, importance, classes, options.draws, run.config.seed)
+    counts = _counts(len(complexity), options.steps)
     curves = _curves(run, orders, counts)
     accuracy, accuracy_error = curves.accuracy()
     relative, relative_error = curves.relative()  # in the last column the area
@@ -65,7 +68,7 @@ def costs(work: Workload) -> Costs:
     """Return what rebuilding and classifying all images along all orders takes."""
     sizes = work.sizes
     options = work.config.support
-    orders = SORTED + options.draws
+    orders = SORTED + RANDOM * options.draws
     head = 2 * sizes.d * sizes.outputs if sizes.linear else sizes.operations
     rebuild = 2.0 * sizes.concepts * sizes.d
     return Costs(

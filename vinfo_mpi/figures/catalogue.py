@@ -43,6 +43,7 @@ from vinfo_mpi.results.schema_analyses import (
     SIGNIFICANT,
     SPECTRUM_CHECKPOINTS,
     SPECTRUM_TAPS,
+    SUPPORT_AREA,
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
@@ -138,10 +139,14 @@ _ALL = (
     Figure(
         "support",
         "How many concepts the decisions need",
-        (SUPPORT_ORDERS, SUPPORT_PROPORTIONS, SUPPORT_RELATIVE, SUPPORT_RELATIVE.se),
+        (
+            *(SUPPORT_ORDERS, SUPPORT_PROPORTIONS, SUPPORT_RELATIVE, SUPPORT_RELATIVE.se),
+            *(SUPPORT_AREA, SUPPORT_AREA.se),
+        ),
         curves.draw_support,
         curves.say_support,
-        size=(style.ONE_COLUMN, 2.6),
+        size=(style.TWO_COLUMNS, 2.6),
+        panels=({"in_turn": True}, {"in_turn": False, "key": False}),
     ),
     Figure(
         "map",

@@ -11,6 +11,7 @@ import numpy as np
 
 from vinfo_mpi.figures import style
 from vinfo_mpi.numerics.selection import extremes, most_important
+from vinfo_mpi.numerics.support import IN_TURN
 from vinfo_mpi.results.schema import COMPLEXITY
 from vinfo_mpi.results.schema_analyses import (
     CUMULATED_QUALITY,
@@ -28,6 +29,7 @@ from vinfo_mpi.results.schema_analyses import (
     SIGNIFICANT,
     SPECTRUM_CHECKPOINTS,
     SPECTRUM_TAPS,
+    SUPPORT_AREA,
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
@@ -121,18 +123,23 @@ def say_flow(results: Results) -> str:
     )
 
 
-def draw_support(results: Results, ax: Axes) -> Axes:
+def draw_support(results: Results, ax: Axes, in_turn: bool = True, key: bool = True) -> Axes:
     """How many concepts do the decisions need?
 
-    Accuracy with a part of them, relative to that with all.
+    Accuracy with a part of them, relative to that with all. `in_turn`: those by complexity and at
+    random are taken in turn over the classes; else whatever their class.
     """
     proportions = results.read(SUPPORT_PROPORTIONS)
     values, errors = results.read_with_error(SUPPORT_RELATIVE)
-    for row, name in enumerate(results.names(SUPPORT_ORDERS)):
-        colour, line, label = ORDERS[name]
-        style.curve(ax, proportions, values[row], errors[row], line, color=colour, label=label)
-    ax.set(xlabel="share of concepts kept", ylabel="relative accuracy", xlim=(0, 1))
-    style.legend_above(ax)
+    rows = {name: row for row, name in enumerate(results.names(SUPPORT_ORDERS))}
+    for name, (colour, line, label) in ORDERS.items():
+        row = rows.get(f"{name}-in-turn" if in_turn and name in IN_TURN else name)
+        if row is not None:  # files of earlier versions have no orders in turn
+            style.curve(ax, proportions, values[row], errors[row], line, color=colour, label=label)
+    how = "in turn over classes" if in_turn else "whatever their class"
+    ax.set(xlabel=f"share of concepts kept, {how}", ylabel="relative accuracy", xlim=(0, 1))
+    if key:
+        style.legend_above(ax)
     return ax
 
 
@@ -150,7 +157,28 @@ def say_support(results: Results) -> str:
     return (
         f"With {100 * proportions[half]:.0f} % of {len(results.concepts)} concepts, the accuracy "
         f"is {accuracy('importance-descending')} of that with all where the most important are "
-        f"kept, and {accuracy('importance-ascending')} where the least important are kept."
+        f"kept, and {accuracy('importance-ascending')} where the least important are kept. "
+        f"{_simple_and_random(results)}"
+    )
+
+
+def _simple_and_random(results: Results) -> str:
+    """Return what complexity alone has to do with it, where it was measured."""
+    orders = results.names(SUPPORT_ORDERS)
+    areas, errors = results.read_with_error(SUPPORT_AREA)
+    if "random-in-turn" not in orders:
+        return ""
+
+    def area(order: str) -> str:
+        row = orders.index(order)
+        return style.number(areas[row], errors[row])
+
+    return (
+        f"Taken in turn over the classes, the area under the curve is "
+        f"{area('complexity-ascending-in-turn')} with the simplest first, "
+        f"{area('complexity-descending-in-turn')} with the most complex first, and "
+        f"{area('random-in-turn')} at random; whatever their class, "
+        f"{area('complexity-ascending')}, {area('complexity-descending')} and {area('random')}."
     )
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+IN_TURN = ("complexity-ascending", "complexity-descending", "random")
 Head = Callable[[torch.Tensor], torch.Tensor]  # vectors (B, d) to logits (B, C)
 
 
@@ -152,15 +153,26 @@ class Curves:
 
 
 def orders(
-    complexity: np.ndarray, importance: np.ndarray, draws: int, seed: int = 0
+    complexity: np.ndarray,
+    importance: np.ndarray,
+    classes: np.ndarray,
+    draws: int,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Return the orders in which concepts are kept: the last of an order are the first to go.
+
+    Where simple concepts sit in a few classes, keeping the simplest loses the other classes,
+    however little complexity has to do with it. The orders ``...-in-turn`` therefore take the first
+    of every class, then the second of every class, and so on.
 
     Parameters
     ----------
     complexity, importance : (K,) arrays
         A concept where either is NaN (dead) comes last in every order; equal ones stay in the order
         of their index.
+    classes : (K,) integer array
+        Class of each concept; all the same for a joint dictionary, whose orders in turn are those
+        without.
     draws : int
         Random orders.
     seed : int
@@ -168,7 +180,7 @@ def orders(
 
     Returns
     -------
-    dict of str to (K,) int64 array, and of ``random`` to (draws, K) int64 array
+    dict of str to (K,) int64 array, and of ``random`` and its like to (draws, K) int64 array
     """
     keys = {
         "importance-descending": -importance,
@@ -178,7 +190,17 @@ def orders(
         "random": np.random.default_rng(seed).random((draws, len(complexity))),
     }
     dead = np.isnan(complexity) | np.isnan(importance)
-    return {
-        name: np.argsort(np.where(dead, np.nan, key), axis=-1, kind="stable")
-        for name, key in keys.items()
-    }
+    keys = {name: np.where(dead, np.nan, key) for name, key in keys.items()}
+    in_turn = {f"{name}-in-turn": _in_turn(keys[name], classes) for name in IN_TURN}
+    return {name: np.argsort(key, axis=-1, kind="stable") for name, key in (keys | in_turn).items()}
+
+
+def _in_turn(keys: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return keys (..., K) that sort concepts by their place in their class, then by their keys."""
+    places = np.argsort(np.argsort(keys, axis=-1, kind="stable"), axis=-1)
+    _, groups, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    by_class = np.argsort(groups * len(classes) + places, axis=-1)
+    places_in_class = np.arange(len(classes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    turns = np.empty_like(places)
+    np.put_along_axis(turns, by_class, np.broadcast_to(places_in_class, keys.shape), axis=-1)
+    return np.where(np.isnan(keys), np.nan, turns * len(classes) + places)

@@ -13,6 +13,8 @@ import pandas as pd
 
 from vinfo_mpi.numerics import bootstrap
 from vinfo_mpi.registry import command
+from vinfo_mpi.results import curves
+from vinfo_mpi.results.curves import Measured
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     CODE_VARIANCE,
@@ -23,23 +25,17 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
 )
 from vinfo_mpi.results.schema_analyses import (
-    FLOW_BLOCKS,
     HOYER,
     LAZINESS,
     MEAN_COMPLEXITY,
     NOISE_VARIANCE,
     OWN_CORRELATION,
-    OWN_EPOCHS,
     REDUNDANCY,
-    SUPPORT_ORDERS,
-    SUPPORT_PROPORTIONS,
-    SUPPORT_RELATIVE,
     TOP_COMPLEXITY,
     flow_mean,
 )
 from vinfo_mpi.results.tables import Results
 
-Measured = tuple[float, float]  # a value and its standard error, NaN where there is none
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of CKA
 CONFOUNDS = {CODE_VARIANCE: "variance", LAST_TAP: "V of the last tap"}
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
@@ -156,69 +152,11 @@ def _with_complexity(label: str, expected: str, stage: str, dataset: Dataset) ->
     return (whole, *partial, *parts)
 
 
-def _change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:
-    """Measure the change of a curve, from one of its points to another, with the errors of both.
-
-    Of a curve for every tap, that of the last one.
-    """
-
-    def measure(results: Results) -> Measured:
-        values, errors = results.read_with_error(dataset)
-        if values.ndim > 1:
-            values = values[:, -1]
-            errors = errors[:, -1]
-        return float(values[end] - values[start]), float(np.hypot(errors[start], errors[end]))
-
-    return measure
-
-
-def _after_first_epoch(dataset: Dataset) -> Callable[[Results], Measured]:
-    """Measure at the first epoch of the training.
-
-    The untrained network, where it is there, comes before.
-    """
-
-    def measure(results: Results) -> Measured:
-        values, errors = results.read_with_error(dataset)
-        index = np.flatnonzero(results.read(OWN_EPOCHS) > 0)[0]
-        return float(values[index]), float(errors[index])
-
-    return measure
-
-
 def _spread(results: Results) -> Measured:
     """Measure how wide the complexities spread."""
     complexity = results.living[COMPLEXITY.column].to_numpy()
     width = bootstrap.quantile_range(complexity, 0.1, 0.9, results.classes_of_living)
     return width.value, width.standard_error
-
-
-def _flattens(results: Results) -> Measured:
-    """Measure by how much the mean complexity changes less in the second half than in the first.
-
-    The halves are of the checkpoints.
-    """
-    values, errors = results.read_with_error(MEAN_COMPLEXITY)
-    middle = len(values) // 2
-    first_half = abs(values[middle] - values[0])
-    second_half = abs(values[-1] - values[middle])
-    error = np.sqrt(errors[0] ** 2 + errors[-1] ** 2 + (2 * errors[middle]) ** 2)
-    return float(first_half - second_half), float(error)
-
-
-def _late(results: Results) -> Measured:
-    """Measure the change of the simple concepts' shortcut CKA after the first blocks: a quarter."""
-    start = len(results.read(FLOW_BLOCKS)) // 4
-    return _change(flow_mean("simple", "shortcut", "cka"), start)(results)
-
-
-def _unimportant_half(results: Results) -> Measured:
-    """Measure the relative accuracy with the less important half of the concepts, above chance."""
-    half = int(np.abs(results.read(SUPPORT_PROPORTIONS) - 0.5).argmin())
-    row = results.names(SUPPORT_ORDERS).index("importance-ascending")
-    values, errors = results.read_with_error(SUPPORT_RELATIVE)
-    error = np.hypot(errors[row, half], errors[row, 0])
-    return float(values[row, half] - values[row, 0]), float(error)
 
 
 SIGNS = (
@@ -233,38 +171,38 @@ SIGNS = (
         "complexity ~ importance, own concepts of the first epoch",
         "about 0",
         ("sedimentation",),
-        _after_first_epoch(OWN_CORRELATION),
+        curves.after_first_epoch(OWN_CORRELATION),
     ),
     *_with_complexity("importance, final network", "< 0", "importance", IMPORTANCE),
     Sign(
         "mean complexity rises over the epochs",
         "> 0",
         ("sedimentation",),
-        _change(MEAN_COMPLEXITY),
+        curves.change(MEAN_COMPLEXITY),
     ),
     Sign(
         "... and flattens (change of the first half less that of the second)",
         "> 0",
         ("sedimentation",),
-        _flattens,
+        curves.flattens,
     ),
     Sign(
         "mean complexity of the most important falls",
         "< 0",
         ("sedimentation",),
-        _change(TOP_COMPLEXITY),
+        curves.change(TOP_COMPLEXITY),
     ),
     Sign(
         "CKA of shortcuts with simple concepts: change after the first blocks",
         "about 0",
         ("flow",),
-        _late,
+        curves.late,
     ),
     Sign(
         "CKA of shortcuts with complex concepts: rise over all blocks",
         "> 0",
         ("flow",),
-        _change(flow_mean("complex", "shortcut", "cka")),
+        curves.change(flow_mean("complex", "shortcut", "cka")),
     ),
     *_with_complexity("redundancy", "< 0", "redundancy", REDUNDANCY),
     *_with_complexity("variance under noise", "> 0", "robustness", NOISE_VARIANCE),
@@ -273,12 +211,24 @@ SIGNS = (
         "the less important half of the concepts decides above guessing",
         "> 0",
         ("support",),
-        _unimportant_half,
+        curves.unimportant_half,
+    ),
+    Sign(
+        "accuracy by the simplest first less random, in turn over classes",
+        "> 0",
+        ("support",),
+        curves.simplest_first("-in-turn"),
+    ),
+    Sign(
+        "... whatever their class",
+        "",
+        ("support",),
+        curves.simplest_first(""),
     ),
     Sign(
         "laziness D_LR falls from the first to the last checkpoint",
         "< 0",
         ("spectrum",),
-        _change(LAZINESS),
+        curves.change(LAZINESS),
     ),
 )

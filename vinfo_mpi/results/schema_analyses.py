@@ -57,7 +57,7 @@ REDUNDANCY = Dataset(
 
 _ORDERS = (
     "which concepts are kept first: importance-descending keeps the most important; "
-    "random: mean over the draws"
+    "in-turn: the first of every class, then the second; random: mean over the draws"
 )
 SUPPORT_ORDERS = names("support/orders", "order", _ORDERS)
 SUPPORT_PROPORTIONS = Dataset(

@@ -57,7 +57,9 @@ def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> s
 
 def fingerprint_of(run: Run, stage: str, fingerprints: Fingerprints) -> str:
     """Return what the stage's file carries if it is made from inputs with these fingerprints."""
-    return digest(stage, settings(run.config, stage), fingerprints)
+    version = STAGES[stage].version
+    name = stage if version == 1 else f"{stage}, version {version}"
+    return digest(name, settings(run.config, stage), fingerprints)
 
 
 def is_current(run: Run, stage: str) -> bool:

@@ -1,0 +1,95 @@
+"""What the curves of a run show, in a number with its error: over epochs, blocks, proportions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema_analyses import (
+    FLOW_BLOCKS,
+    MEAN_COMPLEXITY,
+    OWN_EPOCHS,
+    SUPPORT_AREA,
+    SUPPORT_ORDERS,
+    SUPPORT_PROPORTIONS,
+    SUPPORT_RELATIVE,
+    flow_mean,
+)
+from vinfo_mpi.results.tables import Results
+
+Measured = tuple[float, float]  # a value and its standard error, NaN where there is none
+
+
+def change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:
+    """Measure the change of a curve, from one of its points to another, with the errors of both.
+
+    Of a curve for every tap, that of the last one.
+    """
+
+    def measure(results: Results) -> Measured:
+        values, errors = results.read_with_error(dataset)
+        if values.ndim > 1:
+            values = values[:, -1]
+            errors = errors[:, -1]
+        return float(values[end] - values[start]), float(np.hypot(errors[start], errors[end]))
+
+    return measure
+
+
+def after_first_epoch(dataset: Dataset) -> Callable[[Results], Measured]:
+    """Measure at the first epoch of the training.
+
+    The untrained network, where it is there, comes before.
+    """
+
+    def measure(results: Results) -> Measured:
+        values, errors = results.read_with_error(dataset)
+        index = np.flatnonzero(results.read(OWN_EPOCHS) > 0)[0]
+        return float(values[index]), float(errors[index])
+
+    return measure
+
+
+def flattens(results: Results) -> Measured:
+    """Measure by how much the mean complexity changes less in the second half than in the first.
+
+    The halves are of the checkpoints.
+    """
+    values, errors = results.read_with_error(MEAN_COMPLEXITY)
+    middle = len(values) // 2
+    first_half = abs(values[middle] - values[0])
+    second_half = abs(values[-1] - values[middle])
+    error = np.sqrt(errors[0] ** 2 + errors[-1] ** 2 + (2 * errors[middle]) ** 2)
+    return float(first_half - second_half), float(error)
+
+
+def late(results: Results) -> Measured:
+    """Measure the change of the simple concepts' shortcut CKA after the first blocks: a quarter."""
+    start = len(results.read(FLOW_BLOCKS)) // 4
+    return change(flow_mean("simple", "shortcut", "cka"), start)(results)
+
+
+def unimportant_half(results: Results) -> Measured:
+    """Measure the relative accuracy with the less important half of the concepts, above chance."""
+    half = int(np.abs(results.read(SUPPORT_PROPORTIONS) - 0.5).argmin())
+    row = results.names(SUPPORT_ORDERS).index("importance-ascending")
+    values, errors = results.read_with_error(SUPPORT_RELATIVE)
+    error = np.hypot(errors[row, half], errors[row, 0])
+    return float(values[row, half] - values[row, 0]), float(error)
+
+
+def simplest_first(suffix: str) -> Callable[[Results], Measured]:
+    """Measure by how much the simplest concepts first are better than random ones: in area."""
+
+    def measure(results: Results) -> Measured:
+        orders = results.names(SUPPORT_ORDERS)
+        names = (f"complexity-ascending{suffix}", f"random{suffix}")
+        if not set(names) <= set(orders):  # an earlier version wrote no orders in turn
+            return np.nan, np.nan
+        simple, random = map(orders.index, names)
+        areas, errors = results.read_with_error(SUPPORT_AREA)
+        return float(areas[simple] - areas[random]), float(np.hypot(errors[simple], errors[random]))
+
+    return measure

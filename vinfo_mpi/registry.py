@@ -81,6 +81,7 @@ SPINE = {
         settings=("seed", "data", "network", "extract"),
         ignores={"extract": {"maps"}},  # a file with more maps than are asked for is as good
         remedy="lower machine.batch",
+        version=2,
     ),
     "dictionary": Stage(
         "vinfo_mpi.stages.dictionary:make_dictionary",
@@ -164,6 +165,7 @@ ANALYSES = {
         "vinfo_mpi.analyses.robustness:measure_robustness",
         reads=("activations", "dictionary", "codes"),
         settings=("seed", "data", "network", "encode", "robustness"),
+        version=2,
         long=True,
     ),
     "stability": Stage(
@@ -195,6 +197,7 @@ PAGES = {
         reads=("activations", "dictionary", "codes", "score"),
         makes=("visualisation",),
         settings=("seed", "data", "network", "encode", "visualise"),
+        version=2,
         remedy="use more ranks, or lower machine.batch or visualise.concepts, "
         ".extremes and .per_decile",
     ),

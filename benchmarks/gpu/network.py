@@ -150,8 +150,8 @@ def _jpeg(session: Session) -> None:
     noisy = (smooth + random.normal(0, 12, smooth.shape)).clip(0, 255).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(noisy).save(file, "JPEG", quality=92)
-    steps = AUGMENTATIONS["none"](Preprocessing(SIDE, [0.5] * 3, [0.5] * 3, 256))
-    prepare = v2.Compose([v2.ToImage(), v2.RGB(), *steps])
+    steps = AUGMENTATIONS["none"](Preprocessing((SIDE, SIDE), [0.5] * 3, [0.5] * 3, 256))
+    prepare = v2.Compose([v2.RGB(), *steps, v2.ToImage()])
     with _one_thread():
         seconds, _ = session.time(
             lambda: prepare(Image.open(io.BytesIO(file.getvalue())).convert("RGB")), 20

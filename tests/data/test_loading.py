@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from vinfo_mpi.config.schema import Data, Network
+from vinfo_mpi.config.schema import Data
 from vinfo_mpi.data import datasets
-from vinfo_mpi.data.loading import Loader, Preprocessing, unreadable
+from vinfo_mpi.data.loading import Loader, unreadable
+from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import architectures
 
 CPU = torch.device("cpu")
-HALF = Preprocessing(8, [0.5] * 3, [0.5] * 3, 8)
+HALF = Preprocessing((8, 8), [0.5] * 3, [0.5] * 3, 8)
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def test_batches_come_in_the_order_of_the_ids(folder, workers):
     assert [numbers.tolist() for _, numbers, _ in batches] == [[8, 0], [5, 2], [7]]
     assert [labels.tolist() for _, _, labels in batches] == [[2, 0], [1, 0], [2]]
     # The same as each image by itself, read by hand.
-    transform = v2.Compose([v2.ToImage(), v2.Resize(8, antialias=True), v2.CenterCrop(8)])
+    transform = v2.Compose([v2.Resize(8), v2.CenterCrop(8), v2.PILToTensor()])
     alone = torch.stack([transform(folder.read(index)) for index in ids])
-    assert torch.equal(torch.cat([images for images, _, _ in batches]), HALF.normalised(alone))
+    assert torch.equal(torch.cat([images for images, _, _ in batches]), HALF.normalise(alone))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -94,42 +94,3 @@ def test_augmentation_follows_from_seed_and_image_alone(folder, workers):
     assert all(torch.equal(first[number], again[number]) for number in again)
     assert not any(torch.equal(first[number], other_seed[number]) for number in other_seed)
     assert not torch.equal(first[0], first[1])
-
-
-# --- preprocessing ---
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_normalised_as_torchvision_does(dtype):
-    images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
-    images = images if dtype == torch.uint8 else images / 255
-    mean = [0.4, 0.5, 0.6]
-    std = [0.1, 0.2, 0.3]
-    peer = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
-    torch.testing.assert_close(Preprocessing(5, mean, std, 5).normalised(images), peer(images))
-
-
-def test_preprocessing_comes_from_the_weights_unless_configured():
-    transforms = architectures.own_transforms(Network(name="resnet18", weights="IMAGENET1K_V1"))
-    of_weights = Preprocessing.from_config(Data(), transforms)
-    assert of_weights == Preprocessing(
-        224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], transforms.resize_size[0]
-    )
-    partly = Preprocessing.from_config(Data(image_size=96, std=[1.0, 1.0, 1.0]), transforms)
-    assert partly == Preprocessing(96, transforms.mean, [1.0, 1.0, 1.0], 96)
-    assert Preprocessing.from_config(Data()) == Preprocessing(32, [0.5] * 3, [0.5] * 3, 32)
-
-
-def test_normalisation_needs_three_channels():
-    with pytest.raises(
-        InputError, match=r"data\.mean and data\.std need 3 values each, found 1 and 3"
-    ):
-        Preprocessing.from_config(Data(mean=[0.5]))
-
-
-def test_what_is_shown_is_what_was_normalised():
-    preprocessing = Preprocessing(8, [0.4, 0.5, 0.6], [0.2, 0.3, 0.1], 8)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (2, 3, 8, 8), generator=generator).byte()
-    shown_images = preprocessing.denormalised(preprocessing.normalised(images))
-    torch.testing.assert_close((255 * shown_images).round().byte(), images)

@@ -72,7 +72,7 @@ def test_images_are_the_same_in_another_process(images, pictures, python, tmp_pa
 
 def test_worker_processes_read_the_same(images, pictures):
     loader = Loader(
-        images, Preprocessing(32, [0.0] * 3, [1.0] * 3, 32), torch.device("cpu"), workers=1
+        images, Preprocessing((32, 32), [0.0] * 3, [1.0] * 3, 32), torch.device("cpu"), workers=1
     )
     [(batch, ids, labels)] = loader.batches([np.array([5, 1, 8])])
     assert torch.equal(

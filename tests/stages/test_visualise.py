@@ -112,7 +112,7 @@ def test_a_mean_colour_keeps_its_hue(tmp_path):
     preprocessing = small.subject.preprocessing
     loader = SimpleNamespace(
         batches=lambda blocks: [
-            (preprocessing.normalised(blue[block]), None, None) for block in blocks
+            (preprocessing.normalise(blue[block]), None, None) for block in blocks
         ]
     )
     small.subject = SimpleNamespace(preprocessing=preprocessing, ids=np.arange(4), loader=loader)

@@ -20,7 +20,7 @@ def images_in_flight(work: Workload, count: int, waiting: int) -> float:
 
     8-bit batches, `waiting` of them ahead, and three steps of the normalisation.
     """
-    return count * 3 * work.sizes.size**2 * (waiting + 2 + 3 * 4)
+    return count * work.sizes.channels * work.sizes.size**2 * (waiting + 2 + 3 * 4)
 
 
 def head(work: Workload, images: int) -> float:

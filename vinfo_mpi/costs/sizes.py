@@ -16,8 +16,8 @@ class Sizes:
     remembered : int
         Bytes of images that a rank may come to remember: those that it analyses, and those that it
         tests the training on.
-    size : int
-        Pixels of an image's side.
+    size, channels : int
+        Pixels of an image's longer side; its channels.
     checkpoints, classes, outputs : int
         How many.
     positions, d : int
@@ -40,6 +40,8 @@ class Sizes:
         Of one image's forward pass.
     base : float
         Bytes of memory that the program itself takes.
+    input : str
+        What is done to images before the network sees them.
     """
 
     n: int
@@ -66,3 +68,5 @@ class Sizes:
     backward: float
     operations: int
     base: float
+    channels: int = 3
+    input: str = ""

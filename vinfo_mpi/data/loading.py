@@ -5,84 +5,40 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.forkserver
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 
-from vinfo_mpi.config.schema import Data
 from vinfo_mpi.data.images import Images
+from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.hashing import hashed
 from vinfo_mpi.parallel import signals
 from vinfo_mpi.parallel.prefetch import ahead
 
-DEFAULT_SIZE = 32
 MEMORY = 2**29  # bytes of images that a rank remembers
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """Size and normalisation of a network's input.
-
-    The shorter side becomes `resize`, the middle is cut to `size`.
-    """
-
-    size: int
-    mean: list[float]
-    std: list[float]
-    resize: int
-
-    @classmethod
-    def from_config(cls, data: Data, transforms: Any = None) -> Preprocessing:
-        """Return what the configuration says, completed by the weights' own transforms."""
-        size = data.image_size or (transforms.crop_size[0] if transforms else DEFAULT_SIZE)
-        mean = data.mean or (list(transforms.mean) if transforms else [0.5, 0.5, 0.5])
-        std = data.std or (list(transforms.std) if transforms else [0.5, 0.5, 0.5])
-        if not len(mean) == len(std) == 3:
-            raise InputError(
-                f"data.mean and data.std need 3 values each, found {len(mean)} and {len(std)}"
-            )
-        resize = transforms.resize_size[0] if transforms and not data.image_size else size
-        return cls(size, mean, std, resize)
-
-    def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the network's input for a batch of images, on their device.
-
-        The images are 8-bit, or float in [0, 1].
-        """
-        values = images.float().div_(255) if images.dtype == torch.uint8 else images.float()
-        return (values - _per_channel(self.mean, images)).div_(_per_channel(self.std, images))
-
-    def denormalised(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return images in [0, 1] as people see them, from the network's input."""
-        images = inputs * _per_channel(self.std, inputs) + _per_channel(self.mean, inputs)
-        return images.clamp(0, 1)
-
-
-def _per_channel(values: list[float], images: torch.Tensor) -> torch.Tensor:
-    """Return numbers of channels in the form that goes with images, on their device: (3, 1, 1)."""
-    return torch.tensor(values, device=images.device)[:, None, None]
 
 
 AUGMENTATIONS: dict[str, Callable[[Preprocessing], list[Any]]] = {
     "none": lambda target: [
-        v2.Resize(target.resize, antialias=True),
+        *target.resized(),
         v2.CenterCrop(target.size),
     ],
     "crop": lambda target: [
-        v2.Resize(target.resize, antialias=True),
-        v2.RandomCrop(target.size, padding=target.size // 8),
+        *target.resized(),
+        v2.RandomCrop(target.size, padding=min(target.size) // 8),
     ],
     "crop-flip": lambda target: [
         *AUGMENTATIONS["crop"](target),
         v2.RandomHorizontalFlip(),
     ],
     "resized-crop-flip": lambda target: [
-        v2.RandomResizedCrop(target.size, antialias=True),
+        v2.RandomResizedCrop(
+            target.size, interpolation=InterpolationMode(target.interpolation), antialias=True
+        ),
         v2.RandomHorizontalFlip(),
     ],
 }
@@ -129,13 +85,14 @@ class Loader:
         InputError
             For an image that cannot be read.
         """
-        transform = v2.Compose(
-            [v2.ToImage(), v2.RGB(), *AUGMENTATIONS[augment](self.preprocessing)]
-        )
+        # What is a picture is resized as one: a tensor made of it would be rounded otherwise than
+        # by the transforms that weights come with.
+        steps = [*self.preprocessing.coloured(), *AUGMENTATIONS[augment](self.preprocessing)]
+        transform = v2.Compose([*steps, v2.ToImage()])
         augmented = augment != "none"
         known = None if augmented or self.workers else self._known
         loader: DataLoader = DataLoader(
-            _Reader(self.images, transform, known, seed if augmented else None),
+            _Reader(self.images, self.preprocessing, transform, known, seed if augmented else None),
             batch_sampler=[batch.tolist() for batch in batches],
             num_workers=self.workers,
             collate_fn=_collate,
@@ -152,7 +109,7 @@ class Loader:
                 raise InputError(batch)
             images, ids, labels = batch
             on_device = images.to(self.device, non_blocking=True)
-            yield self.preprocessing.normalised(on_device), ids, labels
+            yield self.preprocessing.network_input(on_device), ids, labels
 
 
 class _Reader(Dataset):
@@ -164,11 +121,13 @@ class _Reader(Dataset):
     def __init__(
         self,
         images: Images,
+        preprocessing: Preprocessing,
         transform: v2.Transform,
         known: dict[int, torch.Tensor] | None,
         seed: int | None,
     ) -> None:
         self.images = images
+        self.preprocessing = preprocessing
         self.transform = transform
         self.known = known
         self.seed = seed
@@ -185,7 +144,8 @@ class _Reader(Dataset):
         with torch.random.fork_rng([], enabled=self.seed is not None):
             if self.seed is not None:
                 torch.default_generator.manual_seed(int(hashed(np.array([index]), self.seed)[0]))
-            image = self.transform(self.images.read(index)).as_subclass(torch.Tensor)
+            image = self.preprocessing.checked(self.images.read(index), index)
+            image = self.transform(image).as_subclass(torch.Tensor)
         if self.known is not None and len(self.known) * image.nbytes <= MEMORY:
             self.known[index] = image
         return image

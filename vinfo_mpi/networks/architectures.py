@@ -11,6 +11,7 @@ from torch import nn
 
 from vinfo_mpi.config.schema import Network
 from vinfo_mpi.data.datasets import call_target
+from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks.families import FAMILIES, family_of
 from vinfo_mpi.networks.small_variants import initialise
@@ -42,9 +43,20 @@ def build(network: Network, classes: int) -> nn.Module:
     return module.eval()
 
 
-def own_transforms(network: Network) -> Any:
-    """Return the transforms that belong to torchvision's weights, None for any other weights."""
-    return _torchvision_weights(network).transforms() if _are_torchvisions(network) else None
+def own_preprocessing(network: Network) -> Preprocessing | None:
+    """Return what weights ask for where they come with it, None for any others."""
+    if not _are_torchvisions(network):
+        return None
+    transforms = _torchvision_weights(network).transforms()
+    side = transforms.crop_size[0]
+    return Preprocessing(
+        (side, side),
+        list(transforms.mean),
+        list(transforms.std),
+        transforms.resize_size[0],
+        transforms.interpolation.value,
+        origins={"weights": f"of {network.weights}"},
+    )
 
 
 def _from_torchvision(network: Network, classes: int) -> nn.Module:

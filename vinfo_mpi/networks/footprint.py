@@ -26,25 +26,27 @@ def held(block: float, holes: float = HOLES) -> float:
     return (1 + holes) * block if block < LARGEST_ON_HEAP else block
 
 
-def forward(pass_on: Callable[[torch.Tensor], object], size: int, images: int) -> float:
+def forward(pass_on: Callable[[torch.Tensor], object], shape: Sequence[int], images: int) -> float:
     """Return the bytes at the peak of a forward pass without gradients, without the weights.
 
     Parameters
     ----------
-    pass_on : function of an (N, 3, size, size) tensor
+    pass_on : function of an (N, C, H, W) tensor
         The forward pass, with its hooks.
-    size, images : int
-        Pixels of an image's side; images in the batch.
+    shape : (3,) ints
+        Channels, height and width of an image.
+    images : int
+        Images in the batch.
     """
 
     @torch.no_grad()
     def step(batch: torch.Tensor, live: _Live) -> None:
         pass_on(batch)
 
-    return _peak(step, size, images, (1, 2))
+    return _peak(step, shape, images, (1, 2))
 
 
-def training(network: nn.Module, size: int, images: int) -> float:
+def training(network: nn.Module, shape: Sequence[int], images: int) -> float:
     """Return the bytes at the peak of a training step, without the weights and their gradients.
 
     The network is on the CPU; its gradients are discarded and its buffers changed.
@@ -65,19 +67,22 @@ def training(network: nn.Module, size: int, images: int) -> float:
     try:
         network.train()
         # Batch normalisation learns from two images at least.
-        return _peak(step, size, images, (2, 3))
+        return _peak(step, shape, images, (2, 3))
     finally:
         network.train(was_training)
 
 
 def _peak(
-    step: Callable[[torch.Tensor, _Live], None], size: int, images: int, counts: Sequence[int]
+    step: Callable[[torch.Tensor, _Live], None],
+    shape: Sequence[int],
+    images: int,
+    counts: Sequence[int],
 ) -> float:
     """Return what grows with the batch at the peak: what does not is counted elsewhere."""
     peaks = []
     for count in counts:
         with _Live(images / count) as live:
-            step(torch.zeros(count, 3, size, size), live)
+            step(torch.zeros(count, *shape), live)
         peaks.append(live.peak * count)
     return max(0.0, (peaks[1] - peaks[0]) / (counts[1] - counts[0]))
 

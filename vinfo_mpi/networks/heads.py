@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -64,11 +64,14 @@ def learned(network: nn.Module, parameters: Literal["all", "head"]) -> list[nn.P
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
-def replaced(network: nn.Module, tap: str, size: int) -> Callable[[torch.Tensor], torch.Tensor]:
+def replaced(
+    network: nn.Module, tap: str, shape: Sequence[int]
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the head as a function of (N, d) vectors.
 
     It gives the logits if the tap had this vector at every position: the rest of the network runs
-    on blank images whose values at the tap are replaced, so that any network has a head.
+    on blank images (of this shape) whose values at the tap are replaced, so that any network has a
+    head.
     """
 
     def head(vectors: torch.Tensor) -> torch.Tensor:
@@ -80,7 +83,7 @@ def replaced(network: nn.Module, tap: str, size: int) -> Callable[[torch.Tensor]
 
         handle = network.get_submodule(tap).register_forward_hook(hook)
         try:
-            return network(next(network.parameters()).new_zeros(len(vectors), 3, size, size))
+            return network(next(network.parameters()).new_zeros(len(vectors), *shape))
         finally:
             handle.remove()
 

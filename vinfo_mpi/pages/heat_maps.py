@@ -116,9 +116,8 @@ class HeatMaps:
         if self.run.config.extract.positions == "all":
             return self.activations.shape(MAP)[1]
         subject = self.run.subject
-        size = subject.preprocessing.size
         network = subject.network(self.run.final)
-        blank = torch.zeros(1, 3, size, size, device=self.run.device)
+        blank = torch.zeros(1, *subject.preprocessing.shape, device=self.run.device)
         with torch.no_grad():
             reading = taps.read(
                 network, [self.activations.taps[-1]], blank, self.run.config.extract

@@ -27,7 +27,7 @@ class Thumbnails:
     def __init__(self, run: Run, ids: np.ndarray) -> None:
         self.run = run
         self.ids = ids
-        self.size = min(run.config.report.thumbnail, run.subject.preprocessing.size)
+        self.size = min(run.config.report.thumbnail, *run.subject.preprocessing.size)
 
     def copies(self, rows: np.ndarray) -> np.ndarray:
         """Return copies of these images: (n,) int64 to (n, size, size, 3) uint8 array."""
@@ -36,7 +36,7 @@ class Thumbnails:
         ids = [self.ids[rows[block.start : block.stop]] for block in blocks]
         copies = [np.zeros((0, self.size, self.size, 3), np.uint8)]
         for inputs, _, _ in subject.loader.batches(ids):
-            images = subject.preprocessing.denormalised(inputs)
+            images = subject.preprocessing.shown(inputs)
             small = interpolate(images, self.size, mode="bilinear", antialias=True)
             pixels = (255 * small.clamp(0, 1)).round().byte()
             copies.append(pixels.permute(0, 2, 3, 1).cpu().numpy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 
 import torch
@@ -33,8 +34,8 @@ def sizes(run: Run) -> Sizes:
     config = run.config
     images = run.subject.images
     network = run.subject.network().cpu()
-    pixels = run.subject.preprocessing.size
-    example = torch.zeros(1, 3, pixels, pixels)
+    shape = run.subject.preprocessing.shape
+    example = torch.zeros(1, *shape)
     names = taps.find(network, config.extract, example)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -55,7 +56,9 @@ def sizes(run: Run) -> Sizes:
         n=len(run.subject.ids),
         steps_of=int((~images.test).sum()) * epochs,
         remembered=_remembered(run, epochs),
-        size=pixels,
+        size=max(shape[1:]),
+        channels=shape[0],
+        input=str(run.subject.preprocessing),
         checkpoints=len(run.checkpoints),
         classes=images.classes,
         outputs=outputs,
@@ -104,7 +107,7 @@ def _remembered(run: Run, epochs: int) -> int:
         return 0
     of_rank = -(-len(run.subject.ids) // run.ranks.size) + _tested(run, epochs)
     images = min(len(run.subject.images.labels), of_rank)
-    return min(loading.MEMORY, images * 3 * run.subject.preprocessing.size**2)
+    return min(loading.MEMORY, images * math.prod(run.subject.preprocessing.shape))
 
 
 def _memory(
@@ -112,7 +115,7 @@ def _memory(
 ) -> dict[str, float]:
     """Return the bytes at the peaks of passes through the network, see `Sizes`."""
     machine = run.config.machine
-    pixels = run.subject.preprocessing.size
+    shape = run.subject.preprocessing.shape
     n = len(run.subject.ids)
     batch = max(-(-n // run.ranks.size), _tested(run, epochs), min(PILOT, n))
     images_of_step = -(-run.config.train.batch // run.ranks.size)
@@ -121,10 +124,10 @@ def _memory(
         return taps.read(network, names, images, run.config.extract, blocks)
 
     return {
-        "forward": footprint.forward(read, pixels, min(machine.batch, batch)),
-        "training": footprint.training(network, pixels, images_of_step) if epochs else 0.0,
+        "forward": footprint.forward(read, shape, min(machine.batch, batch)),
+        "training": footprint.training(network, shape, images_of_step) if epochs else 0.0,
         # Back to the pixels takes no more than back to the weights, of as many images.
-        "backward": footprint.training(network, pixels, machine.batch),
+        "backward": footprint.training(network, shape, machine.batch),
     }
 
 

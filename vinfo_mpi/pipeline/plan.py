@@ -162,6 +162,7 @@ def _facts(run: Run, sizes: Sizes) -> dict[str, str]:
         "run": str(run.folder),
         "network": f"{network}, {sizes.weights / 4:.3g} parameters, "
         f"{sizes.checkpoints} checkpoints",
+        "input": sizes.input,
         "data": f"{run.config.data.source}, {sizes.n} images of {sizes.size} pixels analysed, "
         f"{len(sizes.classes)} classes",
         "taps": f"{len(sizes.widths)}: {widths}",

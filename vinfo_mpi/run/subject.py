@@ -13,7 +13,8 @@ from torch import nn
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.data import datasets
 from vinfo_mpi.data.datasets import Images
-from vinfo_mpi.data.loading import Loader, Preprocessing, unreadable
+from vinfo_mpi.data.loading import Loader, unreadable
+from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.networks import architectures
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel.logs import log
@@ -79,8 +80,21 @@ class Subject:
     def preprocessing(self) -> Preprocessing:
         """Size and normalisation of the input."""
         return Preprocessing.from_config(
-            self.config.data, architectures.own_transforms(self.config.network)
+            self.config.data, architectures.own_preprocessing(self.config.network)
         )
+
+    def say_input(self) -> None:
+        """Log what is done to images before the network sees them, and what nobody has said."""
+        log.info("input: %s", self.preprocessing)
+        network = self.config.network
+        brought = network.target or network.weights or network.checkpoints
+        if brought and (defaults := self.preprocessing.defaults):
+            log.info(
+                "input: %s %s a default, which your network may not have been trained with; "
+                "set what it was trained with",
+                " and ".join(f"data.{name}" for name in defaults),
+                "is" if len(defaults) == 1 else "are",
+            )
 
     @cached_property
     def loader(self) -> Loader:

@@ -70,6 +70,7 @@ def extract_activations(run: Run, part: Part) -> None:
         len(stale),
         len(run.checkpoints) - len(stale),
     )
+    run.subject.say_input()
     network = run.subject.network()
     with run.bar("extract: images", len(stale) * len(run.ranks.block(len(ids)))) as bar:
         for checkpoint in stale:

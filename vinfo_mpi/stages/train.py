@@ -51,6 +51,7 @@ def train_network(run: Run, part: Part) -> None:
         save(run, training, _accuracy(run, training.network))
     run.ranks.on_root(remove_after, run, training.epoch)
     if training.epoch < run.config.train.epochs:
+        run.subject.say_input()
         _train_epochs(run, training)
 
 

@@ -35,6 +35,12 @@ def draw_pictures(run: Run, part: Part) -> None:
             "visualise changes images so that codes rise; those of dictionary.source: "
             f"{dictionary.source} stay as they are"
         )
+    channels, height, width = run.subject.preprocessing.shape
+    if channels != 3 or height != width:
+        raise NotApplicable(
+            f"visualise draws square pictures in colour; this network takes {channels} channels "
+            f"of {height} × {width} pixels"
+        )
     complexity = part.read_results(COMPLEXITY)
     concepts = selection.choose(run.config.visualise, complexity, run.config.seed)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:

@@ -65,7 +65,7 @@ def _estimate(run: Run, size: int) -> torch.Tensor:
     ids_of_rank = [ids[block.start : block.stop] for block in blocks]
     total = torch.zeros(3, size, size, dtype=torch.float64, device=run.device)
     for inputs, _, _ in subject.loader.batches(ids_of_rank):
-        images = subject.preprocessing.denormalised(inputs).double()
+        images = subject.preprocessing.denormalise(inputs).double()
         images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
         waves = torch.fft.fft2(to_opponent(images))
         magnitudes = waves.abs()

@@ -37,7 +37,7 @@ class Painter:
         self.run = run
         self.coder = Coder(run, tap)
         self.preprocessing = run.subject.preprocessing
-        self.size = run.config.visualise.size or self.preprocessing.size
+        self.size = run.config.visualise.size or max(self.preprocessing.size)
         self.method = optimise.method_for(run.config.visualise.method, self.size)
         self.magnitudes = mean_magnitudes(run, self.size)
 
@@ -72,8 +72,8 @@ class Painter:
             return np.column_stack([concepts, np.full_like(concepts, step)])
 
         def objective(images: torch.Tensor, step: int) -> torch.Tensor:
-            crops = transformed(images, keys(step), seed, self.preprocessing.size)
-            return self.coder.objective(self.preprocessing.normalised(crops), numbers)
+            crops = transformed(images, keys(step), seed, self.preprocessing.size[0])
+            return self.coder.objective(self.preprocessing.normalise(crops), numbers)
 
         start = noise.normal(seed, keys(0), (3, self.size, self.size))
         start_on_device = torch.from_numpy(start).to(self.run.device)
@@ -92,6 +92,6 @@ class Painter:
 
         The values of the images are in [0, 1].
         """
-        size = (self.preprocessing.size, self.preprocessing.size)
+        size = self.preprocessing.size
         resized = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        return self.coder.codes(self.preprocessing.normalised(resized))
+        return self.coder.codes(self.preprocessing.normalise(resized))

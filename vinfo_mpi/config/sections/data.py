@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vinfo_mpi.config.sections.section import Count, Positive, Section, Share
 
@@ -39,6 +39,9 @@ class Planted(Section):
     difficulty: Difficulty = Difficulty()
 
 
+Sides = Annotated[list[Count], Field(min_length=2, max_length=2)]
+
+
 class Data(Section):
     """Which images are learned from and analysed."""
 
@@ -50,14 +53,31 @@ class Data(Section):
     root: str | None = Field(
         None, description="where a folder or torchvision data set lies on disk"
     )
-    image_size: Count | None = Field(
-        None, description="pixels per side; default: the weights' own, else 32"
+    image_size: Count | Sides | None = Field(
+        None,
+        description="pixels per side, or [height, width], of the network's input; "
+        "default: the weights' own, else 32",
+    )
+    resize: Count | Sides | None = Field(
+        None,
+        description="what the shorter side becomes before the middle is cut out, or "
+        "[height, width], whatever the proportions; default: the weights' own, else image_size",
+    )
+    crop: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="instead of resize: the share that is cut out (0.875: 224 of 256)"
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = Field(
+        None, description="how images are resized; default: the weights' own, else bilinear"
     )
     mean: list[float] | None = Field(
         None, description="per channel, subtracted; default: the weights' own, else 0.5"
     )
     std: list[Positive] | None = Field(
         None, description="per channel, divided by; default: the weights' own, else 0.5"
+    )
+    normalised: bool = Field(
+        False,
+        description="the data set itself resizes and normalises, by the mean and std given here",
     )
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.2, description="held out from training where the source has no split"
@@ -71,9 +91,22 @@ class Data(Section):
     )
     planted: Planted = Planted()
 
+    @model_validator(mode="after")
+    def _one_resize(self) -> Data:
+        if self.resize is not None and self.crop is not None:
+            raise ValueError("data.resize and data.crop say the same; give one of them")
+        return self
+
     def identity(self) -> dict[str, Any]:
-        """Return all settings; those of generated images count only where they are the source."""
+        """Return all settings.
+
+        Those of generated images count only where they are the source; what is left at its default
+        and was added later does not count, so that what was trained before stays good.
+        """
         relevant = super().identity()
+        for name in ("resize", "crop", "interpolation", "normalised"):
+            if not relevant[name]:
+                del relevant[name]
         if self.source != "planted":
             del relevant["planted"]
         return relevant

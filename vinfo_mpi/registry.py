@@ -116,7 +116,7 @@ SPINE = {
         settings=("seed", "score"),
         ignores={"score": _OTHER_PREDICTORS},
         remedy=_FEWER_SUMS,
-        version=2,  # parts of the temporal score
+        version=3,  # parts of the temporal score; means over all epochs, not over those kept
     ),
 }
 
@@ -188,6 +188,7 @@ ANALYSES = {
         ),
         ignores={"score": _OTHER_PREDICTORS},
         long=True,
+        version=2,  # the mean complexity in its parts
     ),
 }
 

@@ -91,6 +91,10 @@ def test_the_last_epoch_is_the_run_itself(run, results):
     ]
 
 
+def folder_of(run, epoch):
+    return run[0] / f"sedimentation/epoch_{epoch:03d}" if epoch < 2 else run[0]
+
+
 def test_curves_follow_from_the_concepts_of_each_epoch(run, results, stored):
     for epoch in range(3):
         complexity = results["sedimentation/complexity"][epoch]
@@ -114,11 +118,15 @@ def test_curves_follow_from_the_concepts_of_each_epoch(run, results, stored):
                 assert error == pytest.approx(expected, rel=0.2)
             elif name == "accuracy":
                 assert error == pytest.approx(values.std(ddof=1) / len(values) ** 0.5, rel=1e-12)
+        of_epoch = datasets(folder_of(run, epoch) / "results.h5")
+        for part_of in ("unreadable", "late", "discarded"):
+            mean = results[f"sedimentation/mean_{part_of}"][epoch]
+            assert mean == pytest.approx(of_epoch[f"concepts/{part_of}"][alive].mean(), rel=1e-12)
+            assert 0 <= results[f"sedimentation/mean_{part_of}_se"][epoch] < 0.2
         expected = spearmanr(complexity[alive], importance[alive]).statistic
         assert results["sedimentation/correlation"][epoch] == pytest.approx(expected, abs=1e-12)
         assert 0 < results["sedimentation/correlation_se"][epoch] < 0.5
-        folder = run[0] / f"sedimentation/epoch_{epoch:03d}" if epoch < 2 else run[0]
-        with h5py.File(folder / "codes.h5") as file:
+        with h5py.File(folder_of(run, epoch) / "codes.h5") as file:
             for name in ("relative_error", "predictions_kept"):
                 assert results[f"sedimentation/{name}"][epoch] == file.attrs[name]
 

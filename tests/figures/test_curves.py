@@ -22,13 +22,17 @@ def test_options_choose_a_panel(results, ax):
 def test_epochs(results, stored, ax):
     results.plot.epochs(ax)
     mean = stored["sedimentation/mean_complexity"]
-    for line, values in zip(ax.lines, (mean, stored["sedimentation/top_complexity"]), strict=True):
+    names = ("mean_complexity", "top_complexity", "mean_late", "mean_unreadable")
+    drawn = [stored[f"sedimentation/{name}"] for name in names]
+    for line, values in zip(ax.lines, drawn, strict=True):
         np.testing.assert_array_equal(line.get_xdata(), stored["sedimentation/epochs"])
         np.testing.assert_array_equal(line.get_ydata(), values)
     has_band(ax.collections[0], mean, stored["sedimentation/mean_complexity_se"])
     counts = np.isfinite(stored["sedimentation/complexity"]).sum(1)
     expected = [0, 2, counts[0], counts[-1], *both_ends(stored, "sedimentation/mean_complexity")]
     expected += [5, 5, *both_ends(stored, "sedimentation/top_complexity")]
+    expected += both_ends(stored, "sedimentation/mean_late")
+    expected += both_ends(stored, "sedimentation/mean_unreadable")
     assert numbers(FIGURES["epochs"].sentence(results)) == pytest.approx(expected, abs=0.005)
 
 
@@ -42,8 +46,10 @@ def test_flow(results, stored, living, ax, measure):
     name = f"flow/simple_shortcut_{measure}"
     has_band(ax.collections[0], stored[name], stored[f"{name}_se"])
     count = max(2, round(0.1 * living.sum()))
-    expected = [10, count, *both_ends(stored, "flow/simple_shortcut_cka")]
-    expected += [count, *both_ends(stored, "flow/complex_shortcut_cka")]
+    expected = [10, count, *both_ends(stored, "flow/simple_shortcut_vinformation")]
+    expected += [count, *both_ends(stored, "flow/complex_shortcut_vinformation")]
+    for end in ("simple", "complex"):
+        expected += both_ends(stored, f"flow/{end}_shortcut_cka")
     assert numbers(FIGURES["flow"].sentence(results)) == pytest.approx(expected, abs=0.005)
 
 

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vinfo_mpi.numerics.complexity import complexity, jackknife, parts, standard_errors
+from vinfo_mpi.numerics.complexity import (
+    complexity,
+    epoch_weights,
+    jackknife,
+    parts,
+    standard_errors,
+)
 
 CURVES = arrays(
     np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.floats(0, 1)
@@ -65,3 +71,44 @@ def test_complexity_and_jackknife_follow_their_definitions():
     means = np.array([np.delete(random, i, axis=0).mean(0) for i in range(20)])
     # For a mean the jackknife is the usual standard error.
     np.testing.assert_allclose(jackknife(means), random.std(0, ddof=1) / np.sqrt(20))
+
+
+def test_what_was_kept_of_a_smooth_training_changes_its_mean_by_the_error_of_the_rule_alone():
+    every = np.arange(121)
+    curves = 1 - np.exp(-every[:, None] / [10, 20, 40])
+    whole = 1 - curves[1:].mean(0)
+    scores = {}
+    for name, kept in {
+        "all": every,
+        "all but the untrained": every[1:],
+        "every fourth": every[::4],
+        "unequal": np.array([0, 1, 2, 4, 8, 15, 30, 60, 120]),
+    }.items():
+        scores[name] = complexity(curves[kept], epoch_weights(kept))
+    np.testing.assert_allclose(scores["all"], whole, rtol=1e-12)
+    np.testing.assert_allclose(scores["all but the untrained"], whole, rtol=1e-12)
+    np.testing.assert_allclose(scores["every fourth"], whole, atol=0.002)
+    np.testing.assert_allclose(scores["unequal"], whole, atol=0.04)
+    # The mean over those kept would be far off.
+    assert (1 - curves[[1, 2, 4, 8, 15, 30, 60, 120]].mean(0) - whole > 0.15).all()
+
+
+@given(st.sets(st.integers(0, 30), min_size=2, max_size=9), st.floats(-1, 1), st.floats(0, 1))
+def test_a_mean_over_epochs_is_that_of_the_lines_between_those_kept(kept, slope, height):
+    epochs = np.array(sorted(kept))
+    weights = epoch_weights(epochs)
+    assert weights.sum() == pytest.approx(1)
+    every = np.arange(1, epochs[-1] + 1)
+    line = height + slope * np.maximum(every, epochs[0])
+    assert weights @ (height + slope * epochs) == pytest.approx(line.mean())
+
+
+@given(CURVES)
+def test_parts_with_weights_are_those_of_repeated_taps(curves):
+    times = np.arange(len(curves)) % 3 + 1
+    repeated = parts(np.repeat(curves, times, axis=0))
+    weighted = parts(curves, times)
+    np.testing.assert_allclose(weighted.late, repeated.late, atol=1e-12)
+    np.testing.assert_allclose(weighted.discarded, repeated.discarded, atol=1e-12)
+    total = weighted.unreadable + weighted.late + weighted.discarded
+    np.testing.assert_allclose(total, complexity(curves, times), atol=1e-12)

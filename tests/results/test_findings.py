@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from vinfo_mpi import Results
-from vinfo_mpi.results import findings
+from vinfo_mpi.results import curves, findings
+from vinfo_mpi.results.schema import LATE
+from vinfo_mpi.results.schema_sedimentation import MEAN_PARTS
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,46 @@ def test_every_correlation_with_complexity_stands_beside_those_with_its_parts(ru
             assert row["verdict"] in ("", "undefined")
     late = spearmanr(living["late"], living["importance"]).statistic
     assert signs.loc["... late ~ importance, final network", "value"] == pytest.approx(late)
+
+
+@pytest.mark.parametrize(
+    ("curve", "verdict"),
+    [
+        ([0.2, 0.3, 0.4, 0.41, 0.41], "yes"),
+        ([0.4, 0.3, 0.2, 0.19, 0.19], "no"),  # falls and flattens
+        ([0.2, 0.25, 0.3, 0.35, 0.4], "unclear"),  # rises on and on
+        ([0.2, 0.2, 0.2, 0.2, 0.2], "unclear"),
+        ([0.2, 0.2, 0.2, 0.3, 0.4], "no"),
+        ([0.2, 0.3, 0.4, 0.3, 0.2], "unclear"),  # falls again
+    ],
+)
+def test_a_curve_that_does_not_rise_and_flatten_does_not_pass(curve, verdict):
+    results = SimpleNamespace(read_with_error=lambda _: (np.array(curve), np.full(5, 0.005)))
+    measured = curves.rises_and_flattens(MEAN_PARTS[LATE])(results)
+    assert findings.verdict("> 0", *measured) == verdict
+
+
+def test_flow_is_judged_by_v_information_and_cka_stands_beside(run):
+    results = Results(run[0])
+    signs = results.signs.set_index("sign")
+    for name, beside, dataset in (
+        (
+            "V of simple concepts in shortcuts: change after the first blocks",
+            "... CKA, as in the paper",
+            "flow/simple_shortcut",
+        ),
+        (
+            "V of complex concepts in shortcuts: rise over all blocks",
+            "... CKA over all blocks, as in the paper",
+            "flow/complex_shortcut",
+        ),
+    ):
+        start = 2 if "simple" in dataset else 0
+        judged = results.read(f"{dataset}_vinformation")
+        assert signs.loc[name, "value"] == pytest.approx(judged[-1] - judged[start])
+        paper = results.read(f"{dataset}_cka")
+        assert signs.loc[beside, "value"] == pytest.approx(paper[-1] - paper[start])
+        assert signs.loc[name, "verdict"] and not signs.loc[beside, "verdict"]
 
 
 def test_support_by_complexity_is_judged_in_turn_over_the_classes(run):

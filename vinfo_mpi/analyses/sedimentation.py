@@ -27,10 +27,11 @@ from vinfo_mpi.numerics.selection import most_important
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE
-from vinfo_mpi.results.schema_analyses import (
+from vinfo_mpi.results.schema_sedimentation import (
     GRID,
     GRID_CHECKPOINTS,
     MEAN_COMPLEXITY,
+    MEAN_PARTS,
     OWN_ACCURACY,
     OWN_COMPLEXITY,
     OWN_CORRELATION,
@@ -144,14 +145,18 @@ def _describe_all(run: Run, checkpoints: list[Checkpoint]) -> dict[Dataset, np.n
 
 def _describe(view: Run, options: Sedimentation) -> dict[Dataset, np.ndarray]:
     """Return complexity and importance of the concepts of one checkpoint, and the curves."""
-    complexity = read_table(view.results, "vinfo-results", COMPLEXITY.name)
-    importance = read_table(view.results, "vinfo-results", IMPORTANCE.name)
+
+    def read(dataset: Dataset) -> np.ndarray:
+        return read_table(view.results, "vinfo-results", dataset.name)
+
+    complexity = read(COMPLEXITY)
+    importance = read(IMPORTANCE)
     with view.open_activations(view.final) as activations:
         right = activations.read("samples/prediction") == activations.read("samples/label")
     with view.open_codes() as codes:
         relative_error = codes.attributes["relative_error"]
         predictions_kept = codes.attributes["predictions_kept"]
-    cluster = read_table(view.results, "vinfo-results", CLASS.name)
+    cluster = read(CLASS)
     correlated = correlation.spearman(complexity, importance, cluster=cluster)
     top = most_important(complexity, importance, options.important, options.at_least)
     described = {
@@ -166,6 +171,7 @@ def _describe(view: Run, options: Sedimentation) -> dict[Dataset, np.ndarray]:
     }
     averaged = {
         MEAN_COMPLEXITY: bootstrap.mean(complexity, cluster),
+        **{mean: bootstrap.mean(read(part_of), cluster) for part_of, mean in MEAN_PARTS.items()},
         TOP_COMPLEXITY: bootstrap.mean(complexity[top], cluster[top]),
     }
     for dataset, mean in averaged.items():

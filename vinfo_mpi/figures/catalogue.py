@@ -14,9 +14,11 @@ from vinfo_mpi.results.schema import (
     CLASS,
     COMPLEXITY,
     IMPORTANCE,
+    LATE,
     PARTS,
     TAPS,
     TEMPORAL,
+    UNREADABLE,
     VINFORMATION,
 )
 from vinfo_mpi.results.schema_analyses import (
@@ -30,12 +32,8 @@ from vinfo_mpi.results.schema_analyses import (
     LAZINESS,
     MAP_X,
     MAP_Y,
-    MEAN_COMPLEXITY,
     MEASURES,
     NOISE_VARIANCE,
-    OWN_COMPLEXITY,
-    OWN_EPOCHS,
-    OWN_IMPORTANCE,
     REDUNDANCY,
     REDUNDANCY_RATES,
     REDUNDANCY_VALUES,
@@ -47,9 +45,16 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
-    TOP_COMPLEXITY,
     VARIANCE,
     flow_mean,
+)
+from vinfo_mpi.results.schema_sedimentation import (
+    MEAN_COMPLEXITY,
+    MEAN_PARTS,
+    OWN_COMPLEXITY,
+    OWN_EPOCHS,
+    OWN_IMPORTANCE,
+    TOP_COMPLEXITY,
 )
 from vinfo_mpi.results.tables import Results
 
@@ -59,6 +64,7 @@ if TYPE_CHECKING:
 
 _SCORED = (ALIVE, COMPLEXITY)
 _OWN = (OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE)
+_OVER_EPOCHS = (MEAN_COMPLEXITY, TOP_COMPLEXITY, MEAN_PARTS[LATE], MEAN_PARTS[UNREADABLE])
 _FLOW = [flow_mean(end, branch, name) for end in ENDS for branch in BRANCHES for name in MEASURES]
 
 _ALL = (
@@ -109,7 +115,7 @@ _ALL = (
     Figure(
         "epochs",
         "Complexity over the training",
-        (*_OWN, MEAN_COMPLEXITY, MEAN_COMPLEXITY.se, TOP_COMPLEXITY, TOP_COMPLEXITY.se),
+        (*_OWN, *_OVER_EPOCHS, *(curve.se for curve in _OVER_EPOCHS)),
         curves.draw_epochs,
         curves.say_epochs,
     ),
@@ -120,7 +126,7 @@ _ALL = (
         curves.draw_flow,
         curves.say_flow,
         size=(style.TWO_COLUMNS, 2.6),
-        panels=({"measure": "cka"}, {"measure": "vinformation", "key": False}),
+        panels=({"measure": "vinformation"}, {"measure": "cka", "key": False}),
     ),
     Figure(
         "redundancy",

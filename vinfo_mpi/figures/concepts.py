@@ -17,14 +17,16 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import ALIVE, CLASS, COMPLEXITY, IMPORTANCE, TEMPORAL
 from vinfo_mpi.results.schema_analyses import (
     NOISE_VARIANCE,
-    OWN_COMPLEXITY,
-    OWN_EPOCHS,
-    OWN_IMPORTANCE,
     REDUNDANCY,
     REDUNDANCY_RATES,
     REDUNDANCY_VALUES,
     SIGMAS,
     VARIANCE,
+)
+from vinfo_mpi.results.schema_sedimentation import (
+    OWN_COMPLEXITY,
+    OWN_EPOCHS,
+    OWN_IMPORTANCE,
 )
 
 if TYPE_CHECKING:

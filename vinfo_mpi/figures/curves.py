@@ -12,7 +12,7 @@ import numpy as np
 from vinfo_mpi.figures import style
 from vinfo_mpi.numerics.selection import extremes, most_important
 from vinfo_mpi.numerics.support import IN_TURN
-from vinfo_mpi.results.schema import COMPLEXITY
+from vinfo_mpi.results.schema import COMPLEXITY, LATE, UNREADABLE
 from vinfo_mpi.results.schema_analyses import (
     CUMULATED_QUALITY,
     CUMULATED_UTILISATION,
@@ -21,11 +21,7 @@ from vinfo_mpi.results.schema_analyses import (
     ENDS,
     FLOW_BLOCKS,
     LAZINESS,
-    MEAN_COMPLEXITY,
     MEASURES,
-    OWN_COMPLEXITY,
-    OWN_EPOCHS,
-    OWN_IMPORTANCE,
     SIGNIFICANT,
     SPECTRUM_CHECKPOINTS,
     SPECTRUM_TAPS,
@@ -33,8 +29,15 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
-    TOP_COMPLEXITY,
     flow_mean,
+)
+from vinfo_mpi.results.schema_sedimentation import (
+    MEAN_COMPLEXITY,
+    MEAN_PARTS,
+    OWN_COMPLEXITY,
+    OWN_EPOCHS,
+    OWN_IMPORTANCE,
+    TOP_COMPLEXITY,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 COLOUR_OF_END = {"simple": style.LIGHT, "complex": style.DARK}
 LINE_OF_BRANCH = {"shortcut": "o-", "main": "^--"}
+LINE_OF_PART = {LATE: (style.OTHERS[1], "^:"), UNREADABLE: (style.OTHERS[2], "v:")}
 ORDERS = {  # how they are drawn, and what they are called
     "importance-descending": (style.DARK, "-", "most important first"),
     "importance-ascending": (style.LIGHT, "-", "least important first"),
@@ -62,7 +66,8 @@ SPECTRA = {  # by the name of the curve, its dataset and what it is called
 def draw_epochs(results: Results, ax: Axes) -> Axes:
     """Do the concepts a network has become more complex as it trains?
 
-    Mean complexity over epochs, of all concepts and of the most important ones.
+    Mean complexity over epochs, of all concepts and of the most important ones; for all of them
+    its late and its unreadable part as well.
     """
     epochs = results.read(OWN_EPOCHS)
     values, errors = results.read_with_error(MEAN_COMPLEXITY)
@@ -70,6 +75,10 @@ def draw_epochs(results: Results, ax: Axes) -> Axes:
     values, errors = results.read_with_error(TOP_COMPLEXITY)
     label = f"the {_numbers_of_important(results)[-1]} most important"
     style.curve(ax, epochs, values, errors, "s--", color=style.LIGHT, label=label)
+    for part_of, (colour, line) in LINE_OF_PART.items():
+        values, errors = results.read_with_error(MEAN_PARTS[part_of])
+        label = f"all: {part_of.column}"
+        style.curve(ax, epochs, values, errors, line, color=colour, label=label)
     ax.set(xlabel="epoch", ylabel="mean complexity K")
     style.legend_above(ax)
     return ax
@@ -80,19 +89,24 @@ def say_epochs(results: Results) -> str:
     epochs = results.read(OWN_EPOCHS)
     of_all = style.change(*results.read_with_error(MEAN_COMPLEXITY))
     of_important = style.change(*results.read_with_error(TOP_COMPLEXITY))
+    of_parts = [
+        f"{part_of.column} {style.change(*results.read_with_error(MEAN_PARTS[part_of]))}"
+        for part_of in LINE_OF_PART
+    ]
     living = np.isfinite(results.read(OWN_COMPLEXITY)).sum(1)
     important = _numbers_of_important(results)
     return (
         f"From epoch {epochs[0]} to {epochs[-1]}, the mean complexity of all living concepts "
         f"(n = {living[0]} and {living[-1]}) {of_all}; that of the most important "
-        f"(n = {important[0]} and {important[-1]}) {of_important}."
+        f"(n = {important[0]} and {important[-1]}) {of_important}. Of the parts of the former, "
+        f"{' and '.join(of_parts)}."
     )
 
 
-def draw_flow(results: Results, ax: Axes, measure: str = "cka", key: bool = True) -> Axes:
+def draw_flow(results: Results, ax: Axes, measure: str = "vinformation", key: bool = True) -> Axes:
     """What do shortcuts carry, what do main branches add?
 
-    Means over simple and complex concepts; measure: cka or vinformation.
+    Means over simple and complex concepts; measure: vinformation or cka.
     """
     blocks = results.names(FLOW_BLOCKS)
     places = np.arange(len(blocks))
@@ -114,12 +128,18 @@ def say_flow(results: Results) -> str:
     """Return how much the shortcuts hold of simple and of complex concepts, at either end."""
     share = results.settings["flow"]["flow"]["extremes"]
     n = len(extremes(results.read(COMPLEXITY), share)["simple"])
-    simple = style.change(*results.read_with_error(flow_mean("simple", "shortcut", "cka")))
-    complex_ = style.change(*results.read_with_error(flow_mean("complex", "shortcut", "cka")))
+
+    def changes(measure: str) -> list[str]:
+        means = [flow_mean(end, "shortcut", measure) for end in ENDS]
+        return [style.change(*results.read_with_error(mean)) for mean in means]
+
+    simple, complex_ = changes("vinformation")
+    simple_cka, complex_cka = changes("cka")
     return (
-        "From the first block to the last, the CKA of the shortcuts with the simplest "
-        f"{100 * share:g} % of the concepts (n = {n}) {simple}; "
-        f"with the most complex (n = {n}) it {complex_}."
+        "From the first block to the last, the V-information of the shortcuts about the simplest "
+        f"{100 * share:g} % of the concepts (n = {n}) {simple}; about the most complex (n = {n}) "
+        f"it {complex_}. Their CKA, which also falls with whatever else a shortcut carries, "
+        f"{simple_cka} and {complex_cka}."
     )
 
 

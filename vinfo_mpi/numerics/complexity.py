@@ -6,7 +6,8 @@ With V_l the V-information from tap l and M_l the largest of V_1 ... V_l, in for
 
 each part at least 0: what no tap makes readable; what becomes readable only late; what is readable
 somewhere and less so further on. K itself is eq. 2 of Fel et al. 2024, "Understanding Visual
-Feature Reliance through the Lens of Complexity". The same holds over epochs instead of taps.
+Feature Reliance through the Lens of Complexity". The same holds over epochs instead of taps, with
+any means that have weights.
 """
 
 from __future__ import annotations
@@ -45,27 +46,62 @@ class Parts:
     kept: np.ndarray
 
 
-def complexity(vinformation: np.ndarray) -> np.ndarray:
-    """Return K, 1 - mean V-information over the taps: (L, ..., K) to (..., K)."""
-    return 1 - vinformation.mean(0)
+def epoch_weights(epochs: np.ndarray) -> np.ndarray:
+    """Return what each epoch kept counts in a mean over all epochs from 1 to the last.
+
+    V-information of an epoch that was not kept is taken to lie on the line between its neighbours:
+    the trapezoidal rule. Where all are kept each counts the same. The untrained network, epoch 0,
+    counts only as the neighbour of an epoch 1 that was not kept; without it, epochs before the
+    first that was kept are taken to be like that one.
+
+    Parameters
+    ----------
+    epochs : (E,) integer array
+        Ascending, the last at least 1.
+
+    Returns
+    -------
+    (E,) float64 array
+        Weights that add up to 1.
+
+    >>> epoch_weights(np.array([0, 1, 2, 4])).tolist()
+    [0.0, 0.25, 0.375, 0.375]
+    """
+    every = np.arange(1, epochs[-1] + 1)
+    hats = [np.interp(every, epochs, hat) for hat in np.eye(len(epochs))]
+    return np.mean(hats, axis=1)
 
 
-def parts(vinformation: np.ndarray) -> Parts:
+def complexity(vinformation: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return K, 1 - mean V-information over the taps: (L, ..., K) to (..., K).
+
+    Parameters
+    ----------
+    vinformation : (L, ..., K) array
+    weights : (L,) array, optional
+        Of the taps in the mean; default: all the same.
+    """
+    return 1 - np.average(vinformation, axis=0, weights=weights)
+
+
+def parts(vinformation: np.ndarray, weights: np.ndarray | None = None) -> Parts:
     """Return the parts of the complexity.
 
     Parameters
     ----------
     vinformation : (L, ..., K) array
         Taps in forward order; NaN for a concept without variance, whose parts are NaN as well.
+    weights : (L,) array, optional
+        Of the taps in the means; default: all the same.
     """
     running = np.maximum.accumulate(vinformation, axis=0)
     peak = running[-1]
-    late = peak - running.mean(0)
+    late = peak - np.average(running, axis=0, weights=weights)
     readable = np.where(peak > 0, peak, np.nan)
     return Parts(
         unreadable=1 - peak,
         late=late,
-        discarded=(running - vinformation).mean(0),
+        discarded=np.average(running - vinformation, axis=0, weights=weights),
         depth=late / readable,
         peak=peak,
         kept=vinformation[-1] / readable,
@@ -83,15 +119,17 @@ def jackknife(without: np.ndarray) -> np.ndarray:
     return np.sqrt((folds - 1) / folds * np.square(without - without.mean(0)).sum(0))
 
 
-def standard_errors(without: np.ndarray) -> Parts:
+def standard_errors(without: np.ndarray, weights: np.ndarray | None = None) -> Parts:
     """Return the jackknife standard error of every part.
 
     Parameters
     ----------
     without : (L, F, K) array
         V-information without each fold.
+    weights : (L,) array, optional
+        As in `parts`.
     """
-    without_folds = parts(without)
+    without_folds = parts(without, weights)
     return Parts(
         **{each.name: jackknife(getattr(without_folds, each.name)) for each in fields(Parts)}
     )

@@ -9,13 +9,14 @@ import numpy as np
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import (
     FLOW_BLOCKS,
-    MEAN_COMPLEXITY,
-    OWN_EPOCHS,
     SUPPORT_AREA,
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
     flow_mean,
+)
+from vinfo_mpi.results.schema_sedimentation import (
+    OWN_EPOCHS,
 )
 from vinfo_mpi.results.tables import Results
 
@@ -52,23 +53,41 @@ def after_first_epoch(dataset: Dataset) -> Callable[[Results], Measured]:
     return measure
 
 
-def flattens(results: Results) -> Measured:
-    """Measure by how much the mean complexity changes less in the second half than in the first.
+def rises_and_flattens(dataset: Dataset) -> Callable[[Results], Measured]:
+    """Measure by how much a curve rises in its first half, less what it changes in the second.
 
-    The halves are of the checkpoints.
+    A curve that falls, or stays where it is, does not rise and flatten. The halves are of the
+    epochs that were kept.
     """
-    values, errors = results.read_with_error(MEAN_COMPLEXITY)
-    middle = len(values) // 2
-    first_half = abs(values[middle] - values[0])
-    second_half = abs(values[-1] - values[middle])
-    error = np.sqrt(errors[0] ** 2 + errors[-1] ** 2 + (2 * errors[middle]) ** 2)
-    return float(first_half - second_half), float(error)
+
+    def measure(results: Results) -> Measured:
+        values, errors = results.read_with_error(dataset)
+        middle = len(values) // 2
+        rise = values[middle] - values[0]
+        afterwards = values[-1] - values[middle]
+        # The middle enters both: twice where the curve goes on rising, else not at all.
+        error = np.hypot(errors[0], errors[-1])
+        if afterwards > 0:
+            error = np.hypot(error, 2 * errors[middle])
+        return float(rise - abs(afterwards)), float(error)
+
+    return measure
 
 
-def late(results: Results) -> Measured:
-    """Measure the change of the simple concepts' shortcut CKA after the first blocks: a quarter."""
-    start = len(results.read(FLOW_BLOCKS)) // 4
-    return change(flow_mean("simple", "shortcut", "cka"), start)(results)
+def after_first_blocks(measure_name: str) -> Callable[[Results], Measured]:
+    """Measure the change of the simple concepts' shortcuts after the first quarter of the blocks.
+
+    Parameters
+    ----------
+    measure_name : str
+        One of `MEASURES`.
+    """
+
+    def measure(results: Results) -> Measured:
+        start = len(results.read(FLOW_BLOCKS)) // 4
+        return change(flow_mean("simple", "shortcut", measure_name), start)(results)
+
+    return measure
 
 
 def unimportant_half(results: Results) -> Measured:

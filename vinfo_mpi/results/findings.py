@@ -19,24 +19,30 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     CODE_VARIANCE,
     COMPLEXITY,
+    DISCARDED,
     IMPORTANCE,
     LAST_TAP,
+    LATE,
     PARTS,
     TEMPORAL,
+    UNREADABLE,
 )
 from vinfo_mpi.results.schema_analyses import (
     HOYER,
     LAZINESS,
-    MEAN_COMPLEXITY,
     NOISE_VARIANCE,
-    OWN_CORRELATION,
     REDUNDANCY,
-    TOP_COMPLEXITY,
     flow_mean,
+)
+from vinfo_mpi.results.schema_sedimentation import (
+    MEAN_COMPLEXITY,
+    MEAN_PARTS,
+    OWN_CORRELATION,
+    TOP_COMPLEXITY,
 )
 from vinfo_mpi.results.tables import Results
 
-NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of CKA
+NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of V-information
 CONFOUNDS = {CODE_VARIANCE: "variance", LAST_TAP: "V of the last tap"}
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
 
@@ -180,11 +186,14 @@ SIGNS = (
         ("sedimentation",),
         curves.change(MEAN_COMPLEXITY),
     ),
+    Sign("... its unreadable part", "", ("sedimentation",), curves.change(MEAN_PARTS[UNREADABLE])),
+    Sign("... its discarded part", "", ("sedimentation",), curves.change(MEAN_PARTS[DISCARDED])),
+    Sign("... its late part", "> 0", ("sedimentation",), curves.change(MEAN_PARTS[LATE])),
     Sign(
-        "... and flattens (change of the first half less that of the second)",
+        "the late part flattens (its rise in the first half less its later change)",
         "> 0",
         ("sedimentation",),
-        curves.flattens,
+        curves.rises_and_flattens(MEAN_PARTS[LATE]),
     ),
     Sign(
         "mean complexity of the most important falls",
@@ -193,14 +202,21 @@ SIGNS = (
         curves.change(TOP_COMPLEXITY),
     ),
     Sign(
-        "CKA of shortcuts with simple concepts: change after the first blocks",
+        "V of simple concepts in shortcuts: change after the first blocks",
         "about 0",
         ("flow",),
-        curves.late,
+        curves.after_first_blocks("vinformation"),
+    ),
+    Sign("... CKA, as in the paper", "", ("flow",), curves.after_first_blocks("cka")),
+    Sign(
+        "V of complex concepts in shortcuts: rise over all blocks",
+        "> 0",
+        ("flow",),
+        curves.change(flow_mean("complex", "shortcut", "vinformation")),
     ),
     Sign(
-        "CKA of shortcuts with complex concepts: rise over all blocks",
-        "> 0",
+        "... CKA over all blocks, as in the paper",
+        "",
         ("flow",),
         curves.change(flow_mean("complex", "shortcut", "cka")),
     ),

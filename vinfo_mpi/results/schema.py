@@ -131,7 +131,7 @@ DYNAMICS_VINFORMATION = Dataset(
 TEMPORAL = Dataset(
     "concepts/temporal",
     CONCEPT,
-    "temporal score: 1 - mean V-information over epochs from 1 on",
+    "temporal score: 1 - mean V-information over epochs from 1 on, between those kept by lines",
     error=f"standard error of the temporal score {OVER_FOLDS}",
 )
 UNLEARNED = Dataset(

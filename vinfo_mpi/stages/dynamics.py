@@ -37,17 +37,19 @@ def score_checkpoints(run: Run, part: Part) -> None:
         }
         scores = vinformation.scores_of_sources(run, part.partial_results, sources, codes, fold)
     epochs = np.array([checkpoint.epoch for checkpoint in run.checkpoints])
-    trained = epochs > 0  # the untrained network is shown, but is no epoch of the training
+    weights = numerics.epoch_weights(epochs)
+    counts = weights > 0  # the untrained network is shown, but is no epoch of the training
+    weights = weights[counts]
     r2 = np.stack([of_checkpoint.r2 for of_checkpoint in scores])  # (E, K)
     without = np.stack([of_checkpoint.without for of_checkpoint in scores])  # (E, F, K)
-    parts = numerics.parts(r2[trained])
-    errors = numerics.standard_errors(without[trained])
+    parts = numerics.parts(r2[counts], weights)
+    errors = numerics.standard_errors(without[counts], weights)
     part.write(
         {
             DYNAMICS_CHECKPOINTS: epochs,
             DYNAMICS_VINFORMATION: r2,
-            TEMPORAL: numerics.complexity(r2[trained]),
-            TEMPORAL.se: numerics.jackknife(numerics.complexity(without[trained])),
+            TEMPORAL: numerics.complexity(r2[counts], weights),
+            TEMPORAL.se: numerics.jackknife(numerics.complexity(without[counts], weights)),
             UNLEARNED: parts.unreadable,
             UNLEARNED.se: errors.unreadable,
             LEARNED_LATE: parts.late,

@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -6,6 +8,7 @@ from torchvision import models
 from vinfo_mpi.config.schema import Extract, Network
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import architectures, taps
+from vinfo_mpi.networks.pooling import of_map
 
 
 @pytest.fixture
@@ -149,6 +152,43 @@ def test_outputs_are_the_logits(resnet, images):
 def test_hooks_are_gone_afterwards(resnet, images):
     read(resnet, images)
     assert not any(module._forward_hooks for module in resnet.modules())
+
+
+@torch.no_grad()
+def test_equal_pooling_takes_the_smallest_grid_with_so_many_numbers(resnet, images):
+    pooled = read(resnet, images, pooling="equal:20", input=True).pooled
+    # 3 channels of 16 x 16 pixels; 4, 8, 16 and 32 channels of maps down to 2 x 2.
+    sides = {"input": 3, "layer1": 3, "layer2": 2, "layer3": 2, "layer4": 1}
+    widths = {"input": 27, "layer1": 36, "layer2": 32, "layer3": 64, "layer4": 32}
+    for name, values in pooled.items():
+        assert values.shape == (3, widths[name.split(".")[0]])
+    _, block = first_block_by_hand(resnet, images)
+    for name, values in (("input", images), ("layer1.0", block)):
+        expected = nn.functional.adaptive_avg_pool2d(values, sides[name.split(".")[0]])
+        torch.testing.assert_close(pooled[name], expected.flatten(1))
+
+
+def test_a_grid_is_no_finer_than_the_map():
+    values = torch.arange(24.0).reshape(1, 2, 3, 4)
+    assert of_map(values, "equal:1000").shape == (1, 2 * 3 * 3)
+    assert of_map(values, "equal:2").shape == (1, 2)
+    torch.testing.assert_close(of_map(values, "equal:2"), values.mean((2, 3)))
+
+
+@torch.no_grad()
+def test_images_are_the_first_tap_where_they_are_asked_for(resnet, images):
+    with_input = read(resnet, images, input=True)
+    without = read(resnet, images)
+    assert list(with_input.pooled) == ["input", *without.pooled]
+    torch.testing.assert_close(with_input.pooled["input"], images.mean((2, 3)))
+    assert (with_input.nonzero["input"] == 1).all()
+    torch.testing.assert_close(with_input.map, without.map)
+
+
+def test_a_module_called_as_the_images_are_told_apart(images):
+    network = nn.Sequential(OrderedDict(input=nn.Conv2d(3, 4, 1), last=nn.ReLU()))
+    with pytest.raises(InputError, match=r"extract\.input: a tap is called 'input' already"):
+        read(network, images, taps=["input", "last"], input=True)
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3])

@@ -14,6 +14,7 @@ from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks import branches, hooks
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.families import FAMILIES, axes_of_output, in_usual_order, repeated_block
+from vinfo_mpi.networks.pooling import INPUT, of_map
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Reading:
     Attributes
     ----------
     pooled : dict of str to (N, d) tensor
-        One vector per image for every tap, in forward order.
+        One vector per image for every tap, in forward order; before them the images themselves,
+        where they were asked for.
     nonzero : dict of str to (N,) tensor
         Share of every tap's values, before pooling, that are not zero.
     branches : dict of str to (N, d) tensor
@@ -79,10 +81,7 @@ def pool(
     """Return one vector per image, (N, d), of a tap with these axes, such as NCHW."""
     ordered = in_usual_order(values, axes)
     if "H" in axes:
-        if pooling == "mean":
-            return ordered.mean((2, 3))
-        cells = int(pooling.removeprefix("grid:"))
-        return nn.functional.adaptive_avg_pool2d(ordered, cells).flatten(1)
+        return of_map(ordered, pooling)
     if "T" in axes:
         return ordered[:, 0].clone() if tokens == "class" else ordered[:, 1:].mean(1)
     return ordered.clone()
@@ -115,6 +114,11 @@ def read(
     """Run the network once; return what its taps, and the branches of these blocks, showed.
 
     With gradients where they are enabled.
+
+    Raises
+    ------
+    InputError
+        If the images themselves are asked for, and a module is called as they are.
     """
     blocks = blocks or {}
     pooled: dict[str, torch.Tensor] = {}
@@ -139,11 +143,20 @@ def read(
         earlier = pooled_branches.get(branch)
         pooled_branches[branch] = vector if earlier is None else earlier + vector
 
+    if extract.input:
+        if INPUT in taps:
+            raise InputError(
+                f"extract.input: a tap is called '{INPUT}' already; leave it out of extract.taps, "
+                "or set extract.input: false"
+            )
+        pooled[INPUT] = of_map(images, extract.pooling)
+        nonzero[INPUT] = share_nonzero(images.detach())
     with hooks.outputs(network, taps, keep), branches.watched(network, blocks, add):
         outputs = network(images)
     in_order = [f"{name}.{branch}" for name in blocks for branch in branches.BRANCHES]
+    with_input = [INPUT, *taps] if extract.input else taps
     return Reading(
-        {name: pooled[name] for name in taps},
+        {name: pooled[name] for name in with_input},
         nonzero,
         {name: pooled_branches[name] for name in in_order},
         feature_maps[0],

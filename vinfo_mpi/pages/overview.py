@@ -130,4 +130,14 @@ def warnings_about(about: Facts) -> list[str]:
             f"Some classes have few images, the smallest {fewest} (fewer than {FEW}): concepts and "
             "V-information are estimated from little; look at the standard errors."
         )
+    classes = len(about.per_class)
+    narrow = [tap for tap, width in about.widths.items() if width < classes - 1]
+    if narrow:
+        bound = min(about.widths[tap] for tap in narrow) / (classes - 1)
+        warnings.append(
+            f"The vectors of {', '.join(narrow)} hold fewer numbers than it takes to tell "
+            f"{classes} classes apart: however well these are separated there, their mean "
+            f"V-information is at most {bound:.2f} at the narrowest. What comes out as late may be "
+            "what is averaged away; extract.pooling: equal:64 gives all taps about as many numbers."
+        )
     return warnings

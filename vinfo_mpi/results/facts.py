@@ -28,6 +28,8 @@ class Facts:
         Images that were analysed.
     per_class : (C,) int64 array
         How many of them each class has.
+    widths : dict of str to int
+        How many numbers of an image each tap holds.
     concepts, alive : int
     fidelity : dict of str to float
         The attributes of codes.h5: relative_error, relative_error_positions, predictions_kept.
@@ -40,6 +42,7 @@ class Facts:
     held_out: bool
     analysed: int
     per_class: np.ndarray
+    widths: dict[str, int]
     concepts: int
     alive: int
     fidelity: dict[str, float]
@@ -73,6 +76,7 @@ def facts(results: Results) -> Facts:
         right = label == activations.read("samples/prediction")
         held_out = activations.read("samples/held_out") == 1
         classes = len(activations.classes)
+        widths = {tap: activations.shape(f"taps/{tap}/activations")[1] for tap in activations.taps}
     judged = right[held_out] if held_out.any() else right
     return Facts(
         network=config["network"]["name"] or config["network"]["target"],
@@ -82,6 +86,7 @@ def facts(results: Results) -> Facts:
         held_out=bool(held_out.any()),
         analysed=len(label),
         per_class=np.bincount(label, minlength=classes),
+        widths=widths,
         concepts=len(results.concepts),
         alive=len(results.living),
         fidelity=fidelity,

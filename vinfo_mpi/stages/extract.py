@@ -281,9 +281,10 @@ def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
     """Return what the activations file of a checkpoint holds."""
     positions, channels = pilot.map_shape
     positions = kept_positions(run.config, run.subject.ids[:1], positions).shape[1]
+    of_branches = {f"{name}.{branch}" for name in pilot.blocks for branch in branches.BRANCHES}
     return Layout(
-        {name: pilot.shifts[name] for name in pilot.taps},
-        {name: shift for name, shift in pilot.shifts.items() if name not in pilot.taps},
+        {name: shift for name, shift in pilot.shifts.items() if name not in of_branches},
+        {name: shift for name, shift in pilot.shifts.items() if name in of_branches},
         run.config.extract.pooling,
         run.config.extract.dtype,
         pilot.outputs,

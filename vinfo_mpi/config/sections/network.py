@@ -85,9 +85,11 @@ class Extract(Section):
     )
     pooling: str = Field(
         "mean",
-        description="feature maps: mean, or grid:G for GxG averages",
-        pattern=r"^(mean|grid:[1-9]\d*)$",
+        description="feature maps: mean, grid:G for GxG averages, or equal:n for the smallest "
+        "grid per tap that leaves at least n numbers",
+        pattern=r"^(mean|(grid|equal):[1-9]\d*)$",
     )
+    input: bool = Field(False, description="the images themselves, pooled likewise, as first tap")
     tokens: Literal["class", "mean"] = Field(
         "class", description="transformers: the class token, or the mean of the others"
     )

@@ -22,7 +22,7 @@ def with_source(run, factors, tmp_path):
         view.outputs.mkdir()
         (view.outputs / "activations").symlink_to(run[0] / "activations")
         images = SimpleNamespace(factors=factors, classes=[str(digit) for digit in range(10)])
-        view.subject = SimpleNamespace(images=images)
+        view.subject = SimpleNamespace(images=images, ids=np.arange(1797))
         for stage in stages:
             view.begin()
             run_stage(view, stage)

@@ -143,6 +143,14 @@ def test_concepts_have_the_names_of_factors_and_outputs(with_source):
     assert "names" not in datasets(with_source("pca", stages=("dictionary",)).dictionary)
 
 
+def test_a_factor_that_is_not_known_of_all_images(with_source, factors):
+    run = with_source("factors", stages=())
+    ages = np.where(np.arange(1797) % 600 == 7, np.nan, 30.0)
+    run.subject.images.factors = {**factors, "age": ages}
+    with pytest.raises(InputError, match=r"'age' .*no value for 3 of 1797 images \(first: 7\)"):
+        concept_kind(run.config.dictionary).count(run, LAST, 16, 10)
+
+
 def test_no_factors(with_source):
     run = with_source("factors", stages=())
     run.subject.images.factors = {}

@@ -1,4 +1,5 @@
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def test_skipped_images_are_replaced_by_the_next_of_their_class(digits):
     assert not skipped & set(digits.training(skipped))
 
 
+def test_images_without_a_factor_are_left_out_when_asked(digits):
+    known = np.where(np.arange(1797) < 4, np.nan, 1.0)
+    images = replace(digits, factors={"age": known, "size": np.roll(known, 2)})
+    assert len(images.analysed(Data(), seed=0)) == 1797
+    ids = images.analysed(Data(on_missing_factor="skip"), seed=0)
+    assert ids.tolist() == list(range(6, 1797))
+
+
 def test_nothing_left_to_analyse():
     images = Images(lambda index: None, np.zeros(3, np.int64), np.zeros(3, bool), ["a"])
     with pytest.raises(InputError, match=r"data\.analyse: test leaves no image"):
@@ -133,8 +142,7 @@ def test_a_folder_per_class(tmp_path):
     assert images.classes == ["cat", "dog", "test"]
     assert images.labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert [images.test[images.labels == label].sum() for label in range(3)] == [1, 1, 1]
-    assert images.read(7).mode == "RGB"
-    assert images.read(7).getpixel((0, 0)) == (2, 2, 2)
+    assert images.read(7).getpixel((0, 0)) == 2
 
 
 def test_folders_for_training_and_validation(tmp_path):
@@ -145,7 +153,7 @@ def test_folders_for_training_and_validation(tmp_path):
     assert images.classes == ["cat", "dog"]
     assert images.labels.tolist() == [0] * 4 + [1] * 4 + [0] * 2 + [1] * 2
     assert images.test.tolist() == [False] * 8 + [True] * 4
-    assert images.read(9).getpixel((0, 0)) == (1, 1, 1)
+    assert images.read(9).getpixel((0, 0)) == 1
 
 
 def test_validation_images_alone(tmp_path):

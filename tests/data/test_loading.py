@@ -52,6 +52,11 @@ def test_unreadable_image_ends_the_batches(folder, workers):
         list(batches)
 
 
+def test_what_cannot_be_sent_to_processes_is_refused(folder):
+    with pytest.raises(InputError, match=r"machine\.workers: .*lambda.*machine\.workers: 0"):
+        Loader(replace(folder, read=lambda index: folder.read(index)), HALF, CPU, workers=1)
+
+
 def test_unreadable_images_are_listed(folder):
     [(index, sentence)] = unreadable(folder, range(9))
     assert index == 4

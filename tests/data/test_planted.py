@@ -200,7 +200,7 @@ def test_vinformation_is_one_where_a_factor_is_linear_and_nothing_where_it_is_no
 def visible(name, difficulty):
     """How much images that differ in a factor alone differ to the eye."""
     images = load(40, difficulty=Difficulty(**{name: difficulty}))
-    options = images.read.args[0]
+    options = images.read.args[0].args[0]
     low = drawn(options, {**images.factors, name: np.zeros(40)})
     high = drawn(options, {**images.factors, name: np.ones(40)})
     return np.abs(low - high).mean()
@@ -219,7 +219,7 @@ def test_difficulty_takes_visibility_away_but_not_all(name):
 
 def test_a_hard_relation_lets_the_two_objects_differ_in_size_and_rotation():
     """Two of a kind are less alike: drawn one over the other, more of them does not coincide."""
-    options = load(40).read.args[0]
+    options = load(40).read.args[0].args[0]
     hard = options.model_copy(update={"difficulty": Difficulty(relation=1)})
     same = {**load(40).factors, "relation": np.ones(40), "shape": np.zeros(40)}
     easy_pictures = drawn(options, same)

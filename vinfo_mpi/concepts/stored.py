@@ -55,7 +55,7 @@ class Observed:
     def factors(self, rows: range) -> torch.Tensor:
         """The factors that the images were made with: (B, F)."""
         ids = self.activations.read("samples/id", rows)
-        columns = [values[ids] for values in factors(self.run).values()]
+        columns = [values[ids] for values in self.run.subject.images.factors.values()]
         return self.run.tensor(np.stack(columns, axis=1))
 
     def _stored(self, name: str, rows: range) -> torch.Tensor:
@@ -68,9 +68,17 @@ def factors(run: Run) -> dict[str, np.ndarray]:
     Raises
     ------
     InputError
-        Where it has none.
+        Where it has none, or one is not known of all analysed images.
     """
     by_name = run.subject.images.factors
+    for name, values in by_name.items():
+        missing = run.subject.ids[np.isnan(values[run.subject.ids])]
+        if len(missing):
+            raise InputError(
+                f"the factor '{name}' of data.source {run.config.data.source} has no value for "
+                f"{len(missing)} of {len(run.subject.ids)} images (first: {missing[0]}); give "
+                "values, or leave these images out by data.on_missing_factor: skip"
+            )
     if not by_name:
         raise InputError(
             f"dictionary.source is factors, but the images of data.source {run.config.data.source} "

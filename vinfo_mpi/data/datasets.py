@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import torchvision
 from PIL import Image
-from torchvision.datasets import ImageFolder
 
 from vinfo_mpi.config.schema import Data, Planted
-from vinfo_mpi.data import planted
+from vinfo_mpi.data import folders, items, planted, torchvision_sets
 from vinfo_mpi.data.images import Images, held_out
+from vinfo_mpi.data.labels import as_factors, as_labels
+from vinfo_mpi.data.pixels import as_image
 from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.parallel.logs import log
 
 
 def load(data: Data, seed: int) -> Images:
@@ -33,22 +36,60 @@ def load(data: Data, seed: int) -> Images:
         images = SOURCES[data.source](data, seed)
     elif ":" in data.source:
         images = _from_target(data, seed)
+    elif data.source in torchvision.datasets.__all__:
+        images = _join(torchvision_sets.load(data), data, seed)
     else:
-        images = _from_torchvision(data, seed)
-    outside = np.flatnonzero((images.labels < 0) | (images.labels >= len(images.classes)))
+        known = [*SOURCES, *torchvision.datasets.__all__, "package.module:function"]
+        raise InputError(
+            f"data.source: '{data.source}' is no data set; {choices(data.source, known)}"
+        )
+    _check_labels(images, data.source)
+    return replace(
+        images,
+        read=partial(_read, images.read, images.names, data),
+        factors=as_factors(images.factors, len(images.labels), data.source),
+    )
+
+
+def _check_labels(images: Images, source: str) -> None:
+    """Raise `InputError` for labels that are no classes; say where they seem to be counted from 1.
+
+    The sentence names the first.
+    """
+    labels = images.labels
+    classes = len(images.classes)
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         first = outside[0]
+        remedy = "number the classes from 0 without gaps"
+        if labels.min() == 1 and labels.max() == classes:
+            remedy = "labels are counted from 1: subtract 1"
         raise InputError(
-            f"data.source {data.source}: image {first} has label {images.labels[first]}, "
-            f"outside 0..{len(images.classes) - 1}; number the classes from 0 without gaps"
+            f"data.source {source}: image {first} has label {labels[first]}, "
+            f"outside 0..{classes - 1}; {remedy}"
         )
-    for name, values in images.factors.items():
-        if np.shape(values) != images.labels.shape:
-            raise InputError(
-                f"data.source {data.source}: the factor '{name}' has shape {np.shape(values)}, "
-                f"but there are {len(images.labels)} images; give one number for each"
-            )
-    return images
+    if len(labels) and labels.min() == 1:
+        log.warning(
+            "data: the labels of %s begin with 1, and class 0 has no image; "
+            "if they are counted from 1, subtract 1",
+            source,
+        )
+
+
+def _read(read: Callable[[int], Any], names: Sequence[str] | None, data: Data, index: int) -> Any:
+    """Return an image as the loader takes it; whatever a data set raises becomes a sentence."""
+    try:
+        return as_image(read(index), data)
+    except MemoryError:
+        raise
+    except Exception as error:
+        image = f"image {index} of {data.source}" if names is None else f"the image {names[index]}"
+        kind = "" if isinstance(error, (InputError, OSError)) else f"{type(error).__name__}: "
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"cannot read {folders.shown(image)} ({kind}{reason}); mend it, "
+            "or set data.on_bad_image: skip"
+        ) from None
 
 
 def call_target(target: str, setting: str) -> Any:
@@ -65,6 +106,14 @@ def call_target(target: str, setting: str) -> Any:
         raise InputError(
             f"{setting}: '{module_name}' has no function '{name}'; {choices(name, vars(module))}"
         )
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise InputError(
+            f"{setting}: '{module_name}:{name}' cannot be called without arguments ({error})"
+        ) from None
+    except ValueError:
+        pass  # functions in C do not say what they take
     return function()
 
 
@@ -109,85 +158,77 @@ def _folder(data: Data, seed: int) -> Images:
         raise InputError(
             f"data.root: {root} is not a folder; set it to the folder that holds a folder per class"
         )
-    splits = _splits(root)
-    try:
-        folders = [ImageFolder(str(split)) for split in splits]
-    except FileNotFoundError as error:
-        raise InputError(
-            f"data.root: {' '.join(str(error).split())}; expected {root}/<class>/<image>"
-        ) from None
-    if len({tuple(folder.classes) for folder in folders}) > 1:
-        raise InputError(
-            f"data.root: {splits[0]} and {splits[1]} hold different classes; make them the same"
-        )
-    paths = [path for folder in folders for path, _ in folder.samples]
-    labels = np.array([label for folder in folders for _, label in folder.samples], np.int64)
-    if len(folders) == 1:
-        test = held_out(labels, data.test_share, seed)
+    training, test, beside = folders.parts(root)
+    parts = [folders.read_part(part) for part in (training, test) if part is not None]
+    classes = _classes(parts, data)
+    for part in parts:
+        _say(part, held_out=part is not parts[0])
+    for folder in beside:
+        log.warning("data: %s is left out", folders.shown(folder))
+    paths = []
+    labels = []
+    for part in parts:
+        for label, name in enumerate(classes):
+            paths += part.classes[name]
+            labels += [label] * len(part.classes[name])
+    numbers = np.array(labels, np.int64)
+    if len(parts) == 1:
+        is_test = held_out(numbers, data.test_share, seed)
     else:
-        test = np.arange(len(paths)) >= len(folders[0].samples)
-    return Images(partial(_read_file, paths), labels, test, folders[0].classes)
+        is_test = np.arange(len(paths)) >= parts[0].count
+    names = [folders.shown(name) for name in classes]
+    return Images(partial(_read_file, paths), numbers, is_test, names, names=paths)
 
 
-def _splits(root: Path) -> list[Path]:
-    """Return the folders of training and test images, or the one that holds all.
+def _classes(parts: list[folders.Part], data: Data) -> list[str]:
+    """Return the names of the classes, the same in all parts."""
+    names = list(parts[0].classes)
+    if any(list(part.classes) != names for part in parts):
+        different = set(names) ^ set(parts[1].classes)
+        raise InputError(
+            f"data.root: {parts[0].folder} and {parts[1].folder} hold different classes "
+            f"('{folders.shown(min(different))}'); make them the same"
+        )
+    empty = [part.folder / name for part in parts for name in names if not part.classes.get(name)]
+    if not names or (empty and data.on_empty_class == "fail"):
+        bare = folders.shown(empty[0] if names else parts[0].folder)
+        raise InputError(
+            f"data.root: {bare} holds no {'images' if names else 'class folders'}; expected "
+            f"{folders.shown(parts[0].folder)}/<class>/<image> with one of the endings "
+            f"{' '.join(folders.IMG_EXTENSIONS)}"
+            + ("; delete it, or set data.on_empty_class: skip" if names else "")
+        )
+    for folder in empty:
+        log.warning("data: %s holds no images", folders.shown(folder))
+    return [name for name in names if any(part.classes[name] for part in parts)]
 
-    A folder per split, as in ImageNet; a class that happens to be called test holds images, not
-    folders.
-    """
-    splits = [root / name for name in ("train", "val", "test") if any((root / name).glob("*/"))]
-    if splits[:1] == [root / "train"]:
-        return splits[:2]
-    return splits[:1] or [root]
+
+def _say(part: folders.Part, held_out: bool) -> None:
+    """Say what a folder is taken for, and what in it is left out."""
+    log.info(
+        "data: %s: %d images in %d class folders%s",
+        folders.shown(part.folder),
+        part.count,
+        len(part.classes),
+        ", held out" if held_out else "",
+    )
+    if part.left_out:
+        listed = ", ".join(f"{count} {what}" for what, count in part.left_out.most_common(5))
+        log.info("data: %s: left out: %s", folders.shown(part.folder), listed)
 
 
 def _read_file(paths: list[str], index: int) -> Image.Image:
-    try:
-        with Image.open(paths[index]) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"cannot read the image {paths[index]} ({error}); mend it, "
-            "or set data.on_bad_image: skip"
-        ) from None
-
-
-def _from_torchvision(data: Data, seed: int) -> Images:
-    available = torchvision.datasets.__all__
-    if data.source not in available:
-        known = [*SOURCES, *available, "package.module:function"]
-        raise InputError(
-            f"data.source: '{data.source}' is no data set; {choices(data.source, known)}"
-        )
-    make = getattr(torchvision.datasets, data.source)
-    parameters = inspect.signature(make).parameters
-    options: list[dict[str, Any]] = [{}]
-    if "train" in parameters:
-        options = [{"train": True}, {"train": False}]
-    elif "split" in parameters:
-        options = [{"split": "train"}, {"split": "val" if data.source == "ImageNet" else "test"}]
-    try:
-        root = str(Path(data.root or "data").expanduser())
-        datasets = [make(root=root, **option) for option in options]
-    except (RuntimeError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"data.source: {data.source} is not under data.root {data.root or 'data'} ({reason}); "
-            "put it there, or set data.root"
-        ) from None
-    except TypeError as error:
-        raise InputError(
-            f"data.source: {data.source} cannot be made from data.root alone ({error}); "
-            "write a function that returns it and name that as package.module:function"
-        ) from None
-    return _join(datasets, data, seed)
+    image = Image.open(paths[index])
+    with image:
+        image.load()
+    return image
 
 
 def _from_target(data: Data, seed: int) -> Images:
     made = call_target(data.source, "data.source")
     if isinstance(made, Images):
         return made
-    return _join(list(made) if isinstance(made, (tuple, list)) else [made], data, seed)
+    return _join(items.as_datasets(made, data.source), data, seed)
 
 
 def _join(datasets: list[Any], data: Data, seed: int) -> Images:
@@ -195,40 +236,30 @@ def _join(datasets: list[Any], data: Data, seed: int) -> Images:
 
     A training and a test set, or one that is to be divided.
     """
-    labels = np.concatenate([_labels_of(dataset) for dataset in datasets])
+    by_dataset = [items.labels_of(dataset, data.source) for dataset in datasets]
+    if any(labels is None for labels in by_dataset):
+        raise InputError(
+            f"data.source {data.source}: the images have no labels; give their classes"
+        )
+    labels, texts = as_labels([label for labels in by_dataset for label in labels], data.source)
+    names = items.class_names(datasets[0])
+    if texts is not None and names is not None and set(texts) <= set(names):
+        labels = np.array([names.index(text) for text in texts], np.int64)[labels]
+    elif texts is not None:
+        names = texts
     ends = np.cumsum([len(dataset) for dataset in datasets])
     if len(datasets) == 1:
         test = held_out(labels, data.test_share, seed)
     else:
         test = np.arange(len(labels)) >= ends[0]
-    classes = getattr(datasets[0], "classes", None)
-    if not classes:
-        classes = range(int(labels.max(initial=-1)) + 1)
-    names = [" ".join(name) if isinstance(name, tuple) else str(name) for name in classes]
-    return Images(partial(_read_item, datasets, ends, data.source), labels, test, names)
+    classes = names or [str(number) for number in range(int(labels.max(initial=-1)) + 1)]
+    return Images(partial(_read_item, datasets, ends), labels, test, classes)
 
 
-def _read_item(datasets: list[Any], ends: np.ndarray, source: str, index: int) -> Any:
+def _read_item(datasets: list[Any], ends: np.ndarray, index: int) -> Any:
     number = int(np.searchsorted(ends, index, side="right"))
     start = ends[number - 1] if number else 0
-    try:
-        return datasets[number][int(index - start)][0]
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"cannot read image {index} of {source} ({error}); mend it, "
-            "or set data.on_bad_image: skip"
-        ) from None
-
-
-def _labels_of(dataset: Any) -> np.ndarray:
-    for name in ("targets", "labels", "_labels"):
-        if hasattr(dataset, name):
-            return np.asarray(getattr(dataset, name), np.int64)
-    labels = []
-    for index in range(len(dataset)):
-        _, label = dataset[index]
-        labels.append(label)
-    return np.array(labels, np.int64)
+    return items.image_of(datasets[number][int(index - start)])
 
 
 SOURCES: dict[str, Callable[[Data, int], Images]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from vinfo_mpi.config.schema import Data
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.hashing import hashed
+from vinfo_mpi.parallel.logs import log
 
 # Added to the seed: per_class chooses by another order than the division into training and test.
 SUBSET = 1_000_003
@@ -32,9 +33,12 @@ class Images:
         Whether the image is held out from training.
     classes : list of str
         Names of the classes.
-    factors : dict of str to (N,) float64 array
+    factors : dict of str to (N,) array
         What is known of every id beside its class, such as attributes of faces: each can be
-        scored as a concept.
+        scored as a concept. Numbers, NaN where one is not known; booleans become 0 and 1, and each
+        of several texts a factor.
+    names : sequence of str
+        What every id is called where it comes from, such as the path of its file; optional.
     """
 
     read: Callable[[int], Any]
@@ -42,6 +46,7 @@ class Images:
     test: np.ndarray
     classes: list[str]
     factors: dict[str, np.ndarray] = field(default_factory=dict)
+    names: Sequence[str] | None = None
 
     def analysed(self, data: Data, seed: int, skipped: frozenset[int] = frozenset()) -> np.ndarray:
         """Return the ids that are analysed, ascending.
@@ -50,6 +55,8 @@ class Images:
         """
         of_split = {"all": np.ones_like(self.test), "train": ~self.test, "test": self.test}
         ids = _without(np.flatnonzero(of_split[data.analyse]), skipped)
+        if data.on_missing_factor == "skip":
+            ids = self._with_all_factors(ids)
         if data.per_class is not None:
             rank = rank_in_class(ids, self.labels[ids], seed + SUBSET)
             ids = np.sort(ids[rank < data.per_class])
@@ -58,6 +65,16 @@ class Images:
                 f"data.analyse: {data.analyse} leaves no image; choose another of train, test, all"
             )
         return ids
+
+    def _with_all_factors(self, ids: np.ndarray) -> np.ndarray:
+        """Return the ids of which every factor is known."""
+        known = np.ones(len(ids), bool)
+        for name, values in self.factors.items():
+            missing = np.isnan(values[ids])
+            known &= ~missing
+            if missing.any():
+                log.info("data: %d images left out: no value of '%s'", missing.sum(), name)
+        return ids[known]
 
     def training(self, skipped: frozenset[int] = frozenset()) -> np.ndarray:
         """Return the ids that are learned from, ascending."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.forkserver
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.reduction import ForkingPickler
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,7 @@ class Loader:
         self.workers = workers
         self._known: dict[int, torch.Tensor] = {}
         if workers:
+            _check_travels(images)
             # Without this each worker would import torch again.
             multiprocessing.set_forkserver_preload([__name__])
             with signals.not_heard_by_children():
@@ -157,6 +160,18 @@ def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
         return problem
     images, ids, labels = zip(*items, strict=True)
     return torch.stack(images), torch.tensor(ids), torch.tensor(labels)
+
+
+def _check_travels(images: Images) -> None:
+    """Raise `InputError` where images cannot be sent to the processes that read them."""
+    try:
+        ForkingPickler.dumps(images)
+    except (PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            "machine.workers: the data set cannot be sent to other processes "
+            f"({' '.join(str(error).split())}); use functions of modules instead of lambdas, open "
+            "files when an image is read, or set machine.workers: 0"
+        ) from None
 
 
 def unreadable(images: Images, ids: Iterable[int]) -> list[tuple[int, str]]:

@@ -132,19 +132,31 @@ class Preprocessing:
             If it was normalised and should not have been, or the other way round.
         """
         if isinstance(image, Image.Image) and not self.normalised:
+            self._check_channels(len(image.getbands()), index)
             return image
         values = v2.functional.to_image(image).as_subclass(torch.Tensor)
         if self.normalised:
             self._check_normalised(values, index)
-        elif values.is_floating_point():
+            return values
+        self._check_channels(len(values), index)
+        if values.is_floating_point():
             low, high = values.aminmax()
             if low < -OVERSHOOT or high > 1 + OVERSHOOT:
                 raise InputError(
                     f"image {index} has values from {low:.3g} to {high:.3g}, expected 0 to 1: if "
                     "your data set normalises, set data.normalised: true, with its data.mean and "
-                    "data.std, or leave out its Normalize; if it scales otherwise, divide by white"
+                    "data.std, or leave out its Normalize; if it scales otherwise, set data.white to the value of white"
                 )
         return values
+
+    def _check_channels(self, channels: int, index: int) -> None:
+        """Raise `InputError` for channels that are not the network's; grey and RGB are converted."""
+        if channels != len(self.mean) and {channels, len(self.mean)} != {1, 3}:
+            raise InputError(
+                f"image {index} has {channels} channels, but the network's input {len(self.mean)}: "
+                "give data.mean and data.std as many values as the network has channels; "
+                "data.background lays an image of 4 channels, the last of them alpha, over a colour"
+            )
 
     def _check_normalised(self, values: torch.Tensor, index: int) -> None:
         if not values.is_floating_point():

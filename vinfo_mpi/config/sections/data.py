@@ -42,6 +42,12 @@ class Planted(Section):
 Sides = Annotated[list[Count], Field(min_length=2, max_length=2)]
 
 
+ADDED_LATER = (
+    "resize", "crop", "interpolation", "normalised", "options", "on_empty_class",
+    "on_missing_factor", "white", "background", "exif_rotation",
+)  # fmt: skip
+
+
 class Data(Section):
     """Which images are learned from and analysed."""
 
@@ -52,6 +58,9 @@ class Data(Section):
     )
     root: str | None = Field(
         None, description="where a folder or torchvision data set lies on disk"
+    )
+    options: dict[str, Any] = Field(
+        {}, description="more arguments of a torchvision data set: {size: 160px} of Imagenette"
     )
     image_size: Count | Sides | None = Field(
         None,
@@ -89,6 +98,23 @@ class Data(Section):
     on_bad_image: Literal["fail", "skip"] = Field(
         "fail", description="what to do with an image that cannot be read"
     )
+    on_empty_class: Literal["fail", "skip"] = Field(
+        "fail", description="what to do with a class folder without images"
+    )
+    on_missing_factor: Literal["fail", "skip"] = Field(
+        "fail", description="what to do with an image of which a factor is not known (NaN, None)"
+    )
+    white: Positive | None = Field(
+        None,
+        description="the value of white in images of more than 8 bits or of floats; "
+        "default: 65535 of unsigned 16 bits, 1 of floats",
+    )
+    background: Annotated[str, Field(pattern="^(white|black|grey|#[0-9a-fA-F]{6})$")] | None = (
+        Field(None, description="what lies under transparent pixels; default: alpha is dropped")
+    )
+    exif_rotation: bool = Field(
+        False, description="turn photographs as their EXIF orientation says"
+    )
     planted: Planted = Planted()
 
     @model_validator(mode="after")
@@ -104,8 +130,8 @@ class Data(Section):
         and was added later does not count, so that what was trained before stays good.
         """
         relevant = super().identity()
-        for name in ("resize", "crop", "interpolation", "normalised"):
-            if not relevant[name]:
+        for name in ADDED_LATER:
+            if getattr(self, name) == type(self).model_fields[name].get_default():
                 del relevant[name]
         if self.source != "planted":
             del relevant["planted"]

@@ -71,7 +71,10 @@ SPINE = {
         makes=("checkpoint",),
         settings=("seed", "data", "network", "train"),
         # Which images and epochs are analysed.
-        ignores={"data": {"analyse", "per_class", "on_bad_image"}, "train": {"save"}},
+        ignores={
+            "data": {"analyse", "per_class", "on_bad_image", "on_missing_factor"},
+            "train": {"save"},
+        },
         remedy="use more ranks, or lower train.batch or machine.batch",
     ),
     "extract": Stage(

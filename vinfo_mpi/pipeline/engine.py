@@ -14,6 +14,7 @@ from vinfo_mpi.parallel import limits, logs
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.pipeline import measured, plan
 from vinfo_mpi.registry import STAGES, before, command
+from vinfo_mpi.run import image_list
 from vinfo_mpi.run.freshness import is_current, settings
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
@@ -34,6 +35,8 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     run.lock()
     run.ranks.on_root(_check_same_experiment, run, "train" in targets and force)
     run.save_config()
+    if force and {"train", "extract"} & set(targets):
+        run.ranks.on_root(image_list.forget, run.folder)
     planned = False
     for stage in STAGES:
         if not any(stage == target or stage in before(target) for target in targets):

@@ -19,6 +19,7 @@ from vinfo_mpi.networks import architectures
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.run import image_list
 from vinfo_mpi.storage.atomic import write_text
 
 
@@ -43,8 +44,11 @@ class Subject:
 
     @cached_property
     def images(self) -> Images:
-        """The labelled images."""
-        return datasets.load(self.config.data, self.config.seed)
+        """The labelled images; those that the run has begun with."""
+        images = datasets.load(self.config.data, self.config.seed)
+        if self.ranks.is_root and self.folder.exists():
+            image_list.check(self.folder, images, self.config.data)
+        return images
 
     @cached_property
     def skipped(self) -> frozenset[int]:

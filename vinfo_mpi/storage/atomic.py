@@ -64,6 +64,12 @@ def writing(path: Path) -> Iterator[None]:
                 f"cannot write {path} ({reason}); change that, "
                 "or name another folder with --run-dir"
             ) from error
+        if ":" in str(path):
+            raise InputError(
+                f"cannot write {path} ({reason}); ROMIO, which some MPIs write files by, takes "
+                "what stands before a colon for the name of a file system: name a folder without "
+                "colons with --run-dir"
+            ) from error
         free = shutil.disk_usage(existing(path.parent)).free
         raise Failure(
             f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, "
@@ -74,9 +80,14 @@ def writing(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small text file, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial(path).write_text(text)
+        partial(path).write_bytes(content)
         commit(partial(path), path)
 
 

@@ -112,8 +112,8 @@ def _within_range(scaled: np.ndarray, values: np.ndarray, data: Data) -> np.ndar
     # Without data.white whoever resizes and normalises looks at the range.
     if data.white and (scaled.min() < -OVERSHOOT or scaled.max() > 1 + OVERSHOOT):
         raise InputError(
-            f"its values are {values.dtype} from {values.min():.4g} to {values.max():.4g}, not from "
-            f"0 to data.white ({data.white:g})"
+            f"its values are {values.dtype} from {values.min():g} to {values.max():g}, not from 0 "
+            f"to data.white ({data.white:g})"
         )
     return scaled
 

@@ -145,12 +145,13 @@ class Preprocessing:
                 raise InputError(
                     f"image {index} has values from {low:.3g} to {high:.3g}, expected 0 to 1: if "
                     "your data set normalises, set data.normalised: true, with its data.mean and "
-                    "data.std, or leave out its Normalize; if it scales otherwise, set data.white to the value of white"
+                    "data.std, or leave out its Normalize; if it scales otherwise, set data.white "
+                    "to the value of white"
                 )
         return values
 
     def _check_channels(self, channels: int, index: int) -> None:
-        """Raise `InputError` for channels that are not the network's; grey and RGB are converted."""
+        """Raise `InputError` for other channels than the network's; grey and RGB are converted."""
         if channels != len(self.mean) and {channels, len(self.mean)} != {1, 3}:
             raise InputError(
                 f"image {index} has {channels} channels, but the network's input {len(self.mean)}: "

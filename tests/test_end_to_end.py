@@ -236,6 +236,7 @@ def test_what_else_a_correlation_may_come_from_is_in_the_table(run):
     results = datasets(run[0] / "results.h5")
     codes = datasets(run[0] / "codes.h5")["codes"]
     np.testing.assert_allclose(results["concepts/variance"], codes.var(0), rtol=1e-10)
+    np.testing.assert_allclose(results["concepts/firing_rate"], (codes > 0).mean(0), rtol=1e-12)
     np.testing.assert_array_equal(results["concepts/last_tap"], results["vinformation"][-1])
 
 

@@ -17,6 +17,7 @@ NAMES = [
     "parts",
     "complexity",
     "vinformation",
+    "confounds",
     "complexity_importance",
     "complexity_importance_first",
     "complexity_temporal",

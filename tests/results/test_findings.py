@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from vinfo_mpi import Results
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.results import curves, findings
 from vinfo_mpi.results.schema import LATE
 from vinfo_mpi.results.schema_sedimentation import MEAN_PARTS
@@ -54,10 +55,14 @@ def test_every_correlation_with_complexity_stands_beside_those_with_its_parts(ru
     results = Results(run[0])
     signs = results.signs.set_index("sign")
     living = results.concepts[results.concepts["alive"]]
-    whole = [name for name in signs.index if name.startswith("complexity ~") and "own" not in name]
+    whole = [
+        name
+        for name in signs.index
+        if name.startswith("complexity ~") and "own" not in name and "confound" not in name
+    ]
     assert len(whole) == 5
     for name in whole:
-        for given in ("variance", "V of the last tap"):
+        for given in ("variance", "V of the last tap", "all four"):
             row = signs.loc[name.replace("complexity", f"... given {given}")]
             assert row["verdict"] in ("", "undefined")
         for part_of in ("unreadable", "late", "discarded"):
@@ -119,6 +124,34 @@ def test_support_by_complexity_is_judged_in_turn_over_the_classes(run):
     plain = signs.loc["... whatever their class"]
     assert plain["value"] == pytest.approx(areas["complexity-ascending"] - areas["random"])
     assert not plain["verdict"]
+
+
+def test_what_may_stand_behind_is_shown(run):
+    results = Results(run[0])
+    signs = results.signs.set_index("sign")
+    living = results.concepts[results.concepts["alive"]]
+    names = {
+        "variance": "variance",
+        "last_tap": "V of the last tap",
+        "firing_rate": "firing rate",
+        "eta2": "share between classes",
+    }
+    for column, name in names.items():
+        expected = spearmanr(living["complexity"], living[column]).statistic
+        row = signs.loc[f"complexity ~ {name} (a confound)"]
+        assert row["value"] == pytest.approx(expected)
+
+
+def test_an_older_run_is_told_how_to_add_what_it_has_not(run):
+    results = Results(run[0])
+    results.concepts = results.concepts.drop(columns="eta2")
+    verdicts = results.signs.set_index("sign")["verdict"]
+    missing = "not computed: python -m vinfo_mpi.score --force"
+    assert verdicts["complexity ~ share between classes (a confound)"] == missing
+    assert verdicts["... given all four ~ redundancy"] == missing
+    assert verdicts["complexity ~ redundancy"] in ("yes", "no", "unclear")
+    with pytest.raises(InputError, match=r"no column 'eta2'.*vinfo_mpi\.score --force"):
+        results.correlation("complexity", "eta2")
 
 
 def test_what_was_not_computed_says_which_command_does(run, monkeypatch):

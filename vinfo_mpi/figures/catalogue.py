@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.figures import atom_map, concepts, curves, parts, style
+from vinfo_mpi.figures import atom_map, concepts, confounds, curves, parts, style
 from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
     COMPLEXITY,
+    CONFOUNDS,
     IMPORTANCE,
     LATE,
     PARTS,
@@ -90,6 +91,14 @@ _ALL = (
         concepts.draw_vinformation,
         concepts.say_vinformation,
         size=(style.TWO_COLUMNS, 2.4),
+    ),
+    Figure(
+        "confounds",
+        "What else goes with complexity",
+        (*_SCORED, CLASS, *CONFOUNDS),
+        confounds.draw_confounds,
+        confounds.say_confounds,
+        size=(style.TWO_COLUMNS, 2.8),
     ),
     Figure(
         "complexity_importance",

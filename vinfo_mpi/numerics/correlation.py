@@ -6,7 +6,7 @@ sum along the order of the concepts, which is the same in every draw: nothing is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,8 @@ ROUNDING = 1e-9  # what is no more than this is nothing
 
 # From (n,) values and (B, n) counts to the (B, n) numbers that correlate.
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# The correlation of every two quantities, the first before the second, within each draw: (B,).
+Pairs = Mapping[tuple[int, int], np.ndarray]
 
 
 def pearson(
@@ -88,22 +90,27 @@ def _partly_correlated(values: Sequence[np.ndarray], counts: np.ndarray) -> np.n
 
     NaN where the others say all of either.
     """
-    deviations = [_deviations(_ranks(of_one, counts), counts) for of_one in values]
-    return _partial(deviations, counts)
+    deviations = [_deviations(_ranks(quantity, counts), counts) for quantity in values]
+    pairs = {
+        (first, second): _correlation(deviations[first], deviations[second], counts)
+        for first in range(len(values))
+        for second in range(first + 1, len(values))
+    }
+    return _partial(pairs, 0, 1, range(2, len(values)))
 
 
-def _partial(deviations: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:
-    """Return the partial correlation of the first two of several quantities given the others."""
-    x, y, *given = deviations
+def _partial(pairs: Pairs, first: int, second: int, given: Sequence[int]) -> np.ndarray:
+    """Return the partial correlation of two quantities given others, from those of all pairs."""
     if not given:
-        return _correlation(x, y, counts)
+        return pairs[min(first, second), max(first, second)]
     *others, last = given
-    of_both = _partial([x, y, *others], counts)
-    of_x = _partial([x, last, *others], counts)
-    of_y = _partial([y, last, *others], counts)
-    left = np.sqrt((1 - of_x**2) * (1 - of_y**2))
+    both = _partial(pairs, first, second, others)
+    of_first = _partial(pairs, first, last, others)
+    of_second = _partial(pairs, second, last, others)
+    left = np.sqrt((1 - of_first**2) * (1 - of_second**2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(left > ROUNDING, np.clip((of_both - of_x * of_y) / left, -1, 1), np.nan)
+        partly = np.clip((both - of_first * of_second) / left, -1, 1)
+    return np.where(left > ROUNDING, partly, np.nan)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:

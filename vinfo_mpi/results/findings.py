@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import bootstrap
 from vinfo_mpi.registry import command
 from vinfo_mpi.results import curves
@@ -19,6 +20,7 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     CODE_VARIANCE,
     COMPLEXITY,
+    CONFOUNDS,
     DISCARDED,
     IMPORTANCE,
     LAST_TAP,
@@ -43,7 +45,7 @@ from vinfo_mpi.results.schema_sedimentation import (
 from vinfo_mpi.results.tables import Results
 
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of V-information
-CONFOUNDS = {CODE_VARIANCE: "variance", LAST_TAP: "V of the last tap"}
+GIVEN = (CODE_VARIANCE, LAST_TAP)  # what each correlation is shown without, beside all confounds
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
 
 
@@ -112,7 +114,10 @@ def _judged(sign: Sign, results: Results) -> tuple[float, float, str]:
     missing = [stage for stage in sign.needs if stage not in results.inputs]
     if missing:
         return np.nan, np.nan, f"not computed: python -m {command(missing[0])}"
-    value, error = sign.measure(results)
+    try:
+        value, error = sign.measure(results)
+    except InputError:  # a column that an earlier version has not written
+        return np.nan, np.nan, f"not computed: python -m {command(sign.needs[0])} --force"
     return value, error, verdict(sign.expected, value, error)
 
 
@@ -143,7 +148,8 @@ def _with_complexity(label: str, expected: str, stage: str, dataset: Dataset) ->
     """Return the signs of complexity and of each of its parts with another quantity.
 
     What goes with K may go with one part of it, and against another; and it may go with what else
-    would give it: how large the code is, how readable at the end.
+    would give it: how large the code is, how readable at the end, on how many images and in which
+    classes it occurs.
     """
     needs = ("score", stage)
     whole = Sign(f"complexity ~ {label}", expected, needs, _correlated(COMPLEXITY, dataset))
@@ -152,9 +158,19 @@ def _with_complexity(label: str, expected: str, stage: str, dataset: Dataset) ->
         for part_of in PARTS
     ]
     partial = [
-        Sign(f"... given {what} ~ {label}", "", needs, _correlated(COMPLEXITY, dataset, given))
-        for given, what in CONFOUNDS.items()
+        Sign(
+            f"... given {CONFOUNDS[given]} ~ {label}",
+            "",
+            needs,
+            _correlated(COMPLEXITY, dataset, given),
+        )
+        for given in GIVEN
     ]
+    partial.append(
+        Sign(
+            f"... given all four ~ {label}", "", needs, _correlated(COMPLEXITY, dataset, *CONFOUNDS)
+        )
+    )
     return (whole, *partial, *parts)
 
 
@@ -165,6 +181,10 @@ def _spread(results: Results) -> Measured:
     return width.value, width.standard_error
 
 
+_BEHIND = tuple(
+    Sign(f"complexity ~ {what} (a confound)", "", ("score",), _correlated(COMPLEXITY, dataset))
+    for dataset, what in CONFOUNDS.items()
+)
 SIGNS = (
     Sign(
         "complexities spread inside [0, 1] (10 to 90 % quantile)",
@@ -172,6 +192,7 @@ SIGNS = (
         ("score",),
         _spread,
     ),
+    *_BEHIND,
     *_with_complexity("temporal score", "> 0", "dynamics", TEMPORAL),
     Sign(
         "complexity ~ importance, own concepts of the first epoch",

@@ -95,6 +95,19 @@ LAST_TAP = Dataset(
 CODE_VARIANCE = Dataset(
     "concepts/variance", CONCEPT, "variance of the code over the images", unit=None
 )
+FIRING_RATE = Dataset("concepts/firing_rate", CONCEPT, "share of the images whose code is above 0")
+BETWEEN_CLASSES = Dataset(
+    "concepts/eta2",
+    CONCEPT,
+    "share of the code's variance that lies between the classes; NaN: no variance",
+)
+# What may stand behind a correlation with the complexity, and what it is called.
+CONFOUNDS = {
+    CODE_VARIANCE: "variance",
+    LAST_TAP: "V of the last tap",
+    FIRING_RATE: "firing rate",
+    BETWEEN_CLASSES: "share between classes",
+}
 PARTS = (UNREADABLE, LATE, DISCARDED)  # which add up to the complexity
 OF_CURVES = (*PARTS, DEPTH, PEAK, KEPT)  # what follows from V-information over the taps
 PREDICTORS = ("linear", "random-features", "in-sample", "held-out")  # which score.also may name

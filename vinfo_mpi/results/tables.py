@@ -15,6 +15,7 @@ import pandas as pd
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import bootstrap, correlation
 from vinfo_mpi.numerics.bootstrap import Estimate
+from vinfo_mpi.registry import command
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
@@ -30,6 +31,7 @@ from vinfo_mpi.results.schema import (
     VINFORMATION,
 )
 from vinfo_mpi.results.store import dataset_names
+from vinfo_mpi.results.written_by import stage_of_column
 from vinfo_mpi.storage.atomic import writing
 from vinfo_mpi.storage.hdf5 import open_checked
 
@@ -207,13 +209,23 @@ class Results:
         columns = tuple(_column(name) for name in (first, second, *several))
         if columns not in self._correlations:
             # The bootstrap takes seconds where there are 10,000 concepts.
-            values = [self.living[column].to_numpy() for column in columns]
+            values = [self._column(column) for column in columns]
             self._correlations[columns] = _correlation(*values, cluster=self.classes_of_living)
         return self._correlations[columns]
 
     def mean(self, dataset: Dataset | str) -> Estimate:
         """Return the mean of a column over the living concepts, with the same standard error."""
-        return bootstrap.mean(self.living[_column(dataset)].to_numpy(), self.classes_of_living)
+        return bootstrap.mean(self._column(_column(dataset)), self.classes_of_living)
+
+    def _column(self, column: str) -> np.ndarray:
+        """Return a column of `living`; raise `InputError` where an older run has none."""
+        if column not in self.living:
+            raise InputError(
+                f"{self.path} has no column '{column}': its stage has not run, or in a version "
+                f"that did not write it; python -m {command(stage_of_column(column))} --force adds "
+                "it"
+            )
+        return self.living[column].to_numpy()
 
     @property
     def classes_of_living(self) -> np.ndarray:

@@ -6,8 +6,8 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
-    CODE_VARIANCE,
     COMPLEXITY,
+    CONFOUNDS,
     DYNAMICS_CHECKPOINTS,
     DYNAMICS_VINFORMATION,
     FORGOTTEN,
@@ -15,7 +15,6 @@ from vinfo_mpi.results.schema import (
     IMPORTANCE_SHARE,
     IMPORTANCE_SIGNED,
     INDEX,
-    LAST_TAP,
     LEARNED_LATE,
     NAME,
     OF_CURVES,
@@ -91,7 +90,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "all": (INDEX,),
     "score": (
         *(TAPS, VINFORMATION, PENALTY, CLASS, ALIVE, NAME, COMPLEXITY, *OF_CURVES),
-        *(LAST_TAP, CODE_VARIANCE),
+        *CONFOUNDS,
         *(predictor(name, dataset) for name in PREDICTORS for dataset in OF_PREDICTOR),
     ),
     "importance": (IMPORTANCE, IMPORTANCE_SIGNED, IMPORTANCE_SHARE),
@@ -138,3 +137,8 @@ _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dat
 def stage_of(dataset: Dataset) -> str:
     """Return the stage that writes a dataset, or that whose standard error it is."""
     return _STAGES[dataset.name.removesuffix("_se")]
+
+
+def stage_of_column(column: str) -> str:
+    """Return the stage that writes a column of the table of concepts; score for an unknown one."""
+    return _STAGES.get(f"{INDEX.group}/{column.removesuffix('_se')}", "score")

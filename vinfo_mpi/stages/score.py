@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,14 +19,18 @@ from vinfo_mpi.numerics import complexity as numerics
 from vinfo_mpi.numerics import fourier, ridge
 from vinfo_mpi.numerics.fourier import RandomFeatures
 from vinfo_mpi.numerics.moments import Moments
+from vinfo_mpi.numerics.occurrence import Occurrence
 from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
+    BETWEEN_CLASSES,
     CLASS,
     CODE_VARIANCE,
     COMPLEXITY,
+    FIRING_RATE,
     LAST_TAP,
     NAME,
     OF_CURVES,
@@ -37,6 +41,7 @@ from vinfo_mpi.results.schema import (
 )
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 from vinfo_mpi.storage.rows import RowReader
 
@@ -61,18 +66,21 @@ def score_concepts(run: Run, part: Part) -> None:
         at_taps = vinformation.for_each_source(
             run, part.partial_results, sources, codes, score, options.beside
         )
+        occurrence = _occurrence(run, activations, codes)
     main = _scores(at_taps, MAIN)
     alive = main[0].alive
     complexity = numerics.complexity(np.stack([scores.r2 for scores in main]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f",
              alive.sum(), len(alive), np.nanmean(complexity))  # fmt: skip
     last = main[-1]
-    datasets = {
+    datasets: dict[Dataset, Any] = {
         TAPS: taps,
         ALIVE: alive,
         CODE_VARIANCE: last.variance,
         LAST_TAP: last.r2,
         LAST_TAP.se: numerics.jackknife(last.without),
+        FIRING_RATE: occurrence.firing_rate().cpu(),
+        BETWEEN_CLASSES: occurrence.between_classes().cpu(),
     }
     datasets |= _of_dictionary(run)
     for name in (MAIN, *options.also):
@@ -165,6 +173,16 @@ def _random_features(run: Run, tap: Source, moments: Moments) -> RandomFeatures:
     pilot = run.ranks.on_root(lambda: values[:: max(1, len(values) // PILOT)][:PILOT])
     count = run.config.score.random_features
     return fourier.make(mean, std, run.tensor(pilot), count, run.config.seed)
+
+
+def _occurrence(run: Run, activations: ActivationReader, codes: RowReader) -> Occurrence:
+    """Return on which images the concepts occur, of all ranks' images."""
+    n, concepts = codes.shape("codes")
+    occurrence = Occurrence(len(activations.classes), concepts, run.device)
+    for rows in batches(run.ranks.block(n), run.config.machine.rows):
+        labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
+        occurrence.add(run.tensor(codes.read("codes", rows)), labels)
+    return occurrence.reduced(run.ranks.sum)
 
 
 def _of_dictionary(run: Run) -> dict[Dataset, np.ndarray]:

@@ -13,8 +13,7 @@ from typing import TypeVar
 
 import torch
 
-from vinfo_mpi.parallel import malloc
-from vinfo_mpi.parallel.clock import peak_memory
+from vinfo_mpi.parallel import malloc, memory
 
 T = TypeVar("T")
 
@@ -92,7 +91,7 @@ class Peak:
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
-            self.bytes = max(0, peak_memory() - self._before)
+            self.bytes = max(0, memory.peak() - self._before)
 
 
 def threads() -> int:

@@ -50,6 +50,6 @@ def test_a_line_per_stage(run):
 
 
 def test_what_the_clock_writes_can_be_shown(run):
-    run.clock = Clock(run.ranks)
+    run.clock = Clock(run.ranks, run.device)
     run.save_timings("encode")
     assert summary.tail(run).splitlines()[1].startswith("encode")

@@ -11,14 +11,27 @@ import numpy as np
 import pretended
 import torch
 
+from vinfo_mpi.parallel import memory
+from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.prefetch import ahead
+
+
+def full(ranks: int) -> str:
+    """Return what is said where ranks share a device and one asks for more than there is."""
+    try:
+        torch.empty(2**55, device=pretended.CUDA)
+    except RuntimeError as error:
+        assert memory.is_exhausted(error)
+        bindings = [Binding("node", "cuda:0", "A GPU", "id", 1, "card")] * ranks
+        return memory.exhausted(error, bindings, 0)
+    return "there is room"
 
 
 def outcome(expression: str) -> dict[str, Any]:
     """Return the value of an expression or the error that it ended with, and what was counted."""
     with pretended.device() as cuda:
         x = pretended.placed(torch.arange(12, dtype=torch.float64).view(3, 4))
-        names = {"x": x, "cuda": cuda, "torch": torch, "np": np, "ahead": ahead}
+        names = {"x": x, "cuda": cuda, "torch": torch, "np": np, "ahead": ahead, "full": full}
         pretended.COUNTS.clear()
         try:
             value = eval(expression, names)

@@ -144,9 +144,14 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
         COUNTS.wait(name)
     COUNTS.operations += 1
     operation = MARKING.get(name, function)
-    result = operation(
-        *_on_processor(arguments), **_on_processor(options) | _instead(options, arrives)
-    )
+    try:
+        result = operation(
+            *_on_processor(arguments), **_on_processor(options) | _instead(options, arrives)
+        )
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise torch.OutOfMemoryError("CUDA out of memory.") from error
+        raise
     result = tree_map_only(torch.Tensor, Pretended, result) if there else result
     return return_and_correct_aliasing(function, arguments, options, result)
 
@@ -241,7 +246,12 @@ def device() -> Iterator[torch.device]:
             current_device=lambda: 0,
             get_device_properties=lambda device=None: _Properties,
             set_device=lambda device: None,
-            synchronize=lambda device=None: None,
+            synchronize=lambda device=None: COUNTS.wait("synchronize"),
+            empty_cache=lambda: None,
+            mem_get_info=lambda device=None: (_Properties.total_memory, _Properties.total_memory),
+            memory_allocated=lambda device=None: 0,
+            max_memory_allocated=lambda device=None: 0,
+            reset_peak_memory_stats=lambda device=None: None,
         ),
         mock.patch.object(torch.Tensor, "pin_memory", lambda tensor, device=None: tensor),
         mock.patch.object(threading.Thread, "run", _run_thread),

@@ -3,6 +3,7 @@
 import pytest
 
 REFUSED = {
+    "torch.empty(2**55, device=cuda)": "out of memory",
     "x + torch.ones(4)": "same device",
     "torch.ones(3, 3) @ x": "same device",
     "torch.stack([x.sum(), torch.tensor(1.0)])": "same device",
@@ -43,10 +44,17 @@ TRUE = {
 }
 
 
+# Whose memory is full, by the number of ranks that share the device.
+FULL = {
+    "full(1)": "the memory of the A GPU (cuda:0, 80.0 GiB) on ",
+    "full(3)": "is full: rank 0 holds 0.0 B, 80.0 GiB are free, 3 ranks share it",
+}
+
+
 @pytest.fixture(scope="module")
 def evaluated(outcomes):
     """What the expressions have come to, by expression."""
-    return outcomes("expressions.py", *REFUSED, *COUNTED, *TRUE.values())
+    return outcomes("expressions.py", *REFUSED, *COUNTED, *TRUE.values(), *FULL)
 
 
 @pytest.mark.parametrize("expression", REFUSED)
@@ -67,3 +75,8 @@ def test_counts(expression, evaluated):
 def test_behaves_as_a_device(what, evaluated):
     assert evaluated[TRUE[what]]["error"] is None
     assert evaluated[TRUE[what]]["value"] == "True"
+
+
+@pytest.mark.parametrize("expression", FULL)
+def test_says_whose_memory_is_full(expression, evaluated):
+    assert FULL[expression] in evaluated[expression]["value"]

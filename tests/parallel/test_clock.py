@@ -5,13 +5,14 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.ranks import Ranks
 
 
 def test_a_phase_adds_up_also_when_it_fails():
-    clock = Clock(Ranks())
+    clock = Clock(Ranks(), torch.device("cpu"))
     with clock.phase("read"):
         time.sleep(0.02)
     with pytest.raises(ValueError), clock.phase("read"):
@@ -27,7 +28,7 @@ def test_a_phase_adds_up_also_when_it_fails():
 
 def test_peak_memory_is_in_bytes():
     held = np.ones(2**22)  # 32 MiB, touched
-    assert held.nbytes < Clock(Ranks()).summary()["peak_memory"] < 2**40
+    assert held.nbytes < Clock(Ranks(), torch.device("cpu")).summary()["peak_memory"] < 2**40
 
 
 SCRIPT = """
@@ -37,7 +38,7 @@ from vinfo_mpi.parallel.ranks import Ranks
 
 ranks = Ranks()
 ranks.sum(torch.zeros(1000))  # before the stage
-clock = Clock(ranks)
+clock = Clock(ranks, torch.device("cpu"))
 if ranks.is_root:
     with clock.phase("read"):
         time.sleep(0.1)

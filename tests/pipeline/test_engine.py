@@ -1,12 +1,18 @@
 """Which stages a setting makes stale, what comes before what, what belongs to the pipeline."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from small_run import on
 
 from vinfo_mpi.config.load import check_config
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import Failure, InputError
+from vinfo_mpi.parallel.devices import Binding
+from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.pipeline import engine
 from vinfo_mpi.registry import ANALYSES, STAGES, before
 from vinfo_mpi.run import freshness
 from vinfo_mpi.run.freshness import settings
@@ -104,3 +110,18 @@ def test_what_an_earlier_version_of_a_stage_has_left_is_stale(tmp_path, monkeypa
     assert first == digest("hoyer", settings(run.config, "hoyer"), {})  # as before there were any
     monkeypatch.setitem(STAGES, "hoyer", replace(STAGES["hoyer"], version=2))
     assert freshness.fingerprint_of(run, "hoyer", {}) != first
+
+
+@pytest.mark.parametrize("allocate", [np.empty, torch.empty])
+def test_a_full_memory_is_a_sentence_with_the_setting_to_change(allocate):
+    bindings = [Binding("node", "cpu", "", "", 1)]
+    run = SimpleNamespace(bindings=bindings, ranks=Ranks())
+    sentence = r"^stage encode: the memory of the node .* 1 rank uses it; lower machine\.rows"
+    with pytest.raises(Failure, match=sentence), engine._memory_explained(run, "encode"):
+        allocate(2**55)
+
+
+def test_other_errors_of_torch_stay_what_they_are():
+    run = SimpleNamespace()
+    with pytest.raises(RuntimeError, match="inconsistent"), engine._memory_explained(run, "encode"):
+        torch.ones(2) @ torch.ones(3)

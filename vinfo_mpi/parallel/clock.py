@@ -6,19 +6,29 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
+import torch
+
+from vinfo_mpi.parallel import memory
 from vinfo_mpi.parallel.ranks import Ranks
 
 T = TypeVar("T")
 
 
 class Clock:
-    """Seconds per named phase of one stage on this rank, and bytes read and written."""
+    """Seconds per named phase of one stage on this rank, and bytes read and written.
 
-    def __init__(self, ranks: Ranks) -> None:
+    Parameters
+    ----------
+    ranks : Ranks
+    device : torch.device
+        Where this rank computes: a phase ends when the device is done with it.
+    """
+
+    def __init__(self, ranks: Ranks, device: torch.device) -> None:
         self.ranks = ranks
+        self.device = device
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.bytes_read = 0
         self.bytes_written = 0
@@ -26,11 +36,16 @@ class Clock:
         self._start = time.perf_counter()
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Count the time of the block under this name."""
+    def phase(self, name: str, wait: bool = True) -> Iterator[None]:
+        """Count the time of the block under this name.
+
+        Without `wait`, what the device has been told and not yet done counts for the next phase.
+        """
         start = time.perf_counter()
         try:
             yield
+            if wait and self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
         finally:
             self.seconds[name] += time.perf_counter() - start
 
@@ -38,7 +53,7 @@ class Clock:
         """Yield the items; the time that they are waited for counts under this name."""
         iterator = iter(items)
         while True:
-            with self.phase(name):
+            with self.phase(name, wait=False):
                 item = next(iterator, self)
             if item is self:
                 return
@@ -48,7 +63,8 @@ class Clock:
         """Return seconds of each phase, bytes moved and peak memory, over all ranks.
 
         Seconds are minimum, mean and maximum over the ranks; bytes are summed; the memory is the
-        largest of any rank since the program started.
+        largest of any rank since the program started; that of tensors on a device, since the stage
+        began.
         """
         self.seconds["total"] = time.perf_counter() - self._start
         moved = {
@@ -58,10 +74,14 @@ class Clock:
         }
         seconds_of_ranks = self.ranks.allgather(dict(self.seconds))
         moved_of_ranks = self.ranks.allgather(moved)
+        peaks = {"peak_memory": self.ranks.max(memory.peak())}
+        if self.device.type == "cuda":
+            of_device = memory.peak_of_device(self.device)
+            peaks["peak_device_memory"] = self.ranks.max(of_device)
         return {
             "ranks": self.ranks.size,
             "seconds": _spread(seconds_of_ranks),
-            "peak_memory": self.ranks.max(peak_memory()),
+            **peaks,
             "bytes": {name: sum(counts[name] for counts in moved_of_ranks) for name in moved},
         }
 
@@ -73,12 +93,3 @@ def _spread(seconds_of_ranks: Sequence[Mapping[str, float]]) -> dict[str, dict[s
         values = [seconds.get(name, 0.0) for seconds in seconds_of_ranks]
         spread[name] = {"min": min(values), "mean": sum(values) / len(values), "max": max(values)}
     return spread
-
-
-def peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes.
-
-    Unlike getrusage's, not that of its parent.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024

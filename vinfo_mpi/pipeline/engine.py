@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import yaml
 
-from vinfo_mpi.errors import InputError, NotApplicable
-from vinfo_mpi.parallel import limits, logs
+from vinfo_mpi.errors import Failure, InputError, NotApplicable
+from vinfo_mpi.parallel import limits, logs, memory
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.pipeline import measured, plan
 from vinfo_mpi.registry import STAGES, before, command
@@ -97,14 +99,28 @@ def _run_stage(run: Run, stage: str, repeat: bool) -> None:
     part = Part(run, stage, partial(_repeat, stage), repeat)
     if repeat:
         part.discard()
-    _work(stage)(run, part)
+    with _memory_explained(run, stage):
+        _work(stage)(run, part)
     run.save_timings(stage)
+
+
+@contextmanager
+def _memory_explained(run: Run, stage: str) -> Iterator[None]:
+    """Say in one sentence whose memory a stage has found full, and what to change."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not memory.is_exhausted(error):
+            raise
+        full = memory.exhausted(error, run.bindings, run.ranks.rank)
+        raise Failure(f"stage {stage}: {full}; {STAGES[stage].remedy}") from error
 
 
 def _repeat(outer: str, run: Run, stage: str) -> None:
     """Run a stage that an outer one repeats, where its result is missing or stale."""
     if not run.ranks.on_root(is_current, run, stage):
         log.info("%s: %s: %s", outer, run.final.name, stage)
+        memory.give_back(run.device)
         _work(stage)(run, Part(run, stage, partial(_repeat, stage)))
 
 

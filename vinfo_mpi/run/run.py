@@ -21,7 +21,7 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import Stopped
 from vinfo_mpi.networks import checkpoints, heads
 from vinfo_mpi.networks.checkpoints import Checkpoint
-from vinfo_mpi.parallel import limits, malloc, signals
+from vinfo_mpi.parallel import limits, memory, signals
 from vinfo_mpi.parallel.clock import Clock
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import Ranks
@@ -241,8 +241,9 @@ class Run:
 
     def begin(self) -> None:
         """Start the clocks of a stage, in memory that the stage before has given back."""
-        malloc.give_back()
-        self.clock = Clock(self.ranks)
+        memory.give_back(self.device)
+        memory.forget_peak(self.device)
+        self.clock = Clock(self.ranks, self.device)
         self._next_saving = time.monotonic() + 60 * self.config.machine.save_minutes
 
     def _count_read(self, count: int) -> None:

@@ -1,0 +1,39 @@
+"""When there is no more memory: seen in whatever form it comes."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from vinfo_mpi.parallel import memory
+from vinfo_mpi.parallel.devices import Binding
+
+TOO_MUCH = 2**55  # numbers
+
+
+@pytest.mark.parametrize("allocate", [np.empty, torch.empty])
+def test_a_processors_memory(allocate):
+    with pytest.raises((MemoryError, RuntimeError)) as full:
+        allocate(TOO_MUCH)
+    assert memory.is_exhausted(full.value)
+    host = os.uname().nodename
+    bindings = [Binding(host, "cpu", "", "", 1)] * 2 + [Binding("elsewhere", "cpu", "", "", 1)]
+    said = memory.exhausted(full.value, bindings, 1)
+    assert said.startswith(f"the memory of the node on {host} is full: rank 1 holds ")
+    assert said.endswith("2 ranks share it")
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_cuda_says(error, full):
+    assert memory.is_exhausted(error) == full
+    assert not full or memory.of_device(error)

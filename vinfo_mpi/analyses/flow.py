@@ -69,6 +69,7 @@ def costs(work: Workload) -> Costs:
     widths = list(work.sizes.branches.values())
     return Costs(
         memory=vinformation_costs.memory(work, widths),
+        host=vinformation_costs.host(work, widths),
         operations=sum(vinformation_costs.operations(work, width) for width in widths),
         sent=sum(vinformation_costs.sent(work, width) for width in widths),
         disk=formulas.results(work, 2 * len(widths)),

@@ -35,4 +35,4 @@ def measure_sparseness(run: Run, part: Part) -> None:
 
 def costs(work: Workload) -> Costs:
     """Return what the atoms, their absolute values and the squares of these take."""
-    return Costs(memory=3.0 * NUMBER * work.sizes.concepts * work.sizes.d)
+    return Costs(memory=3.0 * NUMBER * work.sizes.concepts * work.sizes.d, on_cpu=True)

@@ -81,6 +81,7 @@ def costs(work: Workload) -> Costs:
     neighbours = 5 * 2 * NUMBER * concepts * NEIGHBOURS
     return Costs(
         memory=SCIKIT_LEARN + arrays + neighbours,
+        on_cpu=True,
         sent=work.sent(classes * (concepts + 1)),
     )
 

@@ -75,6 +75,7 @@ def costs(work: Workload) -> Costs:
     return Costs(
         memory=vinformation_costs.memory(work, [width])
         + Moments.bytes(score.folds, max(widths), -(-k // work.ranks)),
+        host=vinformation_costs.host(work, [width]),
         operations=vinformation_costs.operations(work, width)
         + sum(2.0 * solves * kept**2 for kept in widths),
         sent=vinformation_costs.sent(work, width) + options.masks * factors,

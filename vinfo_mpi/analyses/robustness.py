@@ -79,10 +79,11 @@ def costs(work: Workload) -> Costs:
     images = min(sizes.n, options.images)
     noisy = images * len(options.sigmas)
     share = images * options.draws * len(options.sigmas) / sizes.n  # of what the stages take
-    network = sizes.forward + formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    in_flight = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
     operations = encoders_costs.operations(work) + sizes.operations * sizes.n
     return Costs(
-        memory=sizes.weights + network + encoders_costs.memory(work),
+        memory=sizes.weights + sizes.forward + in_flight + encoders_costs.memory(work),
+        host=sizes.weights + in_flight + encoders_costs.host(work),
         operations=share * operations,
         sent=work.sent(2 * (noisy + 1) * sizes.concepts),
     )

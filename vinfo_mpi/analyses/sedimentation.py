@@ -86,12 +86,15 @@ def costs(work: Workload) -> Costs:
     repeated = {stage: work.costs_of(stage) for stage in REPEATED}
     memory = [stage.memory for stage in repeated.values()]
     memory.append(vinformation_costs.memory(work, widths * checkpoints))
+    host = [stage.beside_device for stage in repeated.values()]
+    host.append(vinformation_costs.host(work, widths * checkpoints))
     find = sum(repeated[stage].operations for stage in ("dictionary", "encode", "score"))
     grid_sent = sum(vinformation_costs.sent(work, width) for width in widths)
     stages_sent = sum(stage.sent for stage in repeated.values())
     grid = formulas.results(work, checkpoints * len(widths))
     return Costs(
         memory=max(memory),
+        host=max(host),
         operations=again * find + checkpoints * repeated["score"].operations,
         sent=checkpoints * grid_sent + again * stages_sent,
         disk={"sedimentation": again * (_disk_of_checkpoint(work) + grid["results"]), **grid},

@@ -80,6 +80,7 @@ def costs(work: Workload) -> Costs:
     fit = work.costs_of("dictionary")
     return Costs(
         memory=fit.memory,
+        host=fit.host,
         operations=seeds * fit.operations,
         sent=seeds * factorisation_costs.sent_by_iterations(work),
     )

@@ -18,8 +18,7 @@ def memory(work: Workload) -> float:
     k = work.sizes.concepts
     d = work.sizes.d
     positions = work.sizes.positions
-    block = batch_rows(codes.columns(k), max(1, work.config.machine.rows // positions))
-    images = min(block, work.images_of_rank)
+    images = _images(work)
     vectors_of_image = positions
     if work.config.encode.positions == "pooled" or not _non_negative(work):
         vectors_of_image = 1
@@ -27,13 +26,30 @@ def memory(work: Workload) -> float:
 
     if _non_negative(work):
         dictionary = NUMBER * k * (d + 3 * min(k, d))  # atoms and their singular vectors
-        solver = _solver(rows, k)
+        solver = _solver(work, rows)
     else:
         dictionary = 2 * NUMBER * k * d
         solver = 0.0
     vectors = 6 * held(NUMBER * rows * d)  # true, rebuilt, differences, squares
-    queue = (row_writer.AHEAD + 2) * images * NUMBER * (k + BESIDE)
+    queue = _queue(work) if work.device == "cpu" else 0.0
     return dictionary + solver + vectors + queue + formulas.head(work, images)
+
+
+def host(work: Workload) -> float:
+    """Return the bytes beside those on a device: a block as read, what is to be written."""
+    vectors = NUMBER * _images(work) * work.sizes.positions * work.sizes.d
+    return NUMBER * work.sizes.concepts * work.sizes.d + 2 * held(vectors) + _queue(work)
+
+
+def _images(work: Workload) -> int:
+    """Return the images of a block."""
+    rows = max(1, work.config.machine.rows // work.sizes.positions)
+    return min(batch_rows(codes.columns(work.sizes.concepts), rows), work.images_of_rank)
+
+
+def _queue(work: Workload) -> float:
+    """Return the bytes of blocks of codes that wait to be written, are written, or are made."""
+    return (row_writer.AHEAD + 2) * _images(work) * NUMBER * (work.sizes.concepts + BESIDE)
 
 
 def operations(work: Workload) -> float:
@@ -52,8 +68,9 @@ def _non_negative(work: Workload) -> bool:
     return work.config.dictionary.kind_of_source.codes == "non-negative"
 
 
-def _solver(rows: int, k: int) -> float:
+def _solver(work: Workload, rows: int) -> float:
     """Return the bytes of solving for the codes of so many vectors."""
-    open_rows = min(rows, max(nnls.FEWEST, nnls.CACHE // k))
+    k = work.sizes.concepts
+    open_rows = rows if work.device == "cuda" else min(rows, max(nnls.FEWEST, nnls.CACHE // k))
     all_codes = 3 * held(NUMBER * rows * k)
     return all_codes + 12 * held(NUMBER * open_rows * k)  # target, s, y, z, the gradient, ...

@@ -17,9 +17,10 @@ from vinfo_mpi.networks.heads import after_relu
 from vinfo_mpi.numerics import nmf
 from vinfo_mpi.numerics.nmf import State
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.activations import MAP
+from vinfo_mpi.storage.activations import MAP, ActivationReader
 from vinfo_mpi.storage.hdf5 import Table
 
 
@@ -144,11 +145,10 @@ def read_rows(run: Run) -> Rows:
         if _by_class(options):
             _check_sizes(options, labels, classes)
         block = run.ranks.block(len(labels))
-        feature_map = torch.from_numpy(activations.read(MAP, block))  # (n, P, d)
+        x, lowest = _read_vectors(run, activations, block)
         positions = activations.shape(MAP)[1]
         ids = activations.read("samples/id", block)
-    x = feature_map.flatten(0, 1).to(run.device)
-    if options.atoms == "non-negative" and run.ranks.any(bool((x < 0).any())):
+    if options.atoms == "non-negative" and run.ranks.any(lowest < 0):
         raise InputError(
             "the last tap has negative activations, to which NMF does not apply; "
             "set dictionary.atoms: signed, or end extract.taps with a layer after a ReLU "
@@ -169,6 +169,22 @@ def read_rows(run: Run) -> Rows:
         groups,
         _atoms_per_group(options),
     )
+
+
+def _read_vectors(
+    run: Run, activations: ActivationReader, block: range
+) -> tuple[torch.Tensor, float]:
+    """Return the vectors of some images on the device, (n P, d) as stored, and the lowest value."""
+    _, positions, d = activations.shape(MAP)
+    stored = getattr(torch, run.config.extract.dtype)
+    x = torch.empty(len(block) * positions, d, dtype=stored, device=run.device)
+    lowest = torch.zeros((), dtype=stored, device=run.device)
+    # A part at a time: the processor's memory need not have room for what the device has.
+    for rows in batches(block, run.config.machine.rows):
+        here = slice((rows.start - block.start) * positions, (rows.stop - block.start) * positions)
+        part = x[here].copy_(torch.from_numpy(activations.read(MAP, rows)).flatten(0, 1))
+        lowest = torch.minimum(lowest, part.amin())
+    return x, lowest.item()
 
 
 def _by_class(options: Dictionary) -> bool:

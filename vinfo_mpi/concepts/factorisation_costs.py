@@ -17,6 +17,7 @@ def costs(work: Workload) -> Costs:
     products = 4.0 * rows * sizes.d * sizes.concepts / sizes.groups
     return Costs(
         memory=_memory(work),
+        host=_block(work) + 2 * NUMBER * _numbers_of_sums(work),
         operations=products * work.iterations["dictionary"],
         sent=_sent_by_start(work) + sent_by_iterations(work) + work.sent(sizes.concepts),
         temporary=NUMBER * rows * sizes.concepts / sizes.groups,
@@ -53,11 +54,11 @@ def _memory(work: Workload) -> float:
     k = _atoms_per_group(work)
     groups = work.sizes.groups
     rows = work.images_of_rank * work.sizes.positions
-    block = min(grouped_rows.BLOCK["cpu"], rows)
+    block = min(grouped_rows.BLOCK[work.device], rows)
 
     x = rows * d * np.dtype(work.config.extract.dtype).itemsize
-    # As read, and which values are negative; group, order and what sorts them.
-    data = 1.25 * x + 5 * NUMBER * rows
+    # With the rows that were read last; group, order and what sorts them.
+    data = x + _block(work) + 5 * NUMBER * rows
 
     width = min(k + nndsvd.OVERSAMPLING, d)
     start = NUMBER * block * (d + width)  # X in float64, and its products with the subspace
@@ -67,11 +68,23 @@ def _memory(work: Workload) -> float:
         start += 3 * NUMBER * groups * d**2
 
     codes = NUMBER * rows * k
-    sums = 3 * NUMBER * groups * k * (d + k)  # being added, of one batch, and being sent
+    sums = 3 * NUMBER * _numbers_of_sums(work)  # being added, of one batch, and being sent
     # X in float64; products, offsets and what improves the codes.
     iteration = held(NUMBER * block * d) + 4 * held(NUMBER * block * k)
     end = 2 * codes  # in order again, and laid out for the file
     return data + max(start, codes + sums + max(iteration, end))
+
+
+def _block(work: Workload) -> float:
+    """Return the bytes of the vectors of the images that are read at once."""
+    numbers = work.rows * work.sizes.positions * work.sizes.d
+    return 2.0 * numbers * np.dtype(work.config.extract.dtype).itemsize
+
+
+def _numbers_of_sums(work: Workload) -> int:
+    """Return how many numbers an iteration adds over the ranks."""
+    k = _atoms_per_group(work)
+    return work.sizes.groups * k * (work.sizes.d + k)
 
 
 def _atoms_per_group(work: Workload) -> int:

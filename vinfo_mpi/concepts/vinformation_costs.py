@@ -19,9 +19,37 @@ def memory(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
     n = work.sizes.n
     ids_and_folds = 2 * NUMBER * n
     peak = 8.0 * NUMBER * n  # sorting the ids of all images
-    for group in together(widths, work.config.score.folds, work.sizes.concepts, "cpu", beside):
+    for group in _together(work, widths, beside):
         peak = max(peak, _memory_together(work, widths[group.start : group.stop], beside))
     return ids_and_folds + peak
+
+
+def host(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
+    """Return the bytes beside those on a device: rows that are read, sums on their way."""
+    peak = 8.0 * NUMBER * work.sizes.n
+    for group in _together(work, widths, beside):
+        taps = widths[group.start : group.stop]
+        rows = (BLOCKS_AHEAD + 2) * held(work.rows * _row(work, taps))
+        peak = max(peak, rows, _staged(work, max(taps) + beside))
+    return 2 * NUMBER * work.sizes.n + peak
+
+
+def _together(work: Workload, widths: Sequence[int], beside: int) -> list[range]:
+    return together(widths, work.config.score.folds, work.sizes.concepts, work.device, beside)
+
+
+def _row(work: Workload, taps: Sequence[int]) -> float:
+    """Return the bytes of an image's code, and of what the taps have of it."""
+    stored = np.dtype(work.config.extract.dtype).itemsize
+    return NUMBER * work.sizes.concepts + stored * sum(taps)
+
+
+def _staged(work: Workload, d: int) -> float:
+    """Return the bytes of sums of a tap that are on their way to other ranks."""
+    if work.ranks == 1:
+        return 0.0
+    of_all = NUMBER * work.sizes.concepts * work.config.score.folds * d
+    return 2.0 * of_all + 3 * of_all / work.ranks
 
 
 def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
@@ -35,9 +63,7 @@ def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
     sums = sum(Moments.bytes(folds, width, k) for width in families)
     reduced = sum(Moments.bytes(folds, width, concepts_of_rank) for width in families)
 
-    stored = np.dtype(work.config.extract.dtype).itemsize
-    row = NUMBER * k + stored * sum(taps)
-    add = sums + (BLOCKS_AHEAD + 2) * held(work.rows * row)
+    add = sums + (BLOCKS_AHEAD + 2) * held(work.rows * _row(work, taps))
     add += 2 * held(NUMBER * work.rows * k) + 2 * held(NUMBER * work.rows * d)
 
     reduce: float = sums + Moments.bytes(folds, d, 0)
@@ -48,7 +74,7 @@ def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
     factors_of_rank = predictors * -(-len(taps) * folds // work.ranks)
     factorise = reduced + factors_of_rank * factor + 8 * held(NUMBER * d * d)
 
-    block = min(concepts_of_rank, max(1, ridge.BLOCK["cpu"] // d))
+    block = min(concepts_of_rank, max(1, ridge.BLOCK[work.device] // d))
     errors = reduced + (factors_of_rank + 1) * factor + 10 * held(NUMBER * block * d)
     return max(add, reduce, factorise, errors)
 

@@ -19,7 +19,13 @@ class Costs:
     Attributes
     ----------
     memory : float
-        Bytes per rank, at the peak, beside those of the program itself.
+        Bytes per rank, at the peak, beside those of the program itself: all of them where the
+        stage computes on the CPU, those on the device where it computes on one.
+    host : float, or None
+        Bytes per rank in the processor's memory where the stage computes on a device: what is read
+        and written ahead, and staged. None: as many as on the device.
+    on_cpu : bool
+        Whether the stage computes on the CPU whatever the ranks' device is.
     operations : float
         Floating-point operations, over all ranks.
     sent : float
@@ -34,10 +40,22 @@ class Costs:
     """
 
     memory: float = 0.0
+    host: float | None = None
+    on_cpu: bool = False
     operations: float = 0.0
     sent: float = 0.0
     disk: Mapping[str, float] = field(default_factory=dict)
     temporary: float = 0.0
+
+    @property
+    def beside_device(self) -> float:
+        """Bytes in the processor's memory of a rank that computes on a device."""
+        return self.memory if self.host is None or self.on_cpu else self.host
+
+    @property
+    def on_device(self) -> float:
+        """Bytes on the device of a rank that computes on one."""
+        return 0.0 if self.on_cpu else self.memory
 
 
 def _unknown(stage: str) -> Costs:
@@ -55,6 +73,8 @@ class Workload:
     ranks : int
     shared : bool
         Whether the ranks write one file together, not one each.
+    device : str
+        Where the ranks compute: cpu or cuda.
     iterations : mapping of str to float
         Of fitting the dictionary, of finding codes.
     costs_of : function of a stage
@@ -65,6 +85,7 @@ class Workload:
     config: Config
     ranks: int
     shared: bool = True
+    device: str = "cpu"
     iterations: Mapping[str, float] = field(default_factory=lambda: TYPICAL)
     costs_of: Callable[[str], Costs] = _unknown
 

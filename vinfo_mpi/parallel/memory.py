@@ -12,7 +12,10 @@ import torch
 from vinfo_mpi import units
 from vinfo_mpi.parallel import devices, malloc
 from vinfo_mpi.parallel.devices import Binding
+from vinfo_mpi.parallel.limits import Limit
+from vinfo_mpi.parallel.ranks import Ranks
 
+LIBRARIES = 2**29  # bytes of a device that cuBLAS, cuDNN, cuSOLVER and NCCL take; assumed
 # How torch, cuBLAS, cuSOLVER and the processor's allocator say that there is no more memory.
 FULL = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 
@@ -42,6 +45,27 @@ def peak() -> int:
 def peak_of_device(device: torch.device) -> int:
     """Return the most bytes of tensors on the device since `forget_peak`; 0 for the CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def limit_of_device(ranks: Ranks, bindings: Sequence[Binding]) -> Limit | None:
+    """Return the memory that every rank may use of its GPU: the smallest over the ranks.
+
+    None where the ranks compute on the CPU. All ranks call this. What is free of a GPU is divided
+    among its ranks; libraries are still to take their part.
+    """
+    binding = bindings[ranks.rank]
+    if not binding.uuid:
+        return None
+    torch.cuda.mem_get_info()  # it makes this rank's context, which is part of what is not free
+    ranks.barrier()
+    free, _ = torch.cuda.mem_get_info()
+    held = torch.cuda.memory_reserved()
+    sharing = devices.sharing(bindings, ranks.rank)
+    size = max(0.0, free / sharing - LIBRARIES) + held
+    source = f"free on {binding.name} {binding.device} of {binding.host}"
+    if sharing > 1:
+        source += f", {sharing} ranks share it"
+    return min(ranks.allgather(Limit(size, source)))
 
 
 def is_exhausted(error: BaseException) -> bool:

@@ -69,6 +69,7 @@ def check_plan(run: Run, show: bool = False) -> None:
     The plan is checked when it is shown, too.
     """
     limit = limits.memory_of_rank(run.ranks)
+    device_limit = memory.limit_of_device(run.ranks, run.bindings)
     sizes = run.ranks.on_root(measured.read, run)
     if sizes is None:
         # All ranks now, at the same time: it brings torchvision along, which they will need.
@@ -81,7 +82,7 @@ def check_plan(run: Run, show: bool = False) -> None:
             run.ranks.on_root(measured.write, run, sizes)
 
     def compare() -> None:
-        whole = plan.make(run, sizes, limit)
+        whole = plan.make(run, sizes, limit, device_limit)
         if show:
             print(whole.text())
         whole.check()

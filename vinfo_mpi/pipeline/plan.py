@@ -34,6 +34,8 @@ class Plan:
         Bytes of memory that the program itself takes, part of every stage's.
     disk_limit, memory_limit : Limit
         The memory is per rank.
+    device_limit : Limit, or None
+        The same of the device's memory; None where the ranks compute on the CPU.
     """
 
     facts: Mapping[str, str]
@@ -41,6 +43,7 @@ class Plan:
     base: float
     disk_limit: Limit
     memory_limit: Limit
+    device_limit: Limit | None = None
 
     @property
     def known(self) -> dict[str, Costs]:
@@ -60,7 +63,16 @@ class Plan:
     @property
     def memory(self) -> dict[str, float]:
         """Peak memory of each stage, per rank: what the program holds, and what the stage adds."""
-        return {stage: self.base + costs.memory for stage, costs in self.known.items()}
+        if self.device_limit is None:
+            return {stage: self.base + costs.memory for stage, costs in self.known.items()}
+        return {stage: self.base + costs.beside_device for stage, costs in self.known.items()}
+
+    @property
+    def device_memory(self) -> dict[str, float]:
+        """Peak memory of each stage on the device, per rank, without libraries; none on the CPU."""
+        if self.device_limit is None:
+            return {}
+        return {stage: costs.on_device for stage, costs in self.known.items()}
 
     def text(self) -> str:
         """Return the plan as a table for the terminal."""
@@ -79,6 +91,7 @@ class Plan:
             f"  {'program':<12} {units.size(self.base)}, part of each:",
             *_rows(self.memory, units.size),
             "",
+            *self._text_of_device(),
             f"{'operations':<14} {sum(operations.values()):.2e} floating-point, over all ranks",
             *_rows(operations, "{:.2e}".format),
             "",
@@ -100,37 +113,53 @@ class Plan:
                 f"free or allowed ({self.disk_limit.source}); lower data.per_class or "
                 "extract.positions, use extract.dtype: float16, or save fewer epochs (train.save)"
             )
-        if not self.memory:
-            return
-        stage, peak = max(self.memory.items(), key=lambda item: item[1])
-        if peak > self.memory_limit.size:
-            remedy = STAGES[stage].remedy
-            if self.base > self.memory_limit.size:
-                remedy = (
-                    "the program alone takes more: allow it more, or lower the number of ranks on "
-                    "a node"
-                )
-            raise InputError(
-                f"stage {stage} needs {units.size(peak)} of memory per rank, "
-                f"{units.size(self.memory_limit.size)} are free or allowed "
-                f"({self.memory_limit.source}); {remedy}"
+        remedy = None
+        if self.base > self.memory_limit.size:
+            remedy = (
+                "the program alone takes more: allow it more, or lower the number of ranks on a "
+                "node"
             )
+        _check_memory(self.memory, self.memory_limit, "memory", remedy)
+        if self.device_limit is not None:
+            _check_memory(self.device_memory, self.device_limit, "its GPU's memory")
+
+    def _text_of_device(self) -> list[str]:
+        """Return the lines on the device's memory, none on the CPU."""
+        if self.device_limit is None:
+            return []
+        peak = units.size(max(self.device_memory.values(), default=0.0))
+        title = f"{'GPU memory':<14} {peak} per rank of {_limit(self.device_limit)}"
+        return [title, *_rows(self.device_memory, units.size), ""]
 
 
-def make(run: Run, sizes: Sizes, memory_limit: Limit) -> Plan:
-    """Return the plan of a run; `memory_limit` is what every rank may use."""
+def make(run: Run, sizes: Sizes, memory_limit: Limit, device_limit: Limit | None = None) -> Plan:
+    """Return the plan of a run; the limits are what every rank may use of the two memories."""
     machine = run.config.machine
-    work = Workload(sizes, run.config, run.ranks.size, shared=run.storage == "parallel")
+    shared = run.storage == "parallel"
+    work = Workload(sizes, run.config, run.ranks.size, shared, run.device.type)
     costs = costs_of_stages(run.config.stages, work)
     if machine.memory_limit is not None:
         memory_limit = Limit(machine.memory_limit * GIB, "machine.memory_limit")
     base = sizes.base + sizes.remembered
-    plan = Plan(_facts(run, sizes), costs, base, Limit(0.0, ""), memory_limit)
+    plan = Plan(_facts(run, sizes), costs, base, Limit(0.0, ""), memory_limit, device_limit)
     if machine.disk_limit is not None:
         plan.disk_limit = Limit(machine.disk_limit * GIB, "machine.disk_limit")
     else:
         plan.disk_limit = _free_disk(run.folder, sum(plan.disk.values()))
     return plan
+
+
+def _check_memory(
+    needs: Mapping[str, float], limit: Limit, what: str, remedy: str | None = None
+) -> None:
+    """Raise `InputError` where a stage needs more memory than every rank has."""
+    stage, peak = max(needs.items(), key=lambda item: item[1], default=("", 0.0))
+    if peak > limit.size:
+        raise InputError(
+            f"stage {stage} needs {units.size(peak)} of {what} per rank, "
+            f"{units.size(limit.size)} are free or allowed ({limit.source}); "
+            f"{remedy or STAGES[stage].remedy}"
+        )
 
 
 def costs_of_stages(stages: Iterable[str], work: Workload) -> dict[str, Costs | None]:

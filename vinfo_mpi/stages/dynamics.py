@@ -68,6 +68,7 @@ def costs(work: Workload) -> Costs:
     width = list(work.sizes.widths.values())[-1]
     return Costs(
         memory=vinformation_costs.memory(work, [width] * checkpoints),
+        host=vinformation_costs.host(work, [width] * checkpoints),
         operations=checkpoints * vinformation_costs.operations(work, width),
         sent=checkpoints * vinformation_costs.sent(work, width),
         disk=formulas.results(work, checkpoints),

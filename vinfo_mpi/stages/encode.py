@@ -52,6 +52,7 @@ def costs(work: Workload) -> Costs:
     columns = codes_file.columns(work.sizes.concepts)
     return Costs(
         memory=encoders_costs.memory(work),
+        host=encoders_costs.host(work),
         operations=encoders_costs.operations(work),
         sent=work.sent(len(fidelity.NAMES) + 1),
         disk={"codes": formulas.row_file(work, columns, tables=0)},

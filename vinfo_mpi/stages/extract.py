@@ -87,8 +87,10 @@ def costs(work: Workload) -> Costs:
     row = sum(column.row_bytes for column in columns.values())
     queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
     in_flight = formulas.images_in_flight(work, images, prefetch.AHEAD)
+    network = 2 * sizes.weights + sizes.forward + in_flight
     return Costs(
-        memory=2 * sizes.weights + sizes.forward + in_flight + queue,
+        memory=network + queue if work.device == "cpu" else network,
+        host=sizes.weights + in_flight + queue,
         operations=float(sizes.operations * sizes.n * sizes.checkpoints),
         disk={"activations": _disk(work)},
     )

@@ -99,6 +99,7 @@ def costs(work: Workload) -> Costs:
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
     return Costs(
         memory=vinformation_costs.memory(work, widths, work.config.score.beside),
+        host=vinformation_costs.host(work, widths, work.config.score.beside),
         operations=sum(vinformation_costs.operations(work, width) for width in widths),
         sent=sum(_sent(work, width) for width in widths),
         disk=disk,

@@ -63,10 +63,12 @@ def costs(work: Workload) -> Costs:
         disk = _saved(sizes, sizes.checkpoints - 1) + _saved(sizes, 1, momentum=False)
     if not sizes.steps_of:
         return Costs(disk={"checkpoints": disk})
+    images = max(-(-work.config.train.batch // work.ranks), work.config.machine.batch)
     epochs = work.config.train.epochs
     steps = epochs * (sizes.steps_of // max(1, epochs) // work.config.train.batch)
     return Costs(
         memory=_memory(work),
+        host=2 * sizes.weights + formulas.images_in_flight(work, images, prefetch.AHEAD),
         operations=3.0 * sizes.operations * sizes.steps_of,
         sent=work.sent(sizes.trainable / formulas.NUMBER * steps),
         disk={"checkpoints": disk},

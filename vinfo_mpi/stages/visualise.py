@@ -66,6 +66,7 @@ def costs(work: Workload) -> Costs:
     pixels = 4.0 * side**2 * (pictures + 3)  # and the spectrum
     return Costs(
         memory=_memory(work, pictures, side),
+        host=_host(work, pictures, side),
         operations=2.0 * work.sizes.operations * steps,  # forward, and back to the pixels
         sent=work.sent(3 * side**2),
         disk={"pictures": pixels + 2 * formulas.FILE + 6 * formulas.DATASET},
@@ -80,12 +81,24 @@ def _memory(work: Workload, pictures: int, side: int) -> float:
     batch = work.config.machine.batch
     together = min(TOGETHER, batch, pictures)
     step = together / batch * work.sizes.backward + together * 3 * side**2 * 4 * ARRAYS
-    reference = 8.0 * pictures * work.images_of_rank
-    reference += 8 * min(pictures, TOGETHER) * work.sizes.n
     transforms = batch * 3 * side**2 * 8 * 4
     images = formulas.images_in_flight(work, batch, AHEAD) + transforms
     largest = max(step, images, encoders_costs.memory(work))
-    return 2 * work.sizes.weights + reference + 4 * side**2 * pictures + largest
+    pixels = 4 * side**2 * pictures
+    return 2 * work.sizes.weights + _reference(work, pictures) + pixels + largest
+
+
+def _host(work: Workload, pictures: int, side: int) -> float:
+    """Return the bytes beside those on a device: weights as read, codes, images, pictures."""
+    images = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    noise = min(TOGETHER, pictures) * 3 * side**2 * 4 * 2
+    beside = max(images, noise, encoders_costs.host(work))
+    return work.sizes.weights + _reference(work, pictures) + 4 * side**2 * pictures + beside
+
+
+def _reference(work: Workload, pictures: int) -> float:
+    """Return the bytes of the codes of real images."""
+    return 8.0 * pictures * work.images_of_rank + 8 * min(pictures, TOGETHER) * work.sizes.n
 
 
 def _percentiles(run: Run, codes: RowReader, concepts: np.ndarray) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""Memory of a GPU in the plan: what was added up by hand for the paper's sizes, and limits."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from small_run import on
+
+from vinfo_mpi.config.load import check_config
+from vinfo_mpi.costs.sizes import Sizes
+from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel.limits import Limit
+from vinfo_mpi.pipeline import plan
+
+GB = 1e9
+TAPS = {f"layer4.{block}": 2048 for block in range(4)}  # as many as are read together
+IMAGENET = Sizes(
+    n=50_000,
+    steps_of=0,
+    remembered=0,
+    size=224,
+    checkpoints=1,
+    classes=[str(number) for number in range(1000)],
+    outputs=1000,
+    positions=49,
+    map=49,
+    d=2048,
+    widths=TAPS,
+    branches={},
+    maps=1,
+    concepts=10_000,
+    groups=1000,
+    linear=True,
+    weights=10**8,
+    trainable=0,
+    tensors=320,
+    forward=6e9,
+    training=0.0,
+    backward=3e9,
+    operations=8 * 10**9,
+    base=1e9,
+)
+CONFIG = check_config(
+    {
+        "data": {"source": "digits"},
+        "network": {"name": "resnet50", "weights": "DEFAULT"},
+        "extract": {"dtype": "float16"},
+        "dictionary": {"kind": "class-wise", "concepts_per_class": 10},
+        "machine": {"batch": 256},
+    }
+)
+# Bytes, from the arrays that a stage holds, one by one: the feature map in float16 (10 GB), order
+# and codes, a block of 2^16 rows in float64, subspaces of 18 vectors for 1,000 classes; atoms and
+# singular vectors, 12 arrays of 980 open rows; sums of four taps (4 GB), 20 factors, 10 blocks.
+BY_HAND = {"extract": 6.7 * GB, "dictionary": 15.0 * GB, "encode": 2.0 * GB, "score": 6.7 * GB}
+
+
+@pytest.fixture
+def costs():
+    """What the stages take on a GPU."""
+    return plan.costs_of_stages(BY_HAND, Workload(IMAGENET, CONFIG, ranks=1, device="cuda"))
+
+
+@pytest.mark.parametrize("stage", BY_HAND)
+def test_what_a_stage_holds_on_a_gpu(stage, costs):
+    assert costs[stage].on_device == pytest.approx(BY_HAND[stage], rel=0.2)
+
+
+def test_the_processor_holds_little_beside(costs):
+    assert costs["dictionary"].beside_device < 1 * GB
+    assert costs["score"].beside_device < costs["score"].on_device
+    assert all(0 < cost.beside_device < 5 * GB for cost in costs.values())
+
+
+def test_a_plan_for_a_gpu_has_limits_of_both_memories(tmp_path):
+    run = SimpleNamespace(
+        config=CONFIG, device=SimpleNamespace(type="cuda"), ranks=SimpleNamespace(size=1),
+        bindings=[], folder=tmp_path, storage="virtual",
+    )  # fmt: skip
+    roomy = Limit(8e10, "free on A GPU cuda:0 of here")
+    memory = Limit(2e10, "of the test")
+    made = plan.make(run, IMAGENET, memory, roomy)
+    made.disk_limit = Limit(1e15, "of the test")
+    made.check()
+    assert "GPU memory" in made.text()
+    assert made.memory["dictionary"] < made.device_memory["dictionary"]
+    assert made.device_memory["hoyer"] == 0
+    small = replace(made, device_limit=Limit(4e9, "free on A GPU cuda:0 of here"))
+    sentence = r"^stage \w+ needs .* of its GPU's memory per rank, 3\.7 GiB are free .*A GPU cuda:0"
+    with pytest.raises(InputError, match=sentence):
+        small.check()
+
+
+def test_a_plan_for_the_cpu_has_none(tmp_path):
+    made = plan.make(on(tmp_path), replace(IMAGENET, n=100), Limit(1e12, "of the test"))
+    assert made.device_memory == {}
+    assert "GPU" not in made.text()

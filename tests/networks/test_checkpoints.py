@@ -142,3 +142,13 @@ def test_users_own_that_are_not_there(tmp_path):
     options = Network(name="resnet18", checkpoints=[f"{tmp_path}/step_*.pt"])
     with pytest.raises(InputError, match=r"network\.checkpoints: nothing matches '.*/step_\*\.pt'"):
         checkpoints.expected(tmp_path, options, Train())
+
+
+def test_a_path_that_exists_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "losses=[temporal]" / "epoch_1.pth"
+    path.parent.mkdir()
+    path.touch()
+    options = Network(name="resnet18", checkpoints=[str(path)], ema=True)
+    [checkpoint] = checkpoints.expected(tmp_path, options, Train())
+    assert checkpoint.path == path
+    assert checkpoint.choice.ema

@@ -15,7 +15,7 @@ from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks.families import FAMILIES, family_of
 from vinfo_mpi.networks.small_variants import initialise
-from vinfo_mpi.networks.states import load_state, read_state
+from vinfo_mpi.networks.states import Choice, load_state, read_state
 
 
 def build(network: Network, classes: int) -> nn.Module:
@@ -38,8 +38,9 @@ def build(network: Network, classes: int) -> nn.Module:
                 "not a torch module"
             )
     if network.weights is not None and not _are_torchvisions(network):
-        state = read_state(Path(network.weights), "network.weights")
-        load_state(module, state, f"network.weights {network.weights}")
+        choice = Choice.from_config(network)
+        state = read_state(Path(network.weights).expanduser(), "network.weights", choice)
+        load_state(module, state, f"network.weights {network.weights}", choice)
     return module.eval()
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from vinfo_mpi.config.schema import Network, Train
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks.states import load_state, read_state
+from vinfo_mpi.networks.states import DEFAULT, Choice, load_state, read_state
 from vinfo_mpi.storage.atomic import commit, partial, writing
 
 
@@ -30,6 +30,7 @@ class Checkpoint:
     epoch: int
     path: Path
     ours: bool = True
+    choice: Choice = DEFAULT
 
     @property
     def name(self) -> str:
@@ -65,7 +66,8 @@ class Checkpoint:
             If they are not as saved.
         """
         if not self.ours:
-            load_state(network, read_state(self.path, "network.checkpoints"), str(self.path))
+            state = read_state(self.path, "network.checkpoints", self.choice)
+            load_state(network, state, str(self.path), self.choice)
             return
         content = self.content()
         if _digest_of(content["state"]) != content["fingerprint"]:
@@ -99,7 +101,8 @@ def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
     """
     if network.checkpoints:
         paths = [path for pattern in network.checkpoints for path in _matching(pattern)]
-        return [Checkpoint(epoch, path, ours=False) for epoch, path in enumerate(paths, start=1)]
+        choice = Choice.from_config(network)
+        return [Checkpoint(epoch, path, False, choice) for epoch, path in enumerate(paths, start=1)]
     epochs = range(1, train.epochs + 1) if train.save == "all" else train.save
     if outside := [epoch for epoch in epochs if not 0 <= epoch <= train.epochs]:
         raise InputError(
@@ -112,6 +115,8 @@ def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:
 def _matching(pattern: str) -> list[Path]:
     """Return the user's checkpoints that a path or glob names, epoch_2 before epoch_10."""
     absolute = str(Path(pattern).expanduser())
+    if Path(absolute).exists():  # whatever brackets and stars it has in its name
+        return [Path(absolute)]
     paths = sorted(glob.glob(absolute), key=_natural)  # noqa: PTH207  absolute patterns
     if not paths:
         raise InputError(
@@ -123,17 +128,21 @@ def _matching(pattern: str) -> list[Path]:
 def file_key(path: Path) -> str | None:
     """Return what identifies a user's file without reading it, None where there is none.
 
-    Its name, size and time.
+    Its name, size and time; of a folder those of its files.
     """
-    if not path.is_file():
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [file for file in files if file.is_file()]
+    if not files:
         return None
-    status = path.stat()
-    text = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    each = [(file.resolve(), file.stat()) for file in files]
+    text = " ".join(f"{file} {status.st_size} {status.st_mtime_ns}" for file, status in each)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def content_key(path: Path) -> str | None:
     """Return what identifies a file's content, wherever it lies; None where there is none."""
+    if path.is_dir():
+        return file_key(path)
     if not path.is_file():
         return None
     with path.open("rb") as file:

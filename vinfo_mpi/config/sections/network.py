@@ -27,6 +27,15 @@ class Network(Section):
     checkpoints: list[str] = Field(
         [], description="your own training's state dicts, in order, paths or globs; skips training"
     )
+    ema: bool | None = Field(
+        None,
+        description="of files that hold weights as trained and averaged (EMA): true takes the "
+        "averaged ones; default: those as trained",
+    )
+    head: Literal["keep", "drop"] = Field(
+        "keep",
+        description="drop: a head that the file lacks or has in another size stays untrained",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Network:
@@ -40,6 +49,14 @@ class Network(Section):
         if self.width != 1 and not self.small_images:
             raise ValueError("network.width applies to small_images: true only")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return all settings; what was added later counts where it is not at its default."""
+        relevant = super().identity()
+        for name in ("ema", "head"):
+            if relevant[name] == type(self).model_fields[name].default:
+                del relevant[name]
+        return relevant
 
 
 class Train(Section):

@@ -236,8 +236,10 @@ def test_every_source_has_its_kind_of_concepts():
 )
 def test_how_many_concepts_and_in_how_many_dictionaries(tmp_path, factors, settings, count, groups):
     run = on(tmp_path, *settings)
-    images = SimpleNamespace(factors=factors, classes=[str(digit) for digit in range(10)])
-    run.subject = SimpleNamespace(images=images)
+    images = SimpleNamespace(
+        factors=factors, classes=[str(digit) for digit in range(10)], labels=np.arange(1797) % 10
+    )
+    run.subject = SimpleNamespace(images=images, ids=np.arange(1797))
     kind = concept_kind(run.config.dictionary)
     assert kind.count(run, LAST, channels=32, outputs=12) == count
     assert kind.groups(run) == groups

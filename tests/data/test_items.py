@@ -139,6 +139,7 @@ def test_an_item_that_cannot_be_read_is_named(item, sentence, monkeypatch):
 
 def test_labels_from_one_are_said_where_the_classes_have_no_names(monkeypatch, caplog):
     monkeypatch.setattr(datasets.log, "propagate", True)
+    caplog.set_level("INFO", "vinfo_mpi")
     images = load(Own(lambda image, label: (image, label + 1)), monkeypatch)
     assert images.labels.min() == 1
     assert "begin with 1" in caplog.text

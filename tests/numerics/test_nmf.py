@@ -71,6 +71,28 @@ def test_class_wise_is_one_factorisation_per_class():
     assert together.objective[-1] == pytest.approx(sum(objectives), rel=1e-9)
 
 
+@pytest.mark.parametrize(("solver", "signed"), [("hals", False), ("mu", False), ("hals", True)])
+def test_a_group_may_have_fewer_atoms_than_the_others(solver, signed):
+    x = rows(n=90)
+    group = torch.arange(90) % 3
+    few = torch.tensor([4, 2, 0])
+    options = {"solver": solver, "signed": signed, "init": "random", "seed": 5}
+    options |= {"max_iterations": 20, "tolerance": 1e-15}
+    state = nmf.fit(x, 4, group, 3, atoms_of_group=few, **options)
+    used = torch.arange(4) < few[:, None]
+    assert (state.atoms[~used] == 0).all()
+    assert (state.codes.T[~used[group]] == 0).all()
+    for index, count in enumerate(few.tolist()[:2]):
+        x_of_group = x[group == index]
+        start = nmf.State(
+            nmf.random_atoms(3, 4, 24, 5)[index : index + 1, :count],
+            torch.full((count, 30), nmf.EPSILON, dtype=torch.float64),
+        )
+        alone = nmf.fit(x_of_group, count, start=start, **options)
+        torch.testing.assert_close(state.atoms[index, :count], alone.atoms[0])
+        torch.testing.assert_close(state.codes[:count, group == index], alone.codes)
+
+
 def test_more_atoms_than_channels_or_rows_start_from_random_atoms():
     x = rows(n=30, d=10)
     state = nmf.fit(x, 16, tolerance=1e-6)

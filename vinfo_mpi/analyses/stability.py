@@ -48,7 +48,7 @@ def measure_stability(run: Run, part: Part) -> None:
 
         def compare(seed: int = seed) -> dict[str, np.ndarray]:
             state = _fit(run, rows, seed)
-            atoms_of_fit = state.atoms.flatten(0, 1).cpu().numpy()
+            atoms_of_fit = factorisation.atoms(rows, state)
             return {
                 "similarity": atom_geometry.match(atoms, atoms_of_fit, group),
                 "relative_error": np.array(state.relative_error),

@@ -24,6 +24,28 @@ def summary(folder: Path) -> str:
     """Return the summary of a finished run."""
     results = Results(folder)
     about = facts(results)
+    lines = [
+        "",
+        f"network      {about.network} on {about.data}: {about.correct}",
+        f"concepts     {about.alive} of {about.concepts} alive",
+        f"fidelity     {about.rebuilt}",
+    ]
+    if about.alive:
+        lines += _of_living(results)
+    else:
+        lines.append(
+            "complexity   no concept varies over the images: is the last tap dead, or are they too "
+            "few?"
+        )
+    lines.append(f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})")
+    if (folder / "report").exists():
+        lines.append(f"report       {folder / 'report' / 'index.html'}")
+    lines.append(f"logs         {folder / 'logs'}, times {folder / 'timings.json'}")
+    return "\n".join(lines)
+
+
+def _of_living(results: Results) -> list[str]:
+    """Return the lines on complexity and what goes with it, of the concepts that vary."""
     living = results.living
     complexity = living[COMPLEXITY.column]
     quantiles = [f"{percent} %: {complexity.quantile(percent / 100):.2f}" for percent in QUANTILES]
@@ -31,16 +53,12 @@ def summary(folder: Path) -> str:
     means = [(dataset.column, results.mean(dataset)) for dataset in PARTS]
     parts = [f"{mean.value:.2f} ± {mean.standard_error:.2f} {name}" for name, mean in means]
     lines = [
-        "",
-        f"network      {about.network} on {about.data}: {about.correct}",
-        f"concepts     {about.alive} of {about.concepts} alive",
-        f"fidelity     {about.rebuilt}",
         f"complexity   {'  '.join(quantiles)}",
         f"its parts    {', '.join(parts)} (means, ± over {whole.over})",
         "V-information, mean over the concepts, per tap",
     ]
     for tap, mean in results.vinformation[living.index].mean(axis=1).items():
-        lines.append(f"  {tap!s:<24} {mean:.3f} " + "█" * round(30 * mean))
+        lines.append(f"  {tap!s:<24} {mean:.3f} " + "█" * round(30 * np.nan_to_num(mean)))
     for dataset, label in BESIDE_COMPLEXITY.items():
         if dataset in results:
             correlation = results.correlation(COMPLEXITY, dataset)
@@ -48,11 +66,7 @@ def summary(folder: Path) -> str:
             lines.append(f"Spearman(complexity, {label}) = {value} (over {correlation.over})")
     lines.append(_extremes("simplest", living.nsmallest(TOP, COMPLEXITY.column)))
     lines.append(_extremes("most complex", living.nlargest(TOP, COMPLEXITY.column)))
-    lines.append(f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})")
-    if (folder / "report").exists():
-        lines.append(f"report       {folder / 'report' / 'index.html'}")
-    lines.append(f"logs         {folder / 'logs'}, times {folder / 'timings.json'}")
-    return "\n".join(lines)
+    return lines
 
 
 def tail(run: Run) -> str:

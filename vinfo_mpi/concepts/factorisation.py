@@ -39,7 +39,9 @@ class Rows:
     group : (n P,) int64 tensor
         Class of every vector; zeros for a joint dictionary.
     groups, concepts : int
-        Number of dictionaries that are fitted together; atoms of each.
+        Number of dictionaries that are fitted together; atoms of each, at most.
+    atoms : (G,) int64 array
+        Atoms of each.
     """
 
     x: torch.Tensor
@@ -49,6 +51,12 @@ class Rows:
     group: torch.Tensor
     groups: int
     concepts: int
+    atoms: np.ndarray
+
+    @property
+    def used(self) -> np.ndarray:
+        """Which atoms there are: (G, k) bool."""
+        return np.arange(self.concepts) < self.atoms[:, None]
 
 
 class Factorisation:
@@ -56,7 +64,11 @@ class Factorisation:
 
     def count(self, run: Run, tap: str, channels: int, outputs: int) -> int:
         """Return the number of atoms in all. See `ConceptKind`."""
-        return self.groups(run) * _atoms_per_group(run.config.dictionary)
+        options = run.config.dictionary
+        if not _by_class(options):
+            return options.concepts
+        images = run.subject.images
+        return int(_atoms_of_classes(options, images.labels[run.subject.ids], images.classes).sum())
 
     def groups(self, run: Run) -> int:
         """Return the number of classes, or one for a joint dictionary. See `ConceptKind`."""
@@ -85,7 +97,7 @@ class Factorisation:
             run.bar("dictionary: iterations", options.max_iterations) as bar,
         ):
             state = fit(run, rows, run.config.seed, options.init, after, start)
-        usage = run.ranks.sum(nmf.usage(state, rows.group))
+        usage = run.ranks.sum(nmf.usage(state, rows.group))[torch.from_numpy(rows.used)]
         log.info(
             "dictionary: %d atoms (%d never used), relative error %.4f after %d iterations",
             usage.numel(),
@@ -93,7 +105,9 @@ class Factorisation:
             state.relative_error,
             len(state.objective),
         )
-        return _tables(options, state), {"relative_error_of_fit": state.relative_error}
+        return _tables(options, rows.atoms, atoms(rows, state), state.objective), {
+            "relative_error_of_fit": state.relative_error
+        }
 
     def costs(self, work: Workload) -> Costs:
         """Return what the fit takes. See `ConceptKind`."""
@@ -118,6 +132,7 @@ def fit(
         rows.concepts,
         rows.group,
         rows.groups,
+        atoms_of_group=torch.from_numpy(rows.atoms),
         solver=options.solver,
         signed=options.atoms == "signed",
         init=init,
@@ -130,20 +145,23 @@ def fit(
     )
 
 
+def atoms(rows: Rows, state: State) -> np.ndarray:
+    """Return the atoms of a fit, group after group, without those that groups do not have."""
+    return state.atoms.cpu().numpy()[rows.used]
+
+
 def read_rows(run: Run) -> Rows:
     """Return this rank's vectors.
 
     Raises
     ------
     InputError
-        For classes that are too small, or negative activations that are not allowed.
+        If all classes are too small, or for negative activations that are not allowed.
     """
     options = run.config.dictionary
     with run.open_activations(run.final) as activations:
         labels = activations.read("samples/label")
         classes = activations.classes
-        if _by_class(options):
-            _check_sizes(options, labels, classes)
         block = run.ranks.block(len(labels))
         x, lowest = _read_vectors(run, activations, block)
         positions = activations.shape(MAP)[1]
@@ -156,18 +174,20 @@ def read_rows(run: Run) -> Rows:
         )
     if _by_class(options):
         group = labels[block.start : block.stop].repeat(positions)
-        groups = len(classes)
+        of_groups = _atoms_of_classes(options, labels, classes)
+        _say_small(options, of_groups, classes)
     else:
         group = np.zeros(len(x), np.int64)
-        groups = 1
+        of_groups = np.array([options.concepts])
     return Rows(
         x,
         ids,
         positions,
         len(labels),
         torch.from_numpy(group).to(run.device),
-        groups,
-        _atoms_per_group(options),
+        len(of_groups),
+        int(of_groups.max()),
+        of_groups,
     )
 
 
@@ -191,40 +211,56 @@ def _by_class(options: Dictionary) -> bool:
     return options.kind == "class-wise"
 
 
-def _atoms_per_group(options: Dictionary) -> int:
-    return options.concepts_per_class if _by_class(options) else options.concepts
+def _atoms_of_classes(options: Dictionary, labels: np.ndarray, classes: list[str]) -> np.ndarray:
+    """Return how many atoms every class has: as asked, but at most one per image; (C,) int64.
 
-
-def _check_sizes(options: Dictionary, labels: np.ndarray, classes: list[str]) -> None:
-    """Raise `InputError` for a class with fewer images than it is to have atoms."""
+    Raises
+    ------
+    InputError
+        If no class has as many images as it is to have atoms.
+    """
     counts = np.bincount(labels, minlength=len(classes))
-    if (counts < options.concepts_per_class).any():
+    if counts.max() < options.concepts_per_class:
         smallest = int(counts.argmin())
         raise InputError(
             f"class '{classes[smallest]}' has {counts[smallest]} images, fewer than "
-            f"dictionary.concepts_per_class ({options.concepts_per_class}); lower it, analyse more "
-            "images, or use dictionary.kind: joint"
+            f"dictionary.concepts_per_class ({options.concepts_per_class}), and so have all; lower "
+            "it, analyse more images, or use dictionary.kind: joint"
+        )
+    return np.minimum(counts, options.concepts_per_class)
+
+
+def _say_small(options: Dictionary, of_classes: np.ndarray, classes: list[str]) -> None:
+    """Say which classes have fewer atoms than asked for."""
+    small = np.flatnonzero(of_classes < options.concepts_per_class)
+    if len(small):
+        named = ", ".join(f"{classes[label]}: {of_classes[label]}" for label in small[:10])
+        log.info(
+            "dictionary: %d of %d classes have fewer than %d images, and as many atoms as images "
+            "(%s%s)",
+            len(small),
+            len(classes),
+            options.concepts_per_class,
+            named,
+            ", ..." if len(small) > 10 else "",
         )
 
 
-def _tables(options: Dictionary, state: State) -> dict[str, Table]:
+def _tables(
+    options: Dictionary, of_groups: np.ndarray, atoms: np.ndarray, objective: list[float]
+) -> dict[str, Table]:
     """Return the datasets of the dictionary."""
-    groups, concepts, d = state.atoms.shape
-    classes = np.full(groups * concepts, -1, np.int64)
+    classes = np.full(len(atoms), -1, np.int64)
     if _by_class(options):
-        classes = np.repeat(np.arange(groups), concepts)
+        classes = np.repeat(np.arange(len(of_groups)), of_groups)
     return {
-        "atoms": Table(
-            state.atoms.reshape(-1, d).cpu().numpy(),
-            "atoms of unit length",
-            axes=("concept", "channel"),
-        ),
+        "atoms": Table(atoms, "atoms of unit length", axes=("concept", "channel")),
         "class": Table(
             classes.astype(np.int64),
             "class whose images the atom was fitted to; -1: all",
             axes=("concept",),
         ),
         "objective": Table(
-            np.array(state.objective), "||X - Z D||² after every iteration", axes=("iteration",)
+            np.array(objective), "||X - Z D||² after every iteration", axes=("iteration",)
         ),
     }

@@ -14,13 +14,13 @@ def costs(work: Workload) -> Costs:
     """Return what a fit takes, from its start to the count of its atoms; on disk while it lasts."""
     sizes = work.sizes
     rows = sizes.n * sizes.positions
-    products = 4.0 * rows * sizes.d * sizes.concepts / sizes.groups
+    products = 4.0 * rows * sizes.d * _atoms_per_group(work)
     return Costs(
         memory=_memory(work),
         host=_block(work) + 2 * NUMBER * _numbers_of_sums(work),
         operations=products * work.iterations["dictionary"],
         sent=_sent_by_start(work) + sent_by_iterations(work) + work.sent(sizes.concepts),
-        temporary=NUMBER * rows * sizes.concepts / sizes.groups,
+        temporary=NUMBER * rows * _atoms_per_group(work),
     )
 
 
@@ -88,4 +88,6 @@ def _numbers_of_sums(work: Workload) -> int:
 
 
 def _atoms_per_group(work: Workload) -> int:
-    return work.sizes.concepts // work.sizes.groups
+    """Return how many atoms every dictionary has room for; those of small classes have fewer."""
+    options = work.config.dictionary
+    return options.concepts_per_class if options.kind == "class-wise" else options.concepts

@@ -16,7 +16,7 @@ import torchvision
 from PIL import Image
 
 from vinfo_mpi.config.schema import Data, Planted
-from vinfo_mpi.data import folders, items, planted, torchvision_sets
+from vinfo_mpi.data import folders, items, planted, survey, torchvision_sets
 from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
@@ -69,7 +69,7 @@ def _check_labels(images: Images, source: str) -> None:
             f"outside 0..{classes - 1}; {remedy}"
         )
     if len(labels) and labels.min() == 1:
-        log.warning(
+        log.info(
             "data: the labels of %s begin with 1, and class 0 has no image; "
             "if they are counted from 1, subtract 1",
             source,
@@ -164,7 +164,7 @@ def _folder(data: Data, seed: int) -> Images:
     for part in parts:
         _say(part, held_out=part is not parts[0])
     for folder in beside:
-        log.warning("data: %s is left out", folders.shown(folder))
+        log.info("data: %s is left out", folders.shown(folder))
     paths = []
     labels = []
     for part in parts:
@@ -177,6 +177,7 @@ def _folder(data: Data, seed: int) -> Images:
     else:
         is_test = np.arange(len(paths)) >= parts[0].count
     names = [folders.shown(name) for name in classes]
+    survey.say_what_files_hold(paths, data)
     return Images(partial(_read_file, paths), numbers, is_test, names, names=paths)
 
 
@@ -199,7 +200,7 @@ def _classes(parts: list[folders.Part], data: Data) -> list[str]:
             + ("; delete it, or set data.on_empty_class: skip" if names else "")
         )
     for folder in empty:
-        log.warning("data: %s holds no images", folders.shown(folder))
+        log.info("data: %s holds no images", folders.shown(folder))
     return [name for name in names if any(part.classes[name] for part in parts)]
 
 
@@ -226,9 +227,10 @@ def _read_file(paths: list[str], index: int) -> Image.Image:
 
 def _from_target(data: Data, seed: int) -> Images:
     made = call_target(data.source, "data.source")
-    if isinstance(made, Images):
-        return made
-    return _join(items.as_datasets(made, data.source), data, seed)
+    if not isinstance(made, Images):
+        made = _join(items.as_datasets(made, data.source), data, seed)
+    survey.check_repeatable(made.read, len(made.labels), data.source)
+    return made
 
 
 def _join(datasets: list[Any], data: Data, seed: int) -> Images:

@@ -87,6 +87,7 @@ def fit(
     group: torch.Tensor | None = None,
     groups: int = 1,
     *,
+    atoms_of_group: torch.Tensor | None = None,
     solver: str = "hals",
     signed: bool = False,
     init: str = "nndsvda",
@@ -109,6 +110,8 @@ def fit(
         Group of every row; default: one group.
     groups : int
         Number of groups G.
+    atoms_of_group : (G,) integer tensor
+        Groups that have fewer than k atoms: their last ones, and the codes of these, are 0.
     solver : str
         ``hals`` or ``mu``.
     signed : bool
@@ -140,6 +143,8 @@ def fit(
         atoms = _initial_atoms(rows, concepts, init, signed, seed, reduce)
         state = State(atoms, no_codes, size=size)
         packed = _initial_codes(rows, concepts)  # they lie batch by batch until the end
+        if atoms_of_group is not None:
+            _clear_unused(state.atoms, rows.groups, packed, atoms_of_group)
     else:
         state = State(start.atoms.clone(), no_codes, list(start.objective), size)
         packed = rows.pack(start.codes)
@@ -209,6 +214,20 @@ def _initial_codes(rows: GroupedRows, concepts: int) -> list[torch.Tensor]:
     """Return packed codes, small and positive, so that the multiplicative solver can move them."""
     small = torch.full((concepts, 1), EPSILON, dtype=torch.float64, device=rows.x.device)
     return rows.pack(small.expand(-1, len(rows.x)))
+
+
+def _clear_unused(
+    atoms: torch.Tensor,
+    groups: list[torch.Tensor],
+    packed: list[torch.Tensor],
+    atoms_of_group: torch.Tensor,
+) -> None:
+    """Set atoms that groups do not have to 0, and their codes: no solver moves one alone."""
+    numbers = torch.arange(atoms.shape[1], device=atoms.device)
+    used = numbers < atoms_of_group.to(atoms.device)[:, None]  # (G, k)
+    atoms *= used[..., None]
+    for index, codes in zip(groups, packed, strict=True):
+        codes *= used[index][..., None]
 
 
 def _objective(state: State, products: torch.Tensor, grams: torch.Tensor) -> float:

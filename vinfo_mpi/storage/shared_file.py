@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import h5py
 import numpy as np
 from mpi4py import MPI
 
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.atomic import partial
 from vinfo_mpi.storage.hdf5 import UNREADABLE
 from vinfo_mpi.storage.row_content import RowContent, appear, mark_unfinished, seal
 from vinfo_mpi.storage.rows import aligned_from
+
+# Open MPI 4 builds other names on that of a file in 256 bytes, and is killed where they do not fit.
+LONGEST_NAME = 235
 
 
 class SharedFile:
@@ -69,6 +74,7 @@ class SharedFile:
         -------
         (n,) bool array
         """
+        _check_length(partial(self.path))
         self.ranks.on_root(lambda: self.path.parent.mkdir(parents=True, exist_ok=True))
         there = np.zeros(len(self.block), bool)
         reuse = self.ranks.on_root(self._left_behind, attributes) if resume else False
@@ -147,3 +153,13 @@ class SharedFile:
                 return self.content.fits(file, attributes, self.content.rows)
         except UNREADABLE:
             return False
+
+
+def _check_length(path: Path) -> None:
+    """Raise `InputError` for a name that Open MPI cannot write a file under."""
+    length = len(os.fsencode(path))
+    if length > LONGEST_NAME and MPI.get_vendor()[0] == "Open MPI":
+        raise InputError(
+            f"cannot write {path}: its name is {length} bytes long, and Open MPI ends beyond "
+            f"{LONGEST_NAME}; name a shorter --run-dir, or set machine.storage: virtual"
+        )

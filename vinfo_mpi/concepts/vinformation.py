@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vinfo_mpi.numerics.fourier import RandomFeatures
 
 Estimator = Literal["held-out", "in-sample"]
+Learning = Callable[[Moments, int | None], tuple[Moments, int | None]]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
 # Bytes that the sums of taps that are read together may take; one tap always may.
 TOGETHER = {"cpu": 2**30, "cuda": 2**32}
@@ -125,8 +126,15 @@ def for_each_source(
     return [results[name] for name in sources]
 
 
+def _whole(moments: Moments, held_out: int | None) -> tuple[Moments, int | None]:
+    return moments, held_out
+
+
 def scores(
-    run: Run, moments: Sequence[Moments], estimator: Estimator | None = None
+    run: Run,
+    moments: Sequence[Moments],
+    estimator: Estimator | None = None,
+    learning: Learning = _whole,
 ) -> Iterator[Scores]:
     """Yield the scores of all concepts with each of several moments, on every rank.
 
@@ -139,6 +147,8 @@ def scores(
         From `moments_of`.
     estimator : str
         Default: score.estimator.
+    learning : function of moments and what is held out
+        Gives those of them that are learned from and tested on, and which are held out now.
     """
     ranks = run.ranks
     options = run.config.score
@@ -147,7 +157,7 @@ def scores(
     pairs = [(moments_of_tap, split) for moments_of_tap in moments for split in splits]
     with run.clock.phase("factorise"):
         factors = {
-            number: ridge.factorise(*pairs[number])
+            number: ridge.factorise(*learning(*pairs[number]))
             for number in range(ranks.rank, len(pairs), ranks.size)
         }
     for tap, moments_of_tap in enumerate(moments):
@@ -159,7 +169,7 @@ def scores(
                     factor = Factor.empty(moments_of_tap.x.shape[1], run.device)
                 ranks.broadcast(factor.buffer, number % ranks.size)
             with run.clock.phase("solve"):
-                squared.append(ridge.errors(factor, moments_of_tap, split, penalties))
+                squared.append(ridge.errors(factor, *learning(moments_of_tap, split), penalties))
         of_rank = ridge.finish(torch.stack(squared), moments_of_tap, penalties)
         yield Scores(
             ranks.concatenate(of_rank.r2),

@@ -81,10 +81,13 @@ def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
 
 def operations(work: Workload, width: int) -> float:
     """Return the operations at a tap, or branch, of so many channels."""
-    n = work.sizes.n
-    k = work.sizes.concepts
-    solves = work.config.score.folds * len(work.config.score.penalties)
-    return 2.0 * n * width * (width + k) + 2.0 * solves * k * width**2
+    return 2.0 * work.sizes.n * width * (width + work.sizes.concepts) + solves(work, width)
+
+
+def solves(work: Workload, width: int) -> float:
+    """Return the operations of the regressions alone, from the sums."""
+    count = work.config.score.folds * len(work.config.score.penalties)
+    return 2.0 * count * work.sizes.concepts * width**2
 
 
 def sent(work: Workload, width: int) -> float:

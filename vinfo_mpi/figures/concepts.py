@@ -14,7 +14,16 @@ from vinfo_mpi.numerics import bootstrap
 from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.numerics.correlation import spearman
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import ALIVE, CLASS, COMPLEXITY, IMPORTANCE, TEMPORAL
+from vinfo_mpi.results.schema import (
+    ALIVE,
+    CLASS,
+    COMPLEXITY,
+    COMPLEXITY_HALF,
+    COMPLEXITY_LIMIT,
+    IMAGES,
+    IMPORTANCE,
+    TEMPORAL,
+)
 from vinfo_mpi.results.schema_analyses import (
     NOISE_VARIANCE,
     REDUNDANCY,
@@ -54,11 +63,25 @@ def say_complexity(results: Results) -> str:
     complexity = results.living[COMPLEXITY.column]
     low, middle, high = complexity.quantile([0.1, 0.5, 0.9])
     mean = results.mean(COMPLEXITY)
-    return (
+    said = (
         f"Complexities of {len(complexity)} living concepts of {len(results.concepts)}: "
         f"half lie below {middle:.2f}, and 80 % between {low:.2f} and {high:.2f}; "
         f"their mean is {style.number(mean.value, mean.standard_error)} "
         f"({style.errors_over(mean)})."
+    )
+    return f"{said} {_say_number_of_images(results)}".rstrip()
+
+
+def _say_number_of_images(results: Results) -> str:
+    """Return how the mean complexity depends on the number of images; "" where it is not known."""
+    if IMAGES not in results:
+        return ""
+    fewer, images = results.read(IMAGES).round().astype(int)
+    half = results.mean(COMPLEXITY_HALF).value
+    limit = results.mean(COMPLEXITY_LIMIT).value
+    return (
+        f"It falls with the number of images: from {fewer} of the {images} it would be {half:.3f}, "
+        f"extrapolated to many {limit:.3f}. Compare runs of as many images only."
     )
 
 

@@ -108,6 +108,22 @@ def parts(vinformation: np.ndarray, weights: np.ndarray | None = None) -> Parts:
     )
 
 
+def extrapolated(all_images: np.ndarray, fewer: np.ndarray, share: float) -> np.ndarray:
+    """Return what a number of images without end would give.
+
+    What N images give differs from that by about c/N, wherever regressions have as many variables:
+    two numbers of images give c.
+
+    Parameters
+    ----------
+    all_images, fewer : (..., K) arrays
+        From all images, and from a share of them.
+    share : float
+        How large that is, in (0, 1).
+    """
+    return (all_images - share * fewer) / (1 - share)
+
+
 def jackknife(without: np.ndarray) -> np.ndarray:
     """Return the delete-one standard error of a statistic from its values without each fold.
 

@@ -107,6 +107,17 @@ class Moments:
         result.zx = self.zx[:, :, index]
         return result
 
+    def of_folds(self, folds: list[int]) -> Moments:
+        """Return the moments of some of the folds, in this order. They cannot be reduced."""
+        result = copy.copy(self)
+        result.n = self.n[folds]
+        result.x = self.x[folds]
+        result.z = self.z[folds]
+        result.zz = self.zz[folds]
+        result.xx = self.xx[folds]
+        result.zx = self.zx[:, folds]
+        return result
+
     def reduced(
         self,
         reduce: Reduce = identity,

@@ -72,6 +72,23 @@ def splits(folds: int, estimator: Literal["held-out", "in-sample"]) -> list[int 
     return [None] if estimator == "in-sample" else list(range(folds))
 
 
+def half_of_folds(folds: int) -> int:
+    """Return how many folds are learned from when half of the images are: of F - 1 that are."""
+    return (folds - 1) // 2
+
+
+def half(moments: Moments, held_out: int | None) -> tuple[Moments, int]:
+    """Return the moments of a fold that is held out, first, and of the half that is learned from.
+
+    They come from neighbouring folds. With F folds the scores that follow are those of about N/2
+    images, exactly of N half_of_folds(F) / (F - 1).
+    """
+    if held_out is None:
+        raise ValueError("half of the folds: in-sample there are none")
+    learning = range(held_out + 1, held_out + 1 + half_of_folds(moments.folds))
+    return moments.of_folds([held_out, *(fold % moments.folds for fold in learning)]), 0
+
+
 def factorise(moments: Moments, held_out: int | None) -> Factor:
     """Diagonalise the covariance of all folds but one.
 

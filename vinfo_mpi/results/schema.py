@@ -50,6 +50,24 @@ COMPLEXITY = Dataset(
     "1 - mean V-information over the taps ({how})",
     error=f"standard error of the complexity {OVER_FOLDS}",
 )
+COMPLEXITY_HALF = Dataset(
+    "concepts/complexity_half",
+    CONCEPT,
+    "complexity from about half of the images: `images` says from how many",
+    error=f"its standard error {OVER_FOLDS}",
+)
+COMPLEXITY_LIMIT = Dataset(
+    "concepts/complexity_limit",
+    CONCEPT,
+    "complexity extrapolated from both numbers of images to many, as a + c/N",
+    error=f"its standard error {OVER_FOLDS}",
+)
+IMAGES = Dataset(
+    "images",
+    ("size",),
+    "images that complexity_half and complexity are estimated from",
+    unit=None,
+)
 UNREADABLE = Dataset(
     "concepts/unreadable",
     CONCEPT,

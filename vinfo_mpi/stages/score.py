@@ -30,7 +30,10 @@ from vinfo_mpi.results.schema import (
     CLASS,
     CODE_VARIANCE,
     COMPLEXITY,
+    COMPLEXITY_HALF,
+    COMPLEXITY_LIMIT,
     FIRING_RATE,
+    IMAGES,
     LAST_TAP,
     NAME,
     OF_CURVES,
@@ -46,6 +49,7 @@ from vinfo_mpi.storage.hdf5 import checked, open_checked
 from vinfo_mpi.storage.rows import RowReader
 
 MAIN = "main"
+HALF = "half"  # of the images
 FIELDS = [field.name for field in fields(Scores)]
 PILOT = 256  # rows from which the width of the random features is measured
 COLUMNS = (
@@ -67,6 +71,7 @@ def score_concepts(run: Run, part: Part) -> None:
             run, part.partial_results, sources, codes, score, options.beside
         )
         occurrence = _occurrence(run, activations, codes)
+    images = int(occurrence.images.sum())
     main = _scores(at_taps, MAIN)
     alive = main[0].alive
     complexity = numerics.complexity(np.stack([scores.r2 for scores in main]))
@@ -82,7 +87,7 @@ def score_concepts(run: Run, part: Part) -> None:
         FIRING_RATE: occurrence.firing_rate().cpu(),
         BETWEEN_CLASSES: occurrence.between_classes().cpu(),
     }
-    datasets |= _of_dictionary(run)
+    datasets |= _of_dictionary(run) | _of_half(options, at_taps, images)
     for name in (MAIN, *options.also):
         family, estimator = _predictors(options, name)
         how = f"{family}, {estimator}"
@@ -97,10 +102,17 @@ def costs(work: Workload) -> Costs:
     columns = 2 * len(widths) * (1 + len(work.config.score.also)) + COLUMNS
     disk = formulas.results(work, columns)
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
+    memory = vinformation_costs.memory(work, widths, work.config.score.beside)
+    operations = sum(vinformation_costs.operations(work, width) for width in widths)
+    if _has_half(work.config.score):
+        learned = 1 + ridge.half_of_folds(work.config.score.folds)
+        concepts_of_rank = -(-work.sizes.concepts // work.ranks)
+        memory += Moments.bytes(learned, max(widths) + work.config.score.beside, concepts_of_rank)
+        operations += sum(vinformation_costs.solves(work, width) for width in widths)
     return Costs(
-        memory=vinformation_costs.memory(work, widths, work.config.score.beside),
+        memory=memory,
         host=vinformation_costs.host(work, widths, work.config.score.beside),
-        operations=sum(vinformation_costs.operations(work, width) for width in widths),
+        operations=operations,
         sent=sum(_sent(work, width) for width in widths),
         disk=disk,
     )
@@ -121,6 +133,8 @@ def _sent(work: Workload, d: int) -> float:
     for family, estimator in predictors:
         splits = 1 if estimator == "in-sample" else options.folds
         sent += vinformation_costs.sent_factors(work, widths[family], splits)
+    if _has_half(options):
+        sent += vinformation_costs.sent_factors(work, widths[options.family], options.folds)
     return sent
 
 
@@ -142,6 +156,10 @@ def _score_taps(
             ]
             moments[family] = vinformation.moments_of(run, taps, codes, fold, features)
         scores[name] = vinformation.scores(run, moments[family], estimator)
+    if _has_half(run.config.score):
+        scores[HALF] = vinformation.scores(
+            run, moments[run.config.score.family], learning=ridge.half
+        )
     for _ in taps:
         at_tap = {name: next(scores_of_taps) for name, scores_of_taps in scores.items()}
         yield {
@@ -174,6 +192,36 @@ def _random_features(run: Run, tap: Source, moments: Moments) -> RandomFeatures:
     pilot = run.ranks.on_root(lambda: values[:: max(1, len(values) // PILOT)][:PILOT])
     count = run.config.score.random_features
     return fourier.make(mean, std, run.tensor(pilot), count, run.config.seed)
+
+
+def _has_half(options: Score) -> bool:
+    """Whether there are folds of which half can be left out."""
+    return options.estimator == "held-out" and ridge.half_of_folds(options.folds) > 0
+
+
+def _of_half(options: Score, at_taps: list[Arrays], images: int) -> dict[Dataset, np.ndarray]:
+    """Return the complexity from half of the images, and what follows for many more."""
+    if not _has_half(options):
+        return {}
+    share = ridge.half_of_folds(options.folds) / (options.folds - 1)
+    half = _complexity(at_taps, HALF, "r2")
+    half_without = _complexity(at_taps, HALF, "without")
+    limit = numerics.extrapolated(_complexity(at_taps, MAIN, "r2"), half, share)
+    limit_without = numerics.extrapolated(
+        _complexity(at_taps, MAIN, "without"), half_without, share
+    )
+    return {
+        COMPLEXITY_HALF: half,
+        COMPLEXITY_HALF.se: numerics.jackknife(half_without),
+        COMPLEXITY_LIMIT: limit,
+        COMPLEXITY_LIMIT.se: numerics.jackknife(limit_without),
+        IMAGES: np.array([share * images, images]),
+    }
+
+
+def _complexity(at_taps: list[Arrays], name: str, field: str) -> np.ndarray:
+    """Return the complexity by one predictor, (K,) for r2 and (F, K) for without."""
+    return numerics.complexity(np.stack([at_tap[f"{name} {field}"] for at_tap in at_taps]))
 
 
 def _occurrence(run: Run, activations: ActivationReader, codes: RowReader) -> Occurrence:

@@ -65,6 +65,10 @@ def test_scatter_plots_and_their_correlation(results, stored, living, ax, name, 
     said = FIGURES[name].sentence(results)
     says_correlation(said, x, y, stored["concepts/class"][living])
     assert ax.get_title().replace("\N{MINUS SIGN}", "-") in said
+    if column == "temporal":
+        of_late = said.split("With the late part of the score")[1]
+        late = stored["concepts/temporal_late"][living]
+        says_correlation(of_late, x, late, stored["concepts/class"][living])
 
 
 def test_importance_at_the_first_epoch(results, stored, ax):

@@ -112,6 +112,16 @@ def test_flow_is_judged_by_v_information_and_cka_stands_beside(run):
         assert signs.loc[name, "verdict"] and not signs.loc[beside, "verdict"]
 
 
+def test_what_an_earlier_version_has_not_written_says_which_command_does(run, monkeypatch):
+    results = Results(run[0])
+    missing = {dataset.name for dataset in MEAN_PARTS.values()}
+    monkeypatch.setattr(results, "datasets", tuple(set(results.datasets) - missing))
+    verdicts = results.signs.set_index("sign")["verdict"]
+    command = "python -m vinfo_mpi.analyses.sedimentation --force"
+    assert verdicts["... its late part"] == f"not computed: {command}"
+    assert verdicts["mean complexity rises over the epochs"] in ("yes", "no", "unclear")
+
+
 def test_support_by_complexity_is_judged_in_turn_over_the_classes(run):
     results = Results(run[0])
     signs = results.signs.set_index("sign")

@@ -16,6 +16,7 @@ from vinfo_mpi.results.schema import (
     CONFOUNDS,
     IMPORTANCE,
     LATE,
+    LEARNED_LATE,
     PARTS,
     TAPS,
     TEMPORAL,
@@ -117,7 +118,7 @@ _ALL = (
     Figure(
         "complexity_temporal",
         "Complexity and when concepts are learned",
-        (*_SCORED, TEMPORAL),
+        (*_SCORED, TEMPORAL, LEARNED_LATE),
         concepts.draw_complexity_temporal,
         concepts.say_complexity_temporal,
     ),

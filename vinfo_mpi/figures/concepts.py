@@ -22,6 +22,7 @@ from vinfo_mpi.results.schema import (
     COMPLEXITY_LIMIT,
     IMAGES,
     IMPORTANCE,
+    LEARNED_LATE,
     TEMPORAL,
 )
 from vinfo_mpi.results.schema_analyses import (
@@ -169,17 +170,19 @@ def say_complexity_importance_first(results: Results) -> str:
 
 
 def draw_complexity_temporal(results: Results, ax: Axes) -> Axes:
-    """Are complex concepts learned later? Complexity against the temporal score."""
+    """Are complex concepts learned later, or never? Complexity against the temporal score."""
     return _against_complexity(results, ax, TEMPORAL, "temporal score Λ")
 
 
 def say_complexity_temporal(results: Results) -> str:
-    """Return how complexity and temporal score go together."""
-    return style.relation(
+    """Return how complexity goes with the temporal score, and with its late part alone."""
+    relation = style.relation(
         results.correlation(COMPLEXITY, TEMPORAL),
-        "Complex concepts are learned later",
+        "Complex concepts are learned later, or never",
         "Complex concepts are learned earlier",
     )
+    late = style.correlation_text(results.correlation(COMPLEXITY, LEARNED_LATE))
+    return f"{relation} With the late part of the score, without what is never learned: {late}."
 
 
 def draw_redundancy(results: Results, ax: Axes) -> Axes:

@@ -116,7 +116,7 @@ def _judged(sign: Sign, results: Results) -> tuple[float, float, str]:
         return np.nan, np.nan, f"not computed: python -m {command(missing[0])}"
     try:
         value, error = sign.measure(results)
-    except InputError:  # a column that an earlier version has not written
+    except (InputError, KeyError):  # what an earlier version has not written
         return np.nan, np.nan, f"not computed: python -m {command(sign.needs[0])} --force"
     return value, error, verdict(sign.expected, value, error)
 

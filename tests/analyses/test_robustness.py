@@ -42,7 +42,7 @@ def code(atoms, rows):
 
 @pytest.fixture(scope="module")
 def plain(run):
-    """Relative variance of every image, size of noise and concept, by loops."""
+    """Relative variance, variance and range of images, sizes of noise and concepts, by loops."""
     small = on(run[0])
     atoms = datasets(run[0] / "dictionary.h5")["atoms"]
     stored = datasets(run[0] / "codes.h5")
@@ -56,8 +56,9 @@ def plain(run):
                 [drawn] = noise.normal(0, np.array([[number, level, draw]]), image.shape)
                 noisy = image + sigma * torch.from_numpy(drawn)
                 codes.append(code(atoms, last_map(network, noisy)))
-            variances.append(np.var(codes, 0, ddof=1))
-    return np.reshape(variances, (20, 2, -1)) / stored["codes"].var(0, ddof=1)
+            variances.append([np.var(codes, 0, ddof=1), np.ptp(codes, 0)])
+    undivided, reach = np.reshape(variances, (20, 2, 2, -1)).transpose(2, 0, 1, 3)
+    return undivided / stored["codes"].var(0, ddof=1), undivided, reach
 
 
 def test_variances_are_those_of_a_plain_loop(copy, plain, monkeypatch):
@@ -77,25 +78,19 @@ def test_variances_are_those_of_a_plain_loop(copy, plain, monkeypatch):
     results = datasets(small.results)
     assert not piece.parent.exists()
     np.testing.assert_allclose(results["robustness/sigmas"], SIGMAS)
-    np.testing.assert_allclose(results["robustness/variance"], plain.mean(0), rtol=1e-4, atol=1e-8)
-    np.testing.assert_allclose(
-        results["robustness/variance_se"], plain.std(0, ddof=1) / np.sqrt(20), rtol=1e-4, atol=1e-8
-    )
-    over_sigmas = plain.mean(1)
-    np.testing.assert_allclose(
-        results["concepts/noise_variance"], over_sigmas.mean(0), rtol=1e-4, atol=1e-8
-    )
-    np.testing.assert_allclose(
-        results["concepts/noise_variance_se"],
-        over_sigmas.std(0, ddof=1) / np.sqrt(20),
-        rtol=1e-4,
-        atol=1e-8,
-    )
+    for name, expected in zip(("variance", "variance_undivided", "range"), plain, strict=True):
+        for written, values in (
+            (f"robustness/{name}", expected),
+            (f"concepts/noise_{name}", expected.mean(1)),
+        ):
+            np.testing.assert_allclose(results[written], values.mean(0), rtol=1e-4, atol=1e-6)
+            error = values.std(0, ddof=1) / np.sqrt(20)
+            np.testing.assert_allclose(results[f"{written}_se"], error, rtol=1e-4, atol=1e-6)
 
 
 def test_the_tolerance_of_the_codes_matters_little(run, plain):
     variance = datasets(run[0] / "results.h5")["robustness/variance"]
-    np.testing.assert_allclose(variance, plain.mean(0), rtol=0.1, atol=1e-3)
+    np.testing.assert_allclose(variance, plain[0].mean(0), rtol=0.1, atol=1e-3)
     assert (variance[1] > variance[0]).all()
 
 

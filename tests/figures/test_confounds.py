@@ -8,7 +8,14 @@ from scipy.stats import spearmanr
 from vinfo_mpi.figures.catalogue import FIGURES
 
 CONFOUNDS = ("variance", "last_tap", "firing_rate", "eta2")
-MEASURED = ("temporal", "importance", "redundancy", "hoyer", "noise_variance")
+MEASURED = (
+    "temporal",
+    "importance",
+    "redundancy",
+    "hoyer",
+    "noise_variance_undivided",
+    "noise_variance",
+)
 
 
 def test_correlations_are_drawn_and_said(results, stored, living, ax):

@@ -43,6 +43,10 @@ def test_variances_are_those_of_numpy(seed, cut):
     second.add(torch.from_numpy(values[cut:]), torch.from_numpy(group[cut:]))
     expected = [values[group == number].var(0, ddof=1) for number in range(4)]
     np.testing.assert_allclose(whole.variance(12), expected, rtol=1e-9)
+    ranges = [np.ptp(values[group == number], 0) for number in range(4)]
+    np.testing.assert_allclose(whole.range(), ranges, rtol=1e-9)
+    in_two = first.range(lambda largest: torch.maximum(largest, second.extremes))
+    np.testing.assert_allclose(in_two, ranges, rtol=1e-9)
     of_both = first.variance(12, lambda sums: sums.add_(second.sums))
     np.testing.assert_allclose(of_both, expected, rtol=1e-9)
 

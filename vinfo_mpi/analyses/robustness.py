@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
     command.main("robustness", __doc__)
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +27,27 @@ from vinfo_mpi.numerics.noise import Spread
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.prefetch import AHEAD
-from vinfo_mpi.results.schema_analyses import NOISE_VARIANCE, SIGMAS, VARIANCE
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema_analyses import (
+    NOISE_RANGE,
+    NOISE_VARIANCE,
+    NOISE_VARIANCE_UNDIVIDED,
+    RANGE,
+    SIGMAS,
+    VARIANCE,
+    VARIANCE_UNDIVIDED,
+)
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.rows import RowReader
 
+# For each sigma, and their mean.
+QUANTITIES = (
+    (VARIANCE, NOISE_VARIANCE),
+    (VARIANCE_UNDIVIDED, NOISE_VARIANCE_UNDIVIDED),
+    (RANGE, NOISE_RANGE),
+)
 BLOCK = 8  # images whose noisy copies are one piece of work: what a job that is ended loses
 
 
@@ -48,7 +64,7 @@ def measure_robustness(run: Run, part: Part) -> None:
         n, k = codes.shape("codes")
         images = NoisyImages(run, activations, codes)
         chosen = evenly_spaced(n, options.images)
-        sums = np.zeros((2, len(options.sigmas) + 1, k))
+        sums = np.zeros((2, len(QUANTITIES), len(options.sigmas) + 1, k))
         for block in run.progress(batches(range(len(chosen)), BLOCK), "robustness: blocks"):
             measure = partial(images.measure, chosen[block.start : block.stop])
             sums += part.partial_results.get(f"images_{block.start:06d}", measure)["sums"]
@@ -58,18 +74,16 @@ def measure_robustness(run: Run, part: Part) -> None:
     errors = np.sqrt((squares - values**2).clip(0) / max(1, len(chosen) - 1))
     means = [
         f"{np.nanmean(of_sigma):.3g} at sigma {sigma}"
-        for of_sigma, sigma in zip(values[:-1], options.sigmas, strict=True)
+        for of_sigma, sigma in zip(values[0, :-1], options.sigmas, strict=True)
     ]
     log.info("robustness: mean variance relative to that between images: %s", ", ".join(means))
-    part.write(
-        {
-            SIGMAS: options.sigmas,
-            VARIANCE: values[:-1],
-            VARIANCE.se: errors[:-1],
-            NOISE_VARIANCE: values[-1],
-            NOISE_VARIANCE.se: errors[-1],
-        }
-    )
+    datasets: dict[Dataset, Any] = {SIGMAS: options.sigmas}
+    for (of_sigmas, mean), value, error in zip(QUANTITIES, values, errors, strict=True):
+        datasets[of_sigmas] = value[:-1]
+        datasets[of_sigmas.se] = error[:-1]
+        datasets[mean] = value[-1]
+        datasets[mean.se] = error[-1]
+    part.write(datasets)
 
 
 def costs(work: Workload) -> Costs:
@@ -85,7 +99,7 @@ def costs(work: Workload) -> Costs:
         memory=sizes.weights + sizes.forward + in_flight + encoders_costs.memory(work),
         host=sizes.weights + in_flight + encoders_costs.host(work),
         operations=share * operations,
-        sent=work.sent(2 * (noisy + 1) * sizes.concepts),
+        sent=work.sent(4 * (noisy + 1) * sizes.concepts),
     )
 
 
@@ -102,26 +116,29 @@ class NoisyImages:
         self.between_images = _variance_between_images(run, codes)
 
     def measure(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the sums over some images, given by their rows, of the relative variance.
+        """Return the sums over some images, given by their rows, of what noise does to codes.
 
         Returns
         -------
         dict
-            ``sums``, (2, sigmas + 1, K) array: of the variance over the noise relative to that
-            between images, for each sigma and averaged over them; and of its square. NaN for a
-            code that is the same for all images.
+            ``sums``, (2, 3, sigmas + 1, K) array: of the variance over the noise relative to that
+            between images, of this variance, and of the range, for each sigma and averaged over
+            them; and of their squares. NaN for a code that is the same for all images.
         """
         clean = np.concatenate([self.codes.read("codes", range(row, row + 1)) for row in rows])
         ids = [self.activations.read("samples/id", range(row, row + 1)) for row in rows]
         between = torch.where(self.between_images > 0, self.between_images, torch.nan)
-        relative = self.variance(np.concatenate(ids), self.run.tensor(clean)) / between
-        mean = relative.mean(1, keepdim=True)
-        of_images = torch.cat([relative, mean], 1)  # (images, sigmas + 1, K)
+        variance, reach = self.under_noise(np.concatenate(ids), self.run.tensor(clean))
+        quantities = torch.stack([variance / between, variance, reach], 1)
+        mean = quantities.mean(2, keepdim=True)
+        of_images = torch.cat([quantities, mean], 2)  # (images, quantities, sigmas + 1, K)
         sums = torch.stack([of_images.sum(0), of_images.square().sum(0)])
         return {"sums": sums.cpu().numpy()}
 
-    def variance(self, ids: np.ndarray, clean: torch.Tensor) -> torch.Tensor:
-        """Return the variance of the codes over the draws, from the work of all ranks.
+    def under_noise(
+        self, ids: np.ndarray, clean: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return variance and range of the codes over the draws, from the work of all ranks.
 
         Parameters
         ----------
@@ -131,7 +148,7 @@ class NoisyImages:
 
         Returns
         -------
-        (B, sigmas, K) tensor
+        two (B, sigmas, K) tensors
         """
         run = self.run
         levels = len(self.sigmas)
@@ -152,7 +169,9 @@ class NoisyImages:
                 noisy *= self.sigmas[level][:, None, None, None] / self.std[:, None, None]
                 noisy += images[image - image[0]]
             spread.add(self.coder.codes(noisy, keys[:, 0]), image * levels + level)
-        return spread.variance(draws, run.ranks.sum).reshape(len(ids), levels, -1)
+        variance = spread.variance(draws, run.ranks.sum)
+        reach = spread.range(run.ranks.largest)
+        return variance.reshape(len(ids), levels, -1), reach.reshape(len(ids), levels, -1)
 
 
 def _variance_between_images(run: Run, codes: RowReader) -> torch.Tensor:

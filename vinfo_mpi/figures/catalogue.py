@@ -36,6 +36,7 @@ from vinfo_mpi.results.schema_analyses import (
     MAP_Y,
     MEASURES,
     NOISE_VARIANCE,
+    NOISE_VARIANCE_UNDIVIDED,
     REDUNDANCY,
     REDUNDANCY_RATES,
     REDUNDANCY_VALUES,
@@ -148,7 +149,7 @@ _ALL = (
     Figure(
         "robustness",
         "Complexity and robustness to noise",
-        (*_SCORED, NOISE_VARIANCE, VARIANCE, SIGMAS),
+        (*_SCORED, NOISE_VARIANCE, NOISE_VARIANCE_UNDIVIDED, VARIANCE, SIGMAS),
         concepts.draw_robustness,
         concepts.say_robustness,
     ),

@@ -27,6 +27,7 @@ from vinfo_mpi.results.schema import (
 )
 from vinfo_mpi.results.schema_analyses import (
     NOISE_VARIANCE,
+    NOISE_VARIANCE_UNDIVIDED,
     REDUNDANCY,
     REDUNDANCY_RATES,
     REDUNDANCY_VALUES,
@@ -224,15 +225,17 @@ def draw_robustness(results: Results, ax: Axes) -> Axes:
 
 
 def say_robustness(results: Results) -> str:
-    """Return how complexity and variance under noise go together."""
+    """Return how complexity and variance under noise go together, divided and undivided."""
     relation = style.relation(
         results.correlation(COMPLEXITY, NOISE_VARIANCE),
-        "Noise changes complex concepts more",
-        "Noise changes complex concepts less",
+        "Relative to how images differ, noise changes complex concepts more",
+        "Relative to how images differ, noise changes complex concepts less",
     )
+    undivided = results.correlation(COMPLEXITY, NOISE_VARIANCE_UNDIVIDED)
     return (
-        f"{relation} (Variance of a concept's code under noise, relative to that between images, "
-        "mean over the σ.)"
+        f"{relation} (Variance of a concept's code under noise, over that between images, mean "
+        f"over the σ. Undivided, as in the paper: {style.correlation_text(undivided)}; complex "
+        "concepts of small variance then change little.)"
     )
 
 

@@ -15,7 +15,12 @@ from vinfo_mpi.results.schema import (
     LAST_TAP,
     TEMPORAL,
 )
-from vinfo_mpi.results.schema_analyses import HOYER, NOISE_VARIANCE, REDUNDANCY
+from vinfo_mpi.results.schema_analyses import (
+    HOYER,
+    NOISE_VARIANCE,
+    NOISE_VARIANCE_UNDIVIDED,
+    REDUNDANCY,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +34,8 @@ MEASURED = {
     IMPORTANCE: "importance",
     REDUNDANCY: "redundancy",
     HOYER: "Hoyer sparsity",
-    NOISE_VARIANCE: "variance under noise",
+    NOISE_VARIANCE_UNDIVIDED: "variance under noise",
+    NOISE_VARIANCE: "... over that between images",
 }
 GIVEN: dict[str, tuple[Dataset, ...]] = {
     "as it is": (),

@@ -34,7 +34,7 @@ def normal(seed: int, keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 class Spread:
-    """Sums of values and of their squares, group by group; they add over batches.
+    """Sums of values and of their squares, and extremes, group by group; they add over batches.
 
     Parameters
     ----------
@@ -46,17 +46,30 @@ class Spread:
     ----------
     sums : (2, G, K) float64 tensor
         Sums of the deviations from it, and of their squares.
+    extremes : (2, G, K) float64 tensor
+        The largest deviations from it, upwards and downwards.
     """
 
     def __init__(self, about: torch.Tensor) -> None:
         self.about = about.double()
         self.sums = torch.zeros(2, *about.shape, dtype=torch.float64, device=about.device)
+        self.extremes = torch.full_like(self.sums, -torch.inf)
 
     def add(self, values: torch.Tensor, group: torch.Tensor) -> None:
         """Add a batch: values (B, K) and the group of each (B,) int64."""
         deviations = values.double() - self.about[group]
         self.sums[0].index_add_(0, group, deviations)
         self.sums[1].index_add_(0, group, deviations.square())
+        of_value = group[:, None].expand_as(deviations)
+        self.extremes[0].scatter_reduce_(0, of_value, deviations, "amax")
+        self.extremes[1].scatter_reduce_(0, of_value, -deviations, "amax")
+
+    def range(self, largest: Reduce = identity) -> torch.Tensor:
+        """Return the largest less the smallest value of each group: (G, K) tensor.
+
+        `largest` takes the maximum over the ranks.
+        """
+        return largest(self.extremes).sum(0)
 
     def variance(self, n: int, reduce: Reduce = identity) -> torch.Tensor:
         """Return the unbiased variance in each group of n values: (G, K) tensor.

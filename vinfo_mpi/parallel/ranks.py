@@ -118,6 +118,11 @@ class Ranks:
         """Return the largest of every rank's value."""
         return self.comm.allreduce(value, op=MPI.MAX)
 
+    def largest(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the maximum over the ranks of every value of a small tensor, on all ranks."""
+        of_ranks = self.allgather(values.cpu().numpy())
+        return torch.from_numpy(np.max(of_ranks, axis=0)).to(values.device)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank."""
         return self.comm.allreduce(bool(flag), op=MPI.LOR)

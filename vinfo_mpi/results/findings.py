@@ -32,7 +32,9 @@ from vinfo_mpi.results.schema import (
 from vinfo_mpi.results.schema_analyses import (
     HOYER,
     LAZINESS,
+    NOISE_RANGE,
     NOISE_VARIANCE,
+    NOISE_VARIANCE_UNDIVIDED,
     REDUNDANCY,
     flow_mean,
 )
@@ -242,7 +244,19 @@ SIGNS = (
         curves.change(flow_mean("complex", "shortcut", "cka")),
     ),
     *_with_complexity("redundancy", "< 0", "redundancy", REDUNDANCY),
-    *_with_complexity("variance under noise", "> 0", "robustness", NOISE_VARIANCE),
+    *_with_complexity("variance under noise", "> 0", "robustness", NOISE_VARIANCE_UNDIVIDED),
+    Sign(
+        "... ~ the same divided by the variance between images",
+        "",
+        ("score", "robustness"),
+        _correlated(COMPLEXITY, NOISE_VARIANCE),
+    ),
+    Sign(
+        "... ~ range under noise",
+        "",
+        ("score", "robustness"),
+        _correlated(COMPLEXITY, NOISE_RANGE),
+    ),
     *_with_complexity("Hoyer sparsity of the atom", "about 0", "hoyer", HOYER),
     Sign(
         "the less important half of the concepts decides above guessing",

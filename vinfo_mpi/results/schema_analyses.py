@@ -223,6 +223,30 @@ VARIANCE = Dataset(
 NOISE_VARIANCE = Dataset(
     "concepts/noise_variance", CONCEPT, f"{_VARIANCE}; mean over the sigmas", error=OVER_IMAGES
 )
+_UNDIVIDED = "variance of the code over noise on the image, mean over images"
+VARIANCE_UNDIVIDED = Dataset(
+    "robustness/variance_undivided",
+    ("sigma", "concept"),
+    _UNDIVIDED,
+    unit=None,
+    error=OVER_IMAGES,
+)
+NOISE_VARIANCE_UNDIVIDED = Dataset(
+    "concepts/noise_variance_undivided",
+    CONCEPT,
+    f"{_UNDIVIDED}; mean over the sigmas",
+    unit=None,
+    error=OVER_IMAGES,
+)
+_RANGE = "largest less smallest code over the draws of noise on the image, mean over images"
+RANGE = Dataset("robustness/range", ("sigma", "concept"), _RANGE, unit=None, error=OVER_IMAGES)
+NOISE_RANGE = Dataset(
+    "concepts/noise_range",
+    CONCEPT,
+    f"{_RANGE}; mean over the sigmas",
+    unit=None,
+    error=OVER_IMAGES,
+)
 
 # stability
 

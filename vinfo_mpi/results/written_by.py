@@ -45,8 +45,11 @@ from vinfo_mpi.results.schema_analyses import (
     MAP_X,
     MAP_Y,
     MEASURES,
+    NOISE_RANGE,
     NOISE_VARIANCE,
+    NOISE_VARIANCE_UNDIVIDED,
     NONZERO,
+    RANGE,
     REDUNDANCY,
     REDUNDANCY_RATES,
     REDUNDANCY_VALUES,
@@ -70,6 +73,7 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
     VARIANCE,
+    VARIANCE_UNDIVIDED,
     flow,
     flow_mean,
 )
@@ -126,7 +130,10 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     ),
     "sparsity": (SPARSITY_CHECKPOINTS, SPARSITY_TAPS, NONZERO),
     "spectrum": (SPECTRUM_CHECKPOINTS, SPECTRUM_TAPS, *SPECTRUM_CURVES, *SPECTRUM_NUMBERS),
-    "robustness": (SIGMAS, VARIANCE, NOISE_VARIANCE),
+    "robustness": (
+        *(SIGMAS, VARIANCE, NOISE_VARIANCE, VARIANCE_UNDIVIDED, NOISE_VARIANCE_UNDIVIDED),
+        *(RANGE, NOISE_RANGE),
+    ),
     "stability": (SEEDS, SIMILARITY, FIT_ERROR, STABILITY),
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),

@@ -51,6 +51,8 @@ REPEATED = ("dictionary", "encode", "score", "importance")
 
 def measure_sedimentation(run: Run, part: Part) -> None:
     """Write where and when the final concepts are available, and what each epoch's own are like."""
+    if not run.config.network.classifies:
+        raise NotApplicable("sedimentation needs a classifier; network.outputs is none")
     checkpoints = [checkpoint for checkpoint in run.checkpoints if run.keeps_map(checkpoint)]
     if len(checkpoints) < 2:
         raise NotApplicable(

@@ -23,6 +23,7 @@ import torch
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import folds, spectrum
 from vinfo_mpi.numerics.arrays import stack_padded
 from vinfo_mpi.numerics.complexity import jackknife
@@ -48,6 +49,8 @@ WITH_ERROR = [number for number in SPECTRUM_NUMBERS if number.error]  # the othe
 
 def measure_spectrum(run: Run, part: Part) -> None:
     """Write the spectrum of the last tap, or of every tap, at every checkpoint."""
+    if not run.config.network.classifies:
+        raise NotApplicable("spectrum compares features with logits; network.outputs is none")
     spectra = []
     for checkpoint in run.progress(run.checkpoints, "spectrum: checkpoints"):
         with run.open_activations(checkpoint) as activations:

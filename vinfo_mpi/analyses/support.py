@@ -17,6 +17,7 @@ import torch
 
 from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
 from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import support
 from vinfo_mpi.numerics.support import Curves
 from vinfo_mpi.parallel.logs import log
@@ -38,6 +39,8 @@ RANDOM = 2  # that are drawn several times, plain and in turn
 
 def measure_support(run: Run, part: Part) -> None:
     """Write the accuracy against the proportion of concepts kept, for several orders of them."""
+    if not run.config.network.classifies:
+        raise NotApplicable("support needs a classifier; network.outputs is none")
     complexity = part.read_results(COMPLEXITY)
     importance = part.read_results(IMPORTANCE)
     classes = part.read_results(CLASS)

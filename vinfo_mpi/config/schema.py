@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from vinfo_mpi.config.sections.analyses import (
     Flow,
@@ -116,6 +116,17 @@ class Config(Section):
         if self.network.checkpoints:
             chosen.remove("train")
         return [stage for stage in STAGES if stage in chosen]
+
+    @model_validator(mode="after")
+    def _head_is_trained(self) -> Config:
+        """A head that was left out says nothing until it is trained."""
+        trained = self.train.epochs and not self.network.checkpoints
+        if self.network.head == "drop" and not trained and self.network.outputs != "none":
+            raise ValueError(
+                "network.head: drop may leave the head untrained; set network.outputs: none, "
+                "or train it (train.epochs, train.parameters: head)"
+            )
+        return self
 
     @field_validator("analyses")
     @classmethod

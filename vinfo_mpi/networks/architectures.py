@@ -13,6 +13,7 @@ from vinfo_mpi.config.schema import Network
 from vinfo_mpi.data.datasets import call_target
 from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.networks import condition
 from vinfo_mpi.networks.families import FAMILIES, family_of
 from vinfo_mpi.networks.small_variants import initialise
 from vinfo_mpi.networks.states import Choice, load_state, read_state
@@ -21,7 +22,7 @@ from vinfo_mpi.networks.states import Choice, load_state, read_state
 def build(network: Network, classes: int) -> nn.Module:
     """Return the network that the configuration names, in evaluation mode.
 
-    It has the weights that are named, if any.
+    It has the weights that are named, if any, and computes in float32.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def build(network: Network, classes: int) -> nn.Module:
         choice = Choice.from_config(network)
         state = read_state(Path(network.weights).expanduser(), "network.weights", choice)
         load_state(module, state, f"network.weights {network.weights}", choice)
-    return module.eval()
+    return condition.in_float32(module).eval()
 
 
 def own_preprocessing(network: Network) -> Preprocessing | None:

@@ -72,6 +72,20 @@ def training(network: nn.Module, shape: Sequence[int], images: int) -> float:
         network.train(was_training)
 
 
+def to_the_pixels(network: nn.Module, shape: Sequence[int], images: int) -> float:
+    """Return the bytes at the peak of a pass back to the images, in evaluation mode.
+
+    Of a forward pass alone where no gradient goes through the network.
+    """
+
+    def step(batch: torch.Tensor, live: _Live) -> None:
+        outputs = network(batch.requires_grad_())
+        if outputs.requires_grad:
+            torch.autograd.grad(outputs.sum(), batch, allow_unused=True)
+
+    return _peak(step, shape, images, (1, 2))
+
+
 def _peak(
     step: Callable[[torch.Tensor, _Live], None],
     shape: Sequence[int],

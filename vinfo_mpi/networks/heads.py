@@ -10,6 +10,7 @@ from torch import nn
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks.families import axes_of_output
+from vinfo_mpi.networks.readout import columns_in
 
 # Largest difference of logits, relative to their spread, for a head to count as linear.
 AGREEMENT = 1e-3
@@ -31,15 +32,19 @@ def linear(
         The logits of the same images: the claim is tested, not assumed.
     """
     classes = outputs.shape[1]
+    chosen = columns_in(network)
     for layer in reversed(_linear_layers(network)):
-        if (layer.out_features, layer.in_features) != (classes, vectors.shape[1]):
+        enough = layer.out_features == classes if chosen is None else layer.out_features > classes
+        if not enough or layer.in_features != vectors.shape[1]:
             continue
-        bias = layer.bias
+        bias: torch.Tensor | None = layer.bias
         if bias is None:
-            bias = torch.zeros(classes, device=vectors.device)
-        difference = vectors @ layer.weight.T + bias - outputs
+            bias = torch.zeros(layer.out_features, device=vectors.device)
+        weight = layer.weight if chosen is None else layer.weight[chosen]
+        bias = bias if chosen is None else bias[chosen]
+        difference = vectors @ weight.T + bias - outputs
         if difference.abs().max() <= AGREEMENT * outputs.std().clamp(min=1e-6):
-            return layer.weight.detach(), bias.detach()
+            return weight.detach(), bias.detach()
     return None
 
 

@@ -58,7 +58,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
         try:
             _run_stage(run, stage, repeat)
         except NotApplicable as error:
-            if len(targets) == 1:
+            if targets == [stage]:
                 raise
             log.info("%s: left out: %s", stage, error)
 

@@ -13,8 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vinfo_mpi.concepts.sources import concept_kind
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.data import loading
-from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import branches, footprint, heads, taps
+from vinfo_mpi.networks import branches, condition, footprint, heads, readout, taps
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.positions import PILOT
 from vinfo_mpi.networks.taps import Reading
@@ -36,12 +35,13 @@ def sizes(run: Run) -> Sizes:
     network = run.subject.network().cpu()
     shape = run.subject.preprocessing.shape
     example = torch.zeros(1, *shape)
+    condition.run_blank(network, shape)
     names = taps.find(network, config.extract, example)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         blocks = branches.find(network, names, example) if config.extract.branches else {}
         reading = taps.read(network, names, example, config.extract, blocks)
-    _check_outputs(reading.outputs, int(images.labels.max()))
+    readout.check(reading.outputs, config.network, images.classes, int(images.labels.max()))
 
     epochs = 0 if config.network.checkpoints else config.train.epochs
     learned = heads.learned(network, config.train.parameters if epochs else "all")
@@ -80,18 +80,6 @@ def sizes(run: Run) -> Sizes:
     )
 
 
-def _check_outputs(outputs: torch.Tensor, largest_label: int) -> None:
-    if outputs.ndim != 2:
-        raise InputError(
-            f"the network returns shape {tuple(outputs.shape)}; expected logits (N, C)"
-        )
-    if largest_label >= outputs.shape[1]:
-        raise InputError(
-            f"the network has {outputs.shape[1]} outputs, but labels go up to {largest_label}; "
-            "choose a network for these classes"
-        )
-
-
 def _widths(vectors: Mapping[str, torch.Tensor]) -> dict[str, int]:
     return {name: values.shape[1] for name, values in vectors.items()}
 
@@ -126,8 +114,7 @@ def _memory(
     return {
         "forward": footprint.forward(read, shape, min(machine.batch, batch)),
         "training": footprint.training(network, shape, images_of_step) if epochs else 0.0,
-        # Back to the pixels takes no more than back to the weights, of as many images.
-        "backward": footprint.training(network, shape, machine.batch),
+        "backward": footprint.to_the_pixels(network, shape, machine.batch),
     }
 
 

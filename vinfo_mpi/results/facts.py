@@ -21,7 +21,8 @@ class Facts:
     network, data : str
         Their names.
     images, right : int
-        On how many the network is judged, and how many of them it has right.
+        On how many the network is judged, and how many of them it has right; -1 where it is no
+        classifier.
     held_out : bool
         Whether these are the held-out ones; else all that were analysed.
     analysed : int
@@ -50,6 +51,8 @@ class Facts:
     @property
     def correct(self) -> str:
         """How often the network is right."""
+        if self.right < 0:
+            return "no classifier, so that nothing is predicted"
         images = "held-out images" if self.held_out else "images"
         return f"{100 * self.right / self.images:.2f} % of {self.images} {images} correct"
 
@@ -59,10 +62,8 @@ class Facts:
         error = self.fidelity["relative_error"]
         by_position = self.fidelity["relative_error_positions"]
         same = self.fidelity["predictions_kept"]
-        return (
-            f"relative error {error:.4f} ({by_position:.4f} position by position), "
-            f"{100 * same:.2f} % of the predictions kept"
-        )
+        errors = f"relative error {error:.4f} ({by_position:.4f} position by position)"
+        return errors if self.right < 0 else f"{errors}, {100 * same:.2f} % of the predictions kept"
 
 
 def facts(results: Results) -> Facts:
@@ -73,7 +74,9 @@ def facts(results: Results) -> Facts:
         fidelity = dict(file.attrs)
     with ActivationReader(folder / f"{results.analysed}.h5") as activations:
         label = activations.read("samples/label")
-        right = label == activations.read("samples/prediction")
+        prediction = activations.read("samples/prediction")
+        classifies = bool((prediction >= 0).all())
+        right = label == prediction
         held_out = activations.read("samples/held_out") == 1
         classes = len(activations.classes)
         widths = {tap: activations.shape(f"taps/{tap}/activations")[1] for tap in activations.taps}
@@ -82,7 +85,7 @@ def facts(results: Results) -> Facts:
         network=config["network"]["name"] or config["network"]["target"],
         data=config["data"]["source"],
         images=len(judged),
-        right=int(judged.sum()),
+        right=int(judged.sum()) if classifies else -1,
         held_out=bool(held_out.any()),
         analysed=len(label),
         per_class=np.bincount(label, minlength=classes),

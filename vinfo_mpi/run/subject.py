@@ -15,7 +15,7 @@ from vinfo_mpi.data import datasets
 from vinfo_mpi.data.datasets import Images
 from vinfo_mpi.data.loading import Loader, unreadable
 from vinfo_mpi.data.preprocessing import Preprocessing
-from vinfo_mpi.networks import architectures
+from vinfo_mpi.networks import architectures, condition, readout
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.ranks import Ranks
@@ -109,6 +109,12 @@ class Subject:
         """Return the network on this rank's device, with a checkpoint's weights."""
         torch.manual_seed(self.config.seed)
         network = architectures.build(self.config.network, len(self.images.classes))
+        readout.attach(network, self.config.network, self.images.classes)
         if checkpoint is not None:
             checkpoint.load_into(network)
         return network.to(self.device)
+
+    def check_images_alone(self, network: nn.Module) -> None:
+        """Raise `InputError` where what the network makes of an image depends on others."""
+        images, _, _ = next(self.loader.batches([self.ids[:2]]))
+        condition.check_images_alone(network, images)

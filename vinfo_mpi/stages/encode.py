@@ -34,10 +34,11 @@ def encode_images(run: Run, part: Part) -> None:
             writer.drain()
             figures = _faithfulness(run, writer)
             writer.attributes |= figures
+    kept = f"{100 * figures['predictions_kept']:.2f} % of the predictions kept"
     log.info(
-        "encode: relative error %.4f, %.2f %% of the predictions kept, KKT residual %.1e",
+        "encode: relative error %.4f, %s, KKT residual %.1e",
         figures["relative_error"],
-        100 * figures["predictions_kept"],
+        kept if run.config.network.classifies else "no predictions (network.outputs: none)",
         figures["kkt_residual"],
     )
     if figures["kkt_residual"] > run.config.encode.tolerance:
@@ -73,7 +74,7 @@ class ImageBlocks:
         self.activations = activations
         self.atoms, self.offset = encoders.decoder(run)
         self._encoder = encoders.encoder(run)
-        self._head = run.head(activations)
+        self._head = run.head(activations) if run.config.network.classifies else None
         self._observed = Observed(run, activations)
 
     def encode(self, block: range) -> dict[str, np.ndarray]:
@@ -86,8 +87,7 @@ class ImageBlocks:
         with clock.phase("encode"):
             encoded = self._encoder.encode(observed)
             rebuilt = self.offset + encoded.codes @ self.atoms
-            before = torch.from_numpy(predictions).to(self.run.device)
-            unchanged = self._predictions(rebuilt) == before
+            unchanged = self._unchanged(rebuilt, torch.from_numpy(predictions))
             values = {
                 "codes": encoded.codes.mean(1),
                 "fidelity/kkt_residual": encoded.residual,
@@ -98,10 +98,16 @@ class ImageBlocks:
         return {"samples/id": ids, **arrays}
 
     @torch.no_grad()
-    def _predictions(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Return the classes that the head gives rebuilt vectors: (B, P, d) to (B,)."""
-        batches = vectors.mean(1).split(self.run.config.machine.batch)
-        return torch.cat([self._head(batch) for batch in batches]).argmax(1)
+    def _unchanged(self, rebuilt: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """Return whether the head predicts the same of rebuilt vectors: (B, P, d) to (B,).
+
+        NaN where there are no predictions.
+        """
+        if self._head is None:
+            return torch.full((len(rebuilt),), torch.nan, device=rebuilt.device)
+        batches = rebuilt.mean(1).split(self.run.config.machine.batch)
+        classes = torch.cat([self._head(batch) for batch in batches]).argmax(1)
+        return classes == before.to(self.run.device)
 
 
 def _faithfulness(run: Run, writer: RowWriter) -> dict[str, float]:

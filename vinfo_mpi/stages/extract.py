@@ -15,7 +15,7 @@ from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import branches, heads, taps
+from vinfo_mpi.networks import branches, heads, readout, taps
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.positions import PILOT, kept_positions
@@ -76,6 +76,7 @@ def extract_activations(run: Run, part: Part) -> None:
         for checkpoint in stale:
             run.safe_point()
             checkpoint.load_into(network)
+            run.ranks.on_root(run.subject.check_images_alone, network)
             _extract(run, part, network, checkpoint, bar)
 
 
@@ -246,7 +247,7 @@ def _values(
     values = {
         "samples/id": ids,
         "samples/label": labels,
-        "samples/prediction": reading.outputs.argmax(1).cpu().numpy(),
+        "samples/prediction": readout.predictions(reading.outputs, run.config.network),
         "samples/held_out": run.subject.images.test[ids].astype(np.uint8),
     }
     for name, pooled in (reading.pooled | reading.branches).items():

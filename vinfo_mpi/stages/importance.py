@@ -7,6 +7,7 @@ import torch
 from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
 from vinfo_mpi.concepts.slopes import linear_slopes, network_slopes
 from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics.attribution import Attribution
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.schema import IMPORTANCE, IMPORTANCE_SHARE, IMPORTANCE_SIGNED
@@ -16,6 +17,8 @@ from vinfo_mpi.run.run import Run
 
 def measure_importance(run: Run, part: Part) -> None:
     """Write the three measures of importance."""
+    if not run.config.network.classifies:
+        raise NotApplicable("importance needs a classifier; network.outputs is none")
     atoms, offset = encoders.decoder(run)
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"

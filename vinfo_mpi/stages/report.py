@@ -98,10 +98,10 @@ def importance_by_class(
 
     Returns
     -------
-    (C, K) array, or None where the head is not linear
+    (C, K) array, or None where the head is not linear, or there is none
     """
     slopes = linear_slopes(run, activations, atoms)
-    if slopes is None:
+    if slopes is None or not run.config.network.classifies:
         return None
     n, concepts = codes.shape("codes")
     profiles = Profiles(activations.shape("outputs")[1], concepts, run.device)

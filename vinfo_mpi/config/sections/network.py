@@ -37,6 +37,12 @@ class Network(Section):
         description="drop: a head that the file lacks or has in another size stays untrained",
     )
 
+    outputs: Literal["none"] | list[int] | dict[str, int] | str | None = Field(
+        None,
+        description="which output each class is: a list, {class: output}, or a file that names "
+        "all outputs; none: the network is no classifier",
+    )
+
     @model_validator(mode="after")
     def _one_source(self) -> Network:
         if (self.name is None) == (self.target is None):
@@ -50,10 +56,15 @@ class Network(Section):
             raise ValueError("network.width applies to small_images: true only")
         return self
 
+    @property
+    def classifies(self) -> bool:
+        """Whether the network gives logits: else there are no predictions."""
+        return self.outputs != "none"
+
     def identity(self) -> dict[str, Any]:
         """Return all settings; what was added later counts where it is not at its default."""
         relevant = super().identity()
-        for name in ("ema", "head"):
+        for name in ("ema", "head", "outputs"):
             if relevant[name] == type(self).model_fields[name].default:
                 del relevant[name]
         return relevant

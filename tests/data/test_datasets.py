@@ -115,7 +115,17 @@ def test_skipped_images_are_replaced_by_the_next_of_their_class(digits):
     assert set(before[2:]) < set(after)
     assert np.bincount(digits.labels[after]).tolist() == [7] * 10
     assert not skipped & set(after)
-    assert not skipped & set(digits.training(skipped))
+    assert not skipped & set(digits.training(skipped=skipped))
+
+
+def test_training_images_per_class_are_balanced_nested_learned_from_and_chosen_apart(digits):
+    few = digits.training(per_class=7)
+    more = digits.training(per_class=20)
+    assert np.bincount(digits.labels[few]).tolist() == [7] * 10
+    assert set(few) < set(more) < set(digits.training())
+    assert (np.diff(few) > 0).all()
+    assert set(few) != set(digits.training(per_class=7, seed=1))
+    assert set(few) != set(digits.analysed(Data(per_class=7, analyse="train"), seed=0))
 
 
 def test_images_without_a_factor_are_left_out_when_asked(digits):

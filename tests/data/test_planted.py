@@ -4,6 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 from sklearn.linear_model import Ridge
 
 from vinfo_mpi.config.load import check_config
@@ -85,7 +86,7 @@ def test_the_bytes_of_an_image_are_known():
     """Whoever changes what is drawn changes every result on it: say so, and change the numbers."""
     read = load(10).read
     bytes_of_images = [np.asarray(read(index)).astype(int).ravel() for index in (0, 9)]
-    assert [int(values @ np.arange(3072)) for values in bytes_of_images] == [566208342, 527564059]
+    assert [int(values @ np.arange(3072)) for values in bytes_of_images] == [577143363, 537056008]
 
 
 # --- factors and labels ---
@@ -194,6 +195,47 @@ def test_vinformation_is_one_where_a_factor_is_linear_and_nothing_where_it_is_no
     assert scores.r2[1] <= 2 * jackknife(scores.without)[1] + 1e-3
 
 
+# --- the relation ---
+
+
+def places(stacked=False, hard=0.0, count=4000):
+    """Return the centres of both objects in so many images: (count, 2, 2)."""
+    rng = np.random.default_rng(0)
+    return np.array([planted._places(stacked, hard, rng) for _ in range(count)])
+
+
+def test_one_relation_is_the_other_with_the_axes_exchanged():
+    assert np.array_equal(places(stacked=True), places(stacked=False)[..., ::-1])
+    across, along = np.abs(np.diff(places(), axis=1))[:, 0].T
+    assert np.allclose(along, planted.APART)
+    assert across.max() <= 1
+
+
+@pytest.mark.parametrize("hard", [0.0, 1.0])
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_object_alone_lies_anywhere_whatever_the_relation(number, hard):
+    """Uniform in the square, which stays what it is when the axes are exchanged."""
+    cells = (places(hard=hard)[:, number] - planted.MARGIN) / (32 - 2 * planted.MARGIN) * 6
+    counts = np.histogram2d(*cells.T, bins=6, range=[(0, 6), (0, 6)])[0]
+    assert counts.sum() == 4000
+    assert chisquare(counts.ravel()).pvalue > 1e-3
+
+
+def test_one_read_out_tells_the_relation_of_angular_and_of_round_objects(images, pictures):
+    """What is coloured spreads along the axis: fitted on one family, read on the other."""
+    coloured = np.clip(np.abs(pictures[..., 0] - pictures[..., 2]) - 40, 0, None)
+    coloured /= coloured.sum((1, 2), keepdims=True)
+    pixel = np.arange(32)
+    spread = [
+        (side @ pixel**2 - (side @ pixel) ** 2) for side in (coloured.sum(1), coloured.sum(2))
+    ]
+    spread = np.stack(spread, 1)
+    relation = images.factors["relation"]
+    angular = images.factors["shape"] == 0
+    fitted = Ridge(1e-3).fit(spread[angular], relation[angular])
+    assert fitted.score(spread[~angular], relation[~angular]) > 0.9
+
+
 # --- what difficulty takes away ---
 
 
@@ -217,17 +259,10 @@ def test_difficulty_takes_visibility_away_but_not_all(name):
     assert easy > visible(name, 0.5) > hard > 0.05 * easy
 
 
-def test_a_hard_relation_lets_the_two_objects_differ_in_size_and_rotation():
-    """Two of a kind are less alike: drawn one over the other, more of them does not coincide."""
-    options = load(40).read.args[0].args[0]
-    hard = options.model_copy(update={"difficulty": Difficulty(relation=1)})
-    same = {**load(40).factors, "relation": np.ones(40), "shape": np.zeros(40)}
-    easy_pictures = drawn(options, same)
-    hard_pictures = drawn(hard, same)
-    assert not np.array_equal(easy_pictures[:5], hard_pictures[:5])
-    easy_area = (easy_pictures.mean(3) > 150).mean()
-    hard_area = (hard_pictures.mean(3) > 150).mean()
-    assert 0.5 * easy_area < hard_area < 0.98 * easy_area  # the second is smaller
+def test_objects_of_a_hard_relation_lie_less_in_line_but_still_along_its_axis():
+    across, along = np.abs(np.diff(places(hard=1.0), axis=1))[:, 0].T
+    assert across.max() > 7
+    assert (across < along).all()
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.hashing import hashed
 from vinfo_mpi.parallel.logs import log
 
-# Added to the seed: per_class chooses by another order than the division into training and test.
+# Added to the seed: data.per_class and train.per_class choose by other orders than the division
+# into training and test.
 SUBSET = 1_000_003
+LEARNED = 2_000_003
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class Images:
         if data.on_missing_factor == "skip":
             ids = self._with_all_factors(ids)
         if data.per_class is not None:
-            rank = rank_in_class(ids, self.labels[ids], seed + SUBSET)
-            ids = np.sort(ids[rank < data.per_class])
+            ids = self._first(ids, data.per_class, seed + SUBSET)
         if not len(ids):
             raise InputError(
                 f"data.analyse: {data.analyse} leaves no image; choose another of train, test, all"
@@ -76,9 +77,19 @@ class Images:
                 log.info("data: %d images left out: no value of '%s'", missing.sum(), name)
         return ids[known]
 
-    def training(self, skipped: frozenset[int] = frozenset()) -> np.ndarray:
-        """Return the ids that are learned from, ascending."""
-        return _without(np.flatnonzero(~self.test), skipped)
+    def training(
+        self, per_class: int | None = None, seed: int = 0, skipped: frozenset[int] = frozenset()
+    ) -> np.ndarray:
+        """Return the ids that are learned from, ascending.
+
+        At most `per_class` of each class, chosen by hash.
+        """
+        ids = _without(np.flatnonzero(~self.test), skipped)
+        return ids if per_class is None else self._first(ids, per_class, seed + LEARNED)
+
+    def _first(self, ids: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+        """Return the first ids of each class in the order of hashes, ascending."""
+        return np.sort(ids[rank_in_class(ids, self.labels[ids], seed) < per_class])
 
 
 def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:

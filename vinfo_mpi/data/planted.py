@@ -8,8 +8,9 @@ factor is binary and balanced; from simple to complex:
 - texture: the stripes of the background are horizontal (0) or vertical (1); one oriented filter
   sees it,
 - shape: both objects are angular (0: triangle, square) or round (1: disc, ring),
-- relation: the two are different members (0) of their family, or the same (1), whichever it is: no
-  sum over the image of what single objects look like is linear in it.
+- relation: the two lie side by side (0) or one above the other (1). Each of them alone says nothing
+  of it: it is anywhere with the same probability in both cases, so that no sum over the image of
+  what single objects are and where they lie tells.
 
 The label is three bits, surface + 2 form + 4 pair. Colour and texture each agree with the first,
 shape with the second, relation with the third, with probability (1 + predictivity) / 2, and are
@@ -22,7 +23,6 @@ Difficulty takes away at most `HARDEST` of a contrast: what it leaves at 1 stays
 from __future__ import annotations
 
 from functools import lru_cache
-from math import hypot
 
 import numpy as np
 
@@ -41,13 +41,13 @@ STRIPES = 25.0  # amplitude of the grating
 GRAIN = 8.0  # amplitude of the noise
 
 # In pixels of an image of 32.
-SIDE = (7.5, 8.0)  # square root of an object's area
+SIDE = (5.9, 6.4)  # square root of an object's area
 TURN = np.pi / 36  # rotation at most
 PERIOD = (4.5, 5.5)  # of the grating
-# Between centre and border, and between centres: the same for all shapes, so that places say
-# nothing.
-MARGIN = 7.5
-APART = 14.5
+# Between centre and border: the same for all shapes, so that places say nothing.
+MARGIN = 6.0
+APART = 16 - MARGIN  # between the centres, along the relation's axis: half the room
+ASIDE = (1.0, 8.0)  # across it, at most: where the relation is easiest, and hardest
 
 
 def design(planted: Planted, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -105,32 +105,41 @@ def _stripes(planted: Planted, vertical: bool, rng: np.random.Generator) -> np.n
     return STRIPES * contrast * (wave if vertical else wave[:, None])
 
 
-def _cover(planted: Planted, curved: bool, same: bool, rng: np.random.Generator) -> np.ndarray:
+def _cover(planted: Planted, curved: bool, stacked: bool, rng: np.random.Generator) -> np.ndarray:
     """Return how much of every pixel the two objects cover: (size, size)."""
     size = planted.size
-    hard = planted.difficulty
     pixel = 32 / size
-    first = int(rng.integers(2))
-    # Where the relation is hardest, the second object is up to 20 % smaller, and turned by up to
-    # 90 degrees more.
-    sides = rng.uniform(*SIDE) * np.array([1, 1 - 0.2 * hard.relation * rng.random()])
-    turns = rng.uniform(-TURN, TURN) + np.array(
-        [0, hard.relation * rng.uniform(-np.pi / 2, np.pi / 2)]
-    )
     cover = np.zeros((size, size))
-    for number, centre in enumerate(_places(rng)):
-        member = first if same or number == 0 else 1 - first
-        distance = _outline(curved, member, sides[number], turns[number], centre, size, hard.shape)
+    for centre in _places(stacked, planted.difficulty.relation, rng):
+        distance = _outline(
+            curved,
+            member=int(rng.integers(2)),
+            side=rng.uniform(*SIDE),
+            turn=rng.uniform(-TURN, TURN),
+            centre=centre,
+            size=size,
+            morph=planted.difficulty.shape,
+        )
         cover += np.clip(0.5 - distance / pixel, 0, 1)
     return cover
 
 
-def _places(rng: np.random.Generator) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the centres of the two objects, in pixels of an image of 32."""
-    while True:
-        y, x, v, u = (MARGIN + (32 - 2 * MARGIN) * rng.random(4)).tolist()
-        if hypot(y - v, x - u) >= APART:
-            return (y, x), (v, u)
+def _places(
+    stacked: bool, hard: float, rng: np.random.Generator
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the centres of the two objects, in pixels of an image of 32.
+
+    Each is uniform in the square that the margin leaves, whatever the relation. Along its axis the
+    second is half the square further, round its end; across it, a little aside, thrown back at the
+    edge: both keep a uniform distribution uniform.
+    """
+    room = 2 * APART
+    along, across = room * rng.random(2)
+    aside = ASIDE[0] + (ASIDE[1] - ASIDE[0]) * hard
+    second = room - abs(room - abs(across + aside * rng.uniform(-1, 1)))
+    places = np.array([[across, along], [second, (along + APART) % room]])
+    (y, x), (v, u) = (MARGIN + (places[:, ::-1] if stacked else places)).tolist()
+    return (y, x), (v, u)
 
 
 def _outline(

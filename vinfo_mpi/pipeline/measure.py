@@ -54,7 +54,7 @@ def sizes(run: Run) -> Sizes:
         kept_positions = min(config.extract.positions, positions)
     return Sizes(
         n=len(run.subject.ids),
-        steps_of=int((~images.test).sum()) * epochs,
+        steps_of=len(images.training(config.train.per_class, config.seed)) * epochs,
         remembered=_remembered(run, epochs),
         size=max(shape[1:]),
         channels=shape[0],

@@ -121,7 +121,7 @@ def _prepare(run: Run) -> Training:
             "train: network.checkpoints names your own checkpoints; remove it to train here"
         )
     options = run.config.train
-    ids = run.subject.images.training(run.subject.skipped)
+    ids = run.subject.images.training(options.per_class, run.config.seed, run.subject.skipped)
     batch = min(options.batch, len(ids))
     if batch < run.ranks.size:
         raise InputError(

@@ -27,7 +27,7 @@ class Difficulty(Section):
     colour: Share = Field(0.0, description="the contrast of the two hues shrinks")
     texture: Share = Field(0.0, description="the contrast of the stripes shrinks")
     shape: Share = Field(0.0, description="angular outlines become rounder")
-    relation: Share = Field(0.0, description="the two objects differ more in size and rotation")
+    relation: Share = Field(0.0, description="the two objects lie less in line")
 
 
 class Planted(Section):

@@ -82,6 +82,9 @@ class Train(Section):
     save: list[int] | Literal["all"] = Field(
         "all", description="epochs whose checkpoint is kept; the last one always is"
     )
+    per_class: Count | None = Field(
+        None, description="learn from at most this many images per class, chosen by seed and id"
+    )
     batch: Count = Field(128, description="images per step, over all ranks")
     rate: Positive = Field(0.1, description="peak learning rate")
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -97,11 +100,13 @@ class Train(Section):
     def identity(self) -> dict[str, Any]:
         """Return all settings.
 
-        What was trained before there was a choice of parameters stays good.
+        What was trained before there was a choice of parameters and images stays good.
         """
         relevant = super().identity()
         if self.parameters == "all":
             del relevant["parameters"]
+        if self.per_class is None:
+            del relevant["per_class"]
         return relevant
 
 

@@ -1,44 +1,93 @@
 """The tables and the picture of validity.md, from finished runs.
 
-python docs/validity.py runs/quickstart runs/planted runs/planted_vgg
+python docs/validity.py planted runs/planted_resnet_0 ... runs/planted_vgg_0 ...
+python docs/validity.py signs "Digits, 30=runs/quickstart" "Fashion-MNIST=runs/fashion_mnist" ...
+
+Of planted runs, those of one network in a row of several seeds; the first of each is drawn.
 """
 
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
+
+mpl.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 
 from vinfo_mpi import Results
+from vinfo_mpi.results.facts import facts
+from vinfo_mpi.results.schema import COMPLEXITY, LATE, UNREADABLE
 
-digits = Results(sys.argv[1])
-planted = [Results(folder) for folder in sys.argv[2:]]
+PARTS = ("complexity", "unreadable", "late", "discarded")
 
-print("| sign | expected | value | comes out |\n|---|---|---|---|")
-for row in digits.signs.to_dict("records"):
-    value = f"{row['value']:.3f} ± {row['standard_error']:.3f}"
-    print(f"| {row['sign']} | {row['expected']} | {value} | {row['verdict']} |")
 
-figure, axes = plt.subplots(
-    1, len(planted), figsize=(5 * len(planted), 3.5), layout="constrained", sharey=True
-)
-for results, ax in zip(planted, axes, strict=True):
-    table = results.concepts.set_index("name")
-    print(f"\n{results.path.parent.name}\n")
-    print("| factor | complexity | temporal score | importance | V-information per tap |")
-    print("|---|---|---|---|---|")
-    for number, (name, row) in enumerate(table.iterrows()):
-        values = results.vinformation[number]
-        complexity = f"{row['complexity']:.3f} ± {row['complexity_se']:.3f}"
-        temporal = f"{row['temporal']:.3f} ± {row['temporal_se']:.3f}"
-        per_tap = " ".join(f"{value:.2f}" for value in values)
-        print(f"| {name} | {complexity} | {temporal} | {row['importance']:.2f} | {per_tap} |")
-        ax.plot(
-            range(len(values)),
-            values.to_numpy(),
-            marker="o",
-            label=f"{name}, K = {row['complexity']:.2f}",
-        )
-    ax.set(xlabel="tap", title=results.path.parent.name, ylim=(-0.02, 1.02))
-    ax.legend(fontsize="small")
-axes[0].set_ylabel("V-information")
-figure.savefig(Path(__file__).parent / "validity.png", dpi=110)
+def show_planted(folders):
+    """Print the parts of every factor over the seeds of each network, and draw the first."""
+    networks = {}
+    for folder in folders:
+        results = Results(folder)
+        name = results.settings["score"]["network"]["name"]
+        networks.setdefault(name, []).append(results)
+    figure, axes = plt.subplots(
+        1, len(networks), figsize=(5 * len(networks), 3.5), layout="constrained", sharey=True
+    )
+    for (name, runs), ax in zip(networks.items(), np.atleast_1d(axes), strict=True):
+        print(f"\n{name}, {len(runs)} seeds:\n")
+        print("| factor | K | unreadable | late | discarded | importance | V per tap, first seed |")
+        print("|---|---|---|---|---|---|---|")
+        tables = [results.concepts.set_index("name") for results in runs]
+        for number, factor in enumerate(tables[0].index):
+            cells = [_range(table.loc[factor, part] for table in tables) for part in PARTS]
+            cells.append(_range((table.loc[factor, "importance"] for table in tables), 1))
+            values = runs[0].vinformation[number].to_numpy()
+            cells.append(" ".join(f"{value:.2f}" for value in values))
+            print(f"| {factor} | {' | '.join(cells)} |")
+            ax.plot(values, marker="o", label=factor)
+        ax.set(xlabel="tap", title=name, ylim=(-0.02, 1.02))
+    axes[0].set_ylabel("V-information")
+    axes[0].legend(fontsize="small")
+    figure.savefig(Path(__file__).parent / "validity.png", dpi=110)
+
+
+def show_signs(named):
+    """Print what the studies are, their signs, and the signs of parts and without confounds."""
+    studies = {name: Results(folder) for name, _, folder in (text.partition("=") for text in named)}
+    print("\n| study | images | right | error of the concepts | concepts | K | unreadable | late |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, results in studies.items():
+        about = facts(results)
+        means = [results.mean(part) for part in (COMPLEXITY, UNREADABLE, LATE)]
+        cells = [f"{mean.value:.3f} ± {mean.standard_error:.3f}" for mean in means]
+        right = f"{100 * about.right / about.images:.1f} %"
+        error = f"{about.fidelity['relative_error']:.3f}"
+        row = [name, f"{about.analysed:,}", right, error, str(about.alive), *cells]
+        print(f"| {' | '.join(row)} |")
+    tables = [results.signs for results in studies.values()]
+    whole = tables[0][["sign", "expected"]]
+    expected = whole.expected != ""
+    without_and_in_parts = ~expected & whole.sign.str.contains("~")
+    for rows in (expected, without_and_in_parts):
+        print(f"\n| sign | expected | {' | '.join(studies)} |")
+        print("|---|---|" + "---|" * len(studies))
+        for number in np.flatnonzero(rows):
+            cells = " | ".join(_judged(table.iloc[number]) for table in tables)
+            print(f"| {whole.sign[number]} | {whole.expected[number]} | {cells} |")
+
+
+def _range(values, digits=3):
+    """Return the mean of several runs, with the smallest and the largest."""
+    values = np.array(list(values), float)
+    ends = f"{values.min():.{digits}f} to {values.max():.{digits}f}"
+    return f"{values.mean():.{digits}f} ({ends})"
+
+
+def _judged(row):
+    """Return a sign's value, error and verdict."""
+    if not np.isfinite(row.value):
+        return "–"
+    error = f" ± {row.standard_error:.2f}" if np.isfinite(row.standard_error) else ""
+    return f"{row.value:+.2f}{error} {row.verdict}".strip()
+
+
+{"planted": show_planted, "signs": show_signs}[sys.argv[1]](sys.argv[2:])

@@ -141,9 +141,9 @@ def _rates(run: Run, sizes: Sizes) -> Machine:
     network = run.subject.network()
     count = run.config.machine.batch
     images = torch.zeros(count, 3, sizes.size, sizes.size)
-    names = list(sizes.widths)
+    where = taps.find(network, run.config.extract, images[:1])
     with torch.no_grad():
-        passing = limits.best(lambda: taps.read(network, names, images, run.config.extract))
+        passing = limits.best(lambda: taps.read(network, where, images, run.config.extract))
     ids = run.subject.ids[:count]
     # It remembers no images.
     fresh = Loader(run.subject.images, run.subject.preprocessing, run.device)

@@ -103,7 +103,7 @@ def extracted(case: Case, folder: Path, options: Options) -> list[Row]:
     network = run.subject.network()
     checkpoints.save(weights, network, torch.optim.SGD(network.parameters()))
     batches = _batches(run)
-    names = taps.find(network, run.config.extract, batches[0][:1])
+    names = [tap.name for tap in taps.find(network, run.config.extract, batches[0][:1])]
     n = len(run.subject.ids)
     images = n * case.checkpoints
     work = float(_operations(network, batches[0][:1])) * images

@@ -73,9 +73,9 @@ def _half(enabled: bool) -> contextlib.AbstractContextManager:
 
 def _taps(session: Session, model: torch.nn.Module, images: torch.Tensor) -> None:
     options = Extract()
-    names = taps.find(model, options, images[:1])
-    blocks = branches.find(model, names, images[:1])
-    seconds, reading = session.time(lambda: taps.read(model, names, images, options, blocks))
+    where = taps.find(model, options, images[:1])
+    blocks = branches.find(model, where, images[:1])
+    seconds, reading = session.time(lambda: taps.read(model, where, images, options, blocks))
     session.speed(
         f"forward, {len(images)} images, with taps and branches",
         seconds,

@@ -13,6 +13,7 @@ from vinfo_mpi.data import datasets, planted
 from vinfo_mpi.data.loading import Loader, Preprocessing
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import taps
+from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.complexity import jackknife
 
@@ -189,7 +190,11 @@ def test_vinformation_is_one_where_a_factor_is_linear_and_nothing_where_it_is_no
     )
     loader = Loader(images, Preprocessing.from_config(Data(image_size=32)), torch.device("cpu"))
     [(batch, _, _)] = loader.batches([np.arange(3000)])
-    x = taps.read(network, ["0", "2"], batch, Extract()).pooled["0"].numpy()
+    x = (
+        taps.read(network, [Tap("0", "0"), Tap("2", "2", axes="NC")], batch, Extract())
+        .pooled["0"]
+        .numpy()
+    )
     scores = ridge.r2(x, np.stack([images.factors[name] for name in ("brightness", "noise")], 1))
     assert abs(scores.r2[0] - 1) < 1e-6
     assert scores.r2[1] <= 2 * jackknife(scores.without)[1] + 1e-3

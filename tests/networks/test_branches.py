@@ -7,6 +7,7 @@ from torch import nn
 
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.networks import branches, taps
+from vinfo_mpi.networks.layouts import Tap
 
 NETWORKS = {
     "resnet18": "relu",  # BasicBlock, with and without downsampling
@@ -35,8 +36,9 @@ def test_main_branch_and_shortcut_give_the_output_of_the_block(name):
     module = network(name)
     size = 224 if name == "vit_b_16" else 64
     images = torch.randn(2, 3, size, size)
-    names = taps.find(module, Extract(), images[:1])
-    blocks = branches.find(module, names, images)
+    found = taps.find(module, Extract(), images[:1])
+    names = [tap.name for tap in found]
+    blocks = branches.find(module, found, images)
     assert list(blocks) == names  # every block of these families
     sums = {}
     outputs = {}
@@ -68,8 +70,8 @@ def test_the_branches_of_a_bottleneck_are_its_convolutions_and_its_downsampling(
     inner = block.relu(block.bn1(block.conv1(before)))
     inner = block.relu(block.bn2(block.conv2(inner)))
     main = block.bn3(block.conv3(inner))
-    names = ["layer2.0", "layer4.2"]
-    reading = taps.read(module, names, images, Extract(), branches.find(module, names, images))
+    found = [Tap(name, name) for name in ("layer2.0", "layer4.2")]
+    reading = taps.read(module, found, images, Extract(), branches.find(module, found, images))
     assert list(reading.branches) == [
         "layer2.0.main",
         "layer2.0.shortcut",
@@ -86,8 +88,9 @@ def test_the_branches_of_a_bottleneck_are_its_convolutions_and_its_downsampling(
 def test_pooling_of_branches_is_that_of_the_taps():
     module = network("resnet18")
     images = torch.randn(2, 3, 64, 64)
-    blocks = branches.find(module, ["layer1.1"], images)
-    reading = taps.read(module, ["layer1.0", "layer1.1"], images, Extract(pooling="grid:2"), blocks)
+    found = [Tap(name, name) for name in ("layer1.0", "layer1.1")]
+    blocks = branches.find(module, found[1:], images)
+    reading = taps.read(module, found, images, Extract(pooling="grid:2"), blocks)
     # The shortcut of the second block is the output of the first.
     torch.testing.assert_close(reading.branches["layer1.1.shortcut"], reading.pooled["layer1.0"])
 
@@ -109,15 +112,16 @@ class Odd(nn.Module):
 def test_a_block_whose_branches_do_not_add_up_has_none():
     odd = type("BasicBlock", (Odd,), {})
     module = nn.Sequential(odd(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    assert branches.find(module, ["0"], torch.randn(4, 3, 8, 8)) == {}
-    assert branches.find(module, ["1"], torch.randn(4, 3, 8, 8)) == {}
+    assert branches.find(module, [Tap("0", "0")], torch.randn(4, 3, 8, 8)) == {}
+    assert branches.find(module, [Tap("1", "1", axes="NC")], torch.randn(4, 3, 8, 8)) == {}
 
 
 @torch.no_grad()
 def test_the_share_of_values_that_are_not_zero():
     module = network("resnet18")
     images = torch.randn(3, 3, 64, 64)
-    reading = taps.read(module, ["layer1.0", "layer4.1"], images, Extract())
+    found = [Tap(name, name) for name in ("layer1.0", "layer4.1")]
+    reading = taps.read(module, found, images, Extract())
     outputs = []
     module.layer4[1].register_forward_hook(lambda _, inputs, output: outputs.append(output.clone()))
     module(images)

@@ -56,7 +56,9 @@ def test_no_linear_head(resnet):
 def test_replaced_head_of_a_resnet_is_its_last_layer(resnet, dtype):
     resnet = resnet.to(dtype)
     vectors = torch.rand(6, 32, dtype=dtype, requires_grad=True)
-    logits = heads.replaced(resnet, "layer4.1", (3, 16, 16))(vectors)
+    blank = torch.zeros(1, 3, 16, 16, dtype=dtype)
+    tap = taps.named(resnet, "layer4.1", Extract(), blank)
+    logits = heads.replaced(resnet, tap, blank)(vectors)
     torch.testing.assert_close(logits, resnet.fc(vectors), rtol=1e-5, atol=1e-5)
     for label in range(5):
         [gradient] = torch.autograd.grad(logits[:, label].sum(), vectors, retain_graph=True)
@@ -70,7 +72,9 @@ def test_replaced_head_of_a_transformer_gives_every_token_the_vector():
     network = models.VisionTransformer(16, 8, 2, 2, hidden_dim=8, mlp_dim=16, num_classes=5).eval()
     torch.nn.init.normal_(network.heads.head.weight)
     vectors = torch.randn(3, 8)
-    logits = heads.replaced(network, "encoder.layers.encoder_layer_1", (3, 16, 16))(vectors)
+    blank = torch.zeros(1, 3, 16, 16)
+    tap = taps.named(network, "encoder.layers.encoder_layer_1", Extract(), blank)
+    logits = heads.replaced(network, tap, blank)(vectors)
     torch.testing.assert_close(logits, network.heads(network.encoder.ln(vectors)))
 
 

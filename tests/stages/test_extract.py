@@ -8,7 +8,7 @@ from small_run import on
 from vinfo_mpi.networks import taps
 from vinfo_mpi.networks.positions import PILOT
 from vinfo_mpi.pipeline import measure
-from vinfo_mpi.stages import extract
+from vinfo_mpi.stages import pilot
 
 
 @torch.inference_mode()
@@ -23,11 +23,11 @@ def test_the_pilot_runs_in_batches_of_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(taps, "read", counted)
     network = on(tmp_path).subject.network().eval()
 
-    def pilot(batch):
-        return extract.look_ahead(on(tmp_path, f"machine.batch={batch}"), network, True)
+    def looked(batch):
+        return pilot.look_ahead(on(tmp_path, f"machine.batch={batch}"), network, True)
 
-    together = pilot(PILOT)
-    batches = pilot(10)
+    together = looked(PILOT)
+    batches = looked(10)
     assert counts == [64, 10, 10, 10, 10, 10, 10, 4]
     assert together.taps == batches.taps
     assert together.map_shape == batches.map_shape

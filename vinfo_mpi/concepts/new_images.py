@@ -23,8 +23,8 @@ class Coder:
 
     def __init__(self, run: Run, tap: str) -> None:
         self.run = run
-        self.tap = tap
         self.network = run.subject.network(run.final).requires_grad_(False)
+        self.tap, _ = run.subject.tap(self.network, tap)
         self.encoder = encoders.encoder(run)
 
     @torch.no_grad()
@@ -58,7 +58,7 @@ class Coder:
         with self.run.clock.phase("network"):
             reading = taps.read(self.network, [self.tap], images, self.run.config.extract)
         d = reading.map.shape[2]
-        pooled = reading.pooled[self.tap].reshape(len(images), d, -1).mean(2)
+        pooled = reading.pooled[self.tap.name].reshape(len(images), d, -1).mean(2)
         return {
             "map": self._at_kept_positions(reading.map, ids).double(),
             "pooled": pooled.double(),

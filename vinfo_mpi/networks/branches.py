@@ -11,6 +11,7 @@ from torch import nn
 
 from vinfo_mpi.networks import hooks
 from vinfo_mpi.networks.families import repeated_block
+from vinfo_mpi.networks.layouts import Tap
 
 # Largest difference between main + shortcut and a block's output, relative to the output's spread.
 AGREEMENT = 1e-4
@@ -27,13 +28,16 @@ class Block:
         The modules of its main branch.
     shortcut : str, or None
         The module of its shortcut; None: the shortcut is the block's input.
+    tap : Tap
+        The block itself: its branches are laid out as its output is.
     """
 
     main: tuple[str, ...]
     shortcut: str | None
+    tap: Tap
 
 
-def find(network: nn.Module, names: list[str], images: torch.Tensor) -> dict[str, Block]:
+def find(network: nn.Module, taps: list[Tap], images: torch.Tensor) -> dict[str, Block]:
     """Return the residual blocks among the taps.
 
     Those whose branches add up to their output, before a ReLU or without.
@@ -41,15 +45,16 @@ def find(network: nn.Module, names: list[str], images: torch.Tensor) -> dict[str
     Parameters
     ----------
     network : nn.Module
-    names : list of str
-        Taps.
+    taps : list of Tap
     images : (N, 3, H, W) tensor
         The claim is tested on them, not assumed.
     """
     candidates = {}
-    for name in names:
-        if (block := _candidate(network, name)) is not None:
-            candidates[name] = block
+    modules = [tap.module for tap in taps]
+    for tap in taps:
+        # What belongs to which call of a block cannot be told.
+        if modules.count(tap.module) == 1 and (block := _candidate(network, tap)) is not None:
+            candidates[tap.module] = block
     sums: dict[str, torch.Tensor] = {}
 
     def add(name: str, values: torch.Tensor) -> None:
@@ -89,8 +94,9 @@ def watched(
         yield
 
 
-def _candidate(network: nn.Module, name: str) -> Block | None:
+def _candidate(network: nn.Module, tap: Tap) -> Block | None:
     """Return a tap as a residual block, None where it has no main branch that we know."""
+    name = tap.module
     known = repeated_block(network, name)
     if known is None or not known.main:
         return None
@@ -100,7 +106,7 @@ def _candidate(network: nn.Module, name: str) -> Block | None:
     shortcut = known.shortcut
     adapted = shortcut is not None and isinstance(getattr(module, shortcut, None), nn.Module)
     main = tuple(f"{name}.{child}" for child in known.main)
-    return Block(main, f"{name}.{shortcut}" if adapted else None)
+    return Block(main, f"{name}.{shortcut}" if adapted else None, tap)
 
 
 def _adds_up(name: str, sums: Mapping[str, torch.Tensor]) -> bool:

@@ -8,13 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from vinfo_mpi.networks import small_variants
-
-# Of the output of a module that is no block of a family, by its number of dimensions.
-USUAL_AXES = {2: "NC", 3: "NTC", 4: "NCHW"}
 
 
 @dataclass(frozen=True)
@@ -115,17 +111,3 @@ def repeated_block(network: nn.Module, name: str) -> RepeatedBlock | None:
         if family.holds(network) and name.startswith(f"{family.inside}."):
             return family.blocks[kind]
     return None
-
-
-def axes_of_output(network: nn.Module, name: str, dimensions: int) -> str:
-    """Return the axes of what a module gave, such as NCHW, from its number of dimensions."""
-    block = repeated_block(network, name)
-    if block is not None and len(block.axes) == dimensions:
-        return block.axes
-    return USUAL_AXES[dimensions]
-
-
-def in_usual_order(values: torch.Tensor, axes: str) -> torch.Tensor:
-    """Return a view of a module's output whose axes come as in `USUAL_AXES`."""
-    usual = USUAL_AXES[len(axes)]
-    return values if axes == usual else values.permute([axes.index(axis) for axis in usual])

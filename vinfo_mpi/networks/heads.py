@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks.families import axes_of_output
+from vinfo_mpi.networks import hooks
+from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.networks.readout import columns_in
 
 # Largest difference of logits, relative to their spread, for a head to count as linear.
@@ -70,7 +71,7 @@ def learned(network: nn.Module, parameters: Literal["all", "head"]) -> list[nn.P
 
 
 def replaced(
-    network: nn.Module, tap: str, shape: Sequence[int]
+    network: nn.Module, tap: Tap, blank: torch.Tensor
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the head as a function of (N, d) vectors.
 
@@ -80,17 +81,17 @@ def replaced(
     """
 
     def head(vectors: torch.Tensor) -> torch.Tensor:
-        def hook(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
-            axes = axes_of_output(network, tap, output.ndim)
+        def replace(module: str, call: int, output: Any) -> Any:
+            if call != tap.call:
+                return None
+            values = hooks.first_tensor(output)
+            assert values is not None
             lengths = dict(zip("NC", vectors.shape, strict=True))
-            spread = vectors.to(output.dtype).reshape([lengths.get(axis, 1) for axis in axes])
-            return spread.expand_as(output).clone()
+            spread = vectors.to(values.dtype).reshape([lengths.get(axis, 1) for axis in tap.axes])
+            return hooks.with_first_tensor(output, spread.expand_as(values).clone())
 
-        handle = network.get_submodule(tap).register_forward_hook(hook)
-        try:
-            return network(next(network.parameters()).new_zeros(len(vectors), *shape))
-        finally:
-            handle.remove()
+        with hooks.calls(network, [tap.module], replace):
+            return network(blank.expand(len(vectors), -1, -1, -1))
 
     return head
 

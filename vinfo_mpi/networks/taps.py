@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
 
 from vinfo_mpi.config.schema import Extract
-from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.networks import branches, hooks
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks import branches, hooks, layouts, names, tokens
 from vinfo_mpi.networks.branches import Block
-from vinfo_mpi.networks.families import FAMILIES, axes_of_output, in_usual_order, repeated_block
+from vinfo_mpi.networks.layouts import Tap, in_usual_order
 from vinfo_mpi.networks.pooling import INPUT, of_map
+from vinfo_mpi.networks.record import Call, Record, forward_pass
 
 
 @dataclass
@@ -44,46 +44,51 @@ class Reading:
     outputs: torch.Tensor
 
 
-def find(network: nn.Module, extract: Extract, example: torch.Tensor) -> list[str]:
-    """Return the module names of the taps in forward order.
+def find(network: nn.Module, extract: Extract, example: torch.Tensor) -> list[Tap]:
+    """Return the taps in forward order, and how what they give is laid out.
 
     Parameters
     ----------
     network : nn.Module
     extract : Extract
         ``taps: auto`` for every block of a known family, or names and globs.
-    example : (1, 3, H, W) tensor
-        An image to find the order with.
+    example : (1, channels, H, W) tensor
+        An image: shape, dtype and device of the input are taken from it.
 
     Raises
     ------
     InputError
-        If nothing matches, or a module gives no feature map.
+        If nothing matches, a module gives no feature map, or its layout cannot be told.
     """
-    names = _blocks(network) if extract.taps == "auto" else _matching(network, extract.taps)
-    shapes = _shapes(network, names, example)
-    for name in names:
-        if name not in shapes:
-            raise InputError(
-                f"extract.taps: '{name}' is not used in the forward pass; {choices(name, shapes)}"
-            )
-        if len(shapes[name]) not in (2, 3, 4):
-            raise InputError(
-                f"extract.taps: '{name}' gives shape {tuple(shapes[name])}; "
-                "expected (N,d), (N,T,d) or (N,C,H,W)"
-            )
-    return list(shapes)
+    record = forward_pass(network, example)
+    calls = names.chosen(network, extract.taps, record)
+    found = [_laid_out(network, name, call, record, extract) for name, call in calls.items()]
+    return tokens.choose(network, found, extract, example)
 
 
-def pool(
-    values: torch.Tensor, axes: str, pooling: str = "mean", tokens: str = "class"
-) -> torch.Tensor:
-    """Return one vector per image, (N, d), of a tap with these axes, such as NCHW."""
-    ordered = in_usual_order(values, axes)
-    if "H" in axes:
-        return of_map(ordered, pooling)
+def named(network: nn.Module, name: str, extract: Extract, example: torch.Tensor) -> Tap:
+    """Return the tap of this name, as a file has it."""
+    [tap] = find(network, extract.model_copy(update={"taps": [name]}), example)
+    return tap
+
+
+def _laid_out(network: nn.Module, name: str, call: Call, record: Record, extract: Extract) -> Tap:
+    axes = layouts.axes_of(network, call, record, name, extract)
+    prefix = 0
     if "T" in axes:
-        return ordered[:, 0].clone() if tokens == "class" else ordered[:, 1:].mean(1)
+        prefix = layouts.prefix_of(call, record, axes, name, extract)
+    return Tap(name, call.module, call.number, axes, prefix)
+
+
+def pool(values: torch.Tensor, tap: Tap, pooling: str = "mean") -> torch.Tensor:
+    """Return one vector per image, (N, d), of what a tap gives."""
+    ordered = in_usual_order(values, tap.axes)
+    if "H" in tap.axes:
+        return of_map(ordered, pooling)
+    if "T" in tap.axes:
+        if tap.tokens == "class":
+            return ordered[:, 0].clone()
+        return ordered[:, tap.prefix :].mean(1)
     return ordered.clone()
 
 
@@ -94,19 +99,19 @@ def share_nonzero(values: torch.Tensor) -> torch.Tensor:
     return ones.mean(tuple(range(1, values.ndim)))
 
 
-def positions(values: torch.Tensor, axes: str, tokens: str = "class") -> torch.Tensor:
-    """Return the vectors of every position, (N, P, d), of a tap with these axes: a copy."""
-    ordered = in_usual_order(values, axes)
-    if "H" in axes:
+def positions(values: torch.Tensor, tap: Tap) -> torch.Tensor:
+    """Return the vectors of every position, (N, P, d), of what a tap gives: a copy."""
+    ordered = in_usual_order(values, tap.axes)
+    if "H" in tap.axes:
         return ordered.flatten(2).transpose(1, 2).clone(memory_format=torch.contiguous_format)
-    if "T" in axes:
-        return (ordered[:, :1] if tokens == "class" else ordered[:, 1:]).clone()
+    if "T" in tap.axes:
+        return (ordered[:, :1] if tap.tokens == "class" else ordered[:, tap.prefix :]).clone()
     return ordered[:, None].clone()
 
 
 def read(
     network: nn.Module,
-    taps: list[str],
+    taps: list[Tap],
     images: torch.Tensor,
     extract: Extract,
     blocks: Mapping[str, Block] | None = None,
@@ -121,40 +126,43 @@ def read(
         If the images themselves are asked for, and a module is called as they are.
     """
     blocks = blocks or {}
+    at = {(tap.module, tap.call): tap for tap in taps}
     pooled: dict[str, torch.Tensor] = {}
     nonzero: dict[str, torch.Tensor] = {}
     pooled_branches: dict[str, torch.Tensor] = {}
     feature_maps: list[torch.Tensor] = []
 
-    def keep(name: str, values: torch.Tensor) -> None:
+    def keep(module: str, call: int, output: object) -> None:
         # Blocks end in in-place additions and ReLUs: what is not pooled or copied here is
         # overwritten later.
-        axes = axes_of_output(network, name, values.ndim)
-        pooled[name] = pool(values, axes, extract.pooling, extract.tokens)
-        nonzero[name] = share_nonzero(values.detach())
-        if name == taps[-1]:
-            feature_maps[:] = [positions(values, axes, extract.tokens)]
+        tap = at.get((module, call))
+        values = hooks.first_tensor(output)
+        if tap is None or values is None:
+            return
+        pooled[tap.name] = pool(values, tap, extract.pooling)
+        nonzero[tap.name] = share_nonzero(values.detach())
+        if tap == taps[-1]:
+            feature_maps[:] = [positions(values, tap)]
 
     def add(branch: str, values: torch.Tensor) -> None:
         # Pooling is linear: a branch may come in several pieces.
-        block = branch.rpartition(".")[0]
-        axes = axes_of_output(network, block, values.ndim)
-        vector = pool(values, axes, extract.pooling, extract.tokens)
+        vector = pool(values, blocks[branch.rpartition(".")[0]].tap, extract.pooling)
         earlier = pooled_branches.get(branch)
         pooled_branches[branch] = vector if earlier is None else earlier + vector
 
     if extract.input:
-        if INPUT in taps:
+        if any(tap.name == INPUT for tap in taps):
             raise InputError(
                 f"extract.input: a tap is called '{INPUT}' already; leave it out of extract.taps, "
                 "or set extract.input: false"
             )
         pooled[INPUT] = of_map(images, extract.pooling)
         nonzero[INPUT] = share_nonzero(images.detach())
-    with hooks.outputs(network, taps, keep), branches.watched(network, blocks, add):
+    modules = dict.fromkeys(tap.module for tap in taps)
+    with hooks.calls(network, modules, keep), branches.watched(network, blocks, add):
         outputs = network(images)
     in_order = [f"{name}.{branch}" for name in blocks for branch in branches.BRANCHES]
-    with_input = [INPUT, *taps] if extract.input else taps
+    with_input = [INPUT] * extract.input + [tap.name for tap in taps]
     return Reading(
         {name: pooled[name] for name in with_input},
         nonzero,
@@ -162,43 +170,3 @@ def read(
         feature_maps[0],
         outputs,
     )
-
-
-def _blocks(network: nn.Module) -> list[str]:
-    """Return the names of all blocks of known families."""
-    names = [name for name, _ in network.named_modules()]
-    blocks = [name for name in names if repeated_block(network, name) is not None]
-    if not blocks:
-        families = ", ".join(family.name for family in FAMILIES)
-        raise InputError(
-            f"extract.taps: auto knows the blocks of {families}, not of "
-            f"{type(network).__name__}; name modules or globs instead "
-            f"({choices('', filter(None, names))})"
-        )
-    return blocks
-
-
-def _matching(network: nn.Module, patterns: list[str]) -> list[str]:
-    """Return the names of the modules that names or globs mean, each once."""
-    names = [name for name, _ in network.named_modules() if name]
-    matching: dict[str, None] = {}
-    for pattern in patterns:
-        of_pattern = [name for name in names if fnmatchcase(name, pattern)]
-        if not of_pattern:
-            raise InputError(
-                f"extract.taps: no module is called '{pattern}'; {choices(pattern, names)}"
-            )
-        matching |= dict.fromkeys(of_pattern)
-    return list(matching)
-
-
-def _shapes(network: nn.Module, names: list[str], example: torch.Tensor) -> dict[str, torch.Size]:
-    """Return the shapes of what modules give, in forward order."""
-    shapes: dict[str, torch.Size] = {}
-
-    def keep(name: str, output: object) -> None:
-        shapes[name] = getattr(output, "shape", torch.Size())  # attention returns tuples
-
-    with hooks.outputs(network, names, keep), torch.no_grad():
-        network(example)
-    return shapes

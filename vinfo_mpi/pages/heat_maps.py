@@ -117,9 +117,7 @@ class HeatMaps:
             return self.activations.shape(MAP)[1]
         subject = self.run.subject
         network = subject.network(self.run.final)
-        blank = torch.zeros(1, *subject.preprocessing.shape, device=self.run.device)
+        tap, blank = subject.tap(network, self.activations.taps[-1])
         with torch.no_grad():
-            reading = taps.read(
-                network, [self.activations.taps[-1]], blank, self.run.config.extract
-            )
+            reading = taps.read(network, [tap], blank, self.run.config.extract)
         return reading.map.shape[1]

@@ -15,6 +15,7 @@ from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.data import loading
 from vinfo_mpi.networks import branches, condition, footprint, heads, readout, taps
 from vinfo_mpi.networks.branches import Block
+from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.networks.positions import PILOT
 from vinfo_mpi.networks.taps import Reading
 from vinfo_mpi.parallel import malloc
@@ -36,11 +37,11 @@ def sizes(run: Run) -> Sizes:
     shape = run.subject.preprocessing.shape
     example = torch.zeros(1, *shape)
     condition.run_blank(network, shape)
-    names = taps.find(network, config.extract, example)
+    where = taps.find(network, config.extract, example)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        blocks = branches.find(network, names, example) if config.extract.branches else {}
-        reading = taps.read(network, names, example, config.extract, blocks)
+        blocks = branches.find(network, where, example) if config.extract.branches else {}
+        reading = taps.read(network, where, example, config.extract, blocks)
     readout.check(reading.outputs, config.network, images.classes, int(images.labels.max()))
 
     epochs = 0 if config.network.checkpoints else config.train.epochs
@@ -68,13 +69,13 @@ def sizes(run: Run) -> Sizes:
         widths=_widths(reading.pooled),
         branches=_widths(reading.branches),
         maps=sum(map(run.keeps_map, run.checkpoints)),
-        concepts=kind.count(run, names[-1], d, outputs),
+        concepts=kind.count(run, where[-1].name, d, outputs),
         groups=kind.groups(run),
         linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
         weights=weights,
         trainable=sum(value.nbytes for value in learned),
         tensors=len(network.state_dict()) + len(learned),
-        **_memory(run, network, names, blocks, epochs),
+        **_memory(run, network, where, blocks, epochs),
         operations=counter.get_total_flops(),
         base=_program() - weights,  # which the stages that hold them count
     )
@@ -99,7 +100,7 @@ def _remembered(run: Run, epochs: int) -> int:
 
 
 def _memory(
-    run: Run, network: nn.Module, names: list[str], blocks: Mapping[str, Block], epochs: int
+    run: Run, network: nn.Module, where: list[Tap], blocks: Mapping[str, Block], epochs: int
 ) -> dict[str, float]:
     """Return the bytes at the peaks of passes through the network, see `Sizes`."""
     machine = run.config.machine
@@ -109,7 +110,7 @@ def _memory(
     images_of_step = -(-run.config.train.batch // run.ranks.size)
 
     def read(images: torch.Tensor) -> Reading:
-        return taps.read(network, names, images, run.config.extract, blocks)
+        return taps.read(network, where, images, run.config.extract, blocks)
 
     return {
         "forward": footprint.forward(read, shape, min(machine.batch, batch)),

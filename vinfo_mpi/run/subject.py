@@ -15,8 +15,9 @@ from vinfo_mpi.data import datasets
 from vinfo_mpi.data.datasets import Images
 from vinfo_mpi.data.loading import Loader, unreadable
 from vinfo_mpi.data.preprocessing import Preprocessing
-from vinfo_mpi.networks import architectures, condition, readout
+from vinfo_mpi.networks import architectures, condition, readout, taps
 from vinfo_mpi.networks.checkpoints import Checkpoint
+from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.run import image_list
@@ -118,3 +119,9 @@ class Subject:
         """Raise `InputError` where what the network makes of an image depends on others."""
         images, _, _ = next(self.loader.batches([self.ids[:2]]))
         condition.check_images_alone(network, images)
+
+    def tap(self, network: nn.Module, name: str) -> tuple[Tap, torch.Tensor]:
+        """Return one of the network's taps by its name, and a blank image as the network takes."""
+        weight = next(network.parameters())
+        blank = weight.new_zeros(1, *self.preprocessing.shape)
+        return taps.named(network, name, self.config.extract, blank), blank

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,49 +14,19 @@ from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import branches, heads, readout, taps
-from vinfo_mpi.networks.branches import Block
+from vinfo_mpi.networks import branches, readout, taps, tokens
 from vinfo_mpi.networks.checkpoints import Checkpoint
-from vinfo_mpi.networks.positions import PILOT, kept_positions
+from vinfo_mpi.networks.positions import kept_positions
 from vinfo_mpi.networks.taps import Reading
-from vinfo_mpi.numerics.arrays import evenly_spaced
 from vinfo_mpi.parallel import prefetch
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run import freshness
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.stages.pilot import Pilot, look_ahead
 from vinfo_mpi.storage import row_writer
 from vinfo_mpi.storage.activations import MAP, Layout
 from vinfo_mpi.storage.rows import Column, batch_rows
-
-
-@dataclass
-class Pilot:
-    """What a few images tell beforehand.
-
-    Attributes
-    ----------
-    taps : list of str
-        In forward order.
-    blocks : dict of str to Block
-        Residual blocks among them whose branches are kept.
-    shifts : dict of str to (d,) float32 array
-        Mean activations of taps and branches.
-    map_shape : tuple of int
-        Positions and channels of the last tap.
-    outputs : int
-        Number of logits.
-    head : arrays (C, d) and (C,), or None
-        Weight and bias of a linear head.
-    """
-
-    taps: list[str]
-    blocks: dict[str, Block]
-    shifts: dict[str, np.ndarray]
-    map_shape: tuple[int, int]
-    outputs: int
-    head: tuple[np.ndarray, np.ndarray] | None
 
 
 def extract_activations(run: Run, part: Part) -> None:
@@ -160,6 +129,8 @@ def _extract(run: Run, part: Part, network: nn.Module, checkpoint: Checkpoint, b
         shifts = {
             name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()
         }
+    if checkpoint == run.final and (sentence := tokens.sentence(pilot.taps)) is not None:
+        log.info("extract: %s", sentence)
     layout = _layout(run, pilot, run.keeps_map(checkpoint))
     columns = layout.columns()
     writer = run.writer(
@@ -188,50 +159,6 @@ def _extract(run: Run, part: Part, network: nn.Module, checkpoint: Checkpoint, b
             with run.clock.phase("write"):
                 writer.write(rows.start, values)
             bar.update(len(rows))
-
-
-def look_ahead(run: Run, network: nn.Module, with_branches: bool) -> Pilot:
-    """Find taps, branches, mean activations, shapes and the head on a few images.
-
-    They are spread evenly over those analysed.
-    """
-    ids = run.subject.ids[evenly_spaced(len(run.subject.ids), PILOT)]
-    blocks_of_ids = batches(range(len(ids)), run.config.machine.batch)
-    vectors: list[dict[str, torch.Tensor]] = []
-    means = []
-    outputs = []
-    for images, _, _ in run.subject.loader.batches(
-        [ids[block.start : block.stop] for block in blocks_of_ids]
-    ):
-        if not vectors:
-            names = taps.find(network, run.config.extract, images[:1])
-            # One image has thousands of positions to test the claim on, and all outputs of all
-            # blocks are held at once.
-            blocks = branches.find(network, names, images[:1]) if with_branches else {}
-        reading = taps.read(network, names, images, run.config.extract, blocks)
-        vectors.append(reading.pooled | reading.branches)
-        means.append(reading.map.mean(1))  # maps of all images would take more than a batch does
-        outputs.append(reading.outputs)
-    linear = heads.linear(network, torch.cat(means), torch.cat(outputs))
-    head = None if linear is None else (linear[0].cpu().numpy(), linear[1].cpu().numpy())
-    _, positions, channels = reading.map.shape
-    return Pilot(
-        names,
-        blocks,
-        {name: _mean([of_batch[name] for of_batch in vectors]) for name in vectors[0]},
-        (positions, channels),
-        reading.outputs.shape[1],
-        head,
-    )
-
-
-def _mean(vectors: list[torch.Tensor]) -> np.ndarray:
-    """Return the mean of vectors, given batch by batch: (d,) float32.
-
-    NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
-    """
-    joined = torch.cat(vectors).double().nan_to_num(0, 0, 0)
-    return joined.mean(0).float().cpu().numpy()
 
 
 def _values(

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from vinfo_mpi.config.sections.section import Count, Positive, Section
 
+# Of what a module gives: images, channels, rows and columns of a map, tokens.
+Axes = Literal["NCHW", "NHWC", "NTC", "NCT", "TNC", "NC"]
+
 
 class Network(Section):
     """Which network is analysed."""
@@ -114,7 +117,9 @@ class Extract(Section):
     """Which activations are read and how they are stored."""
 
     taps: list[str] | Literal["auto"] = Field(
-        "auto", description="module names or globs, in any order; auto: every block"
+        "auto",
+        description="module names (relu#2: its second call) or globs (* within a name, ** across "
+        "dots), in any order; auto: every block",
     )
     pooling: str = Field(
         "mean",
@@ -123,8 +128,18 @@ class Extract(Section):
         pattern=r"^(mean|(grid|equal):[1-9]\d*)$",
     )
     input: bool = Field(False, description="the images themselves, pooled likewise, as first tap")
-    tokens: Literal["class", "mean"] = Field(
-        "class", description="transformers: the class token, or the mean of the others"
+    layout: Literal["auto"] | Axes | dict[str, Axes] = Field(
+        "auto", description="axes of taps where they cannot be told: NHWC, or {glob: NHWC}"
+    )
+    tokens: Literal["auto", "class", "mean"] = Field(
+        "auto",
+        description="transformers: the class token, or the mean of the patches; "
+        "auto: the class token where the head looks at one",
+    )
+    prefix_tokens: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="tokens before the patches: class token, registers; default: those that "
+        "are the same for all images at first",
     )
     positions: Count | Literal["all"] = Field(
         "all", description="positions kept per image of the last map"

@@ -1,0 +1,89 @@
+"""What a few images tell before all are read: taps, branches, shapes, means, the head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from vinfo_mpi.networks import branches, heads, taps
+from vinfo_mpi.networks.branches import Block
+from vinfo_mpi.networks.layouts import Tap
+from vinfo_mpi.networks.positions import PILOT
+from vinfo_mpi.numerics.arrays import evenly_spaced
+from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.run.run import Run
+
+
+@dataclass
+class Pilot:
+    """What a few images tell beforehand.
+
+    Attributes
+    ----------
+    taps : list of Tap
+        In forward order.
+    blocks : dict of str to Block
+        Residual blocks among them whose branches are kept.
+    shifts : dict of str to (d,) float32 array
+        Mean activations of taps and branches.
+    map_shape : tuple of int
+        Positions and channels of the last tap.
+    outputs : int
+        Number of logits.
+    head : arrays (C, d) and (C,), or None
+        Weight and bias of a linear head.
+    """
+
+    taps: list[Tap]
+    blocks: dict[str, Block]
+    shifts: dict[str, np.ndarray]
+    map_shape: tuple[int, int]
+    outputs: int
+    head: tuple[np.ndarray, np.ndarray] | None
+
+
+def look_ahead(run: Run, network: nn.Module, with_branches: bool) -> Pilot:
+    """Find taps, branches, mean activations, shapes and the head on a few images.
+
+    They are spread evenly over those analysed.
+    """
+    ids = run.subject.ids[evenly_spaced(len(run.subject.ids), PILOT)]
+    blocks_of_ids = batches(range(len(ids)), run.config.machine.batch)
+    vectors: list[dict[str, torch.Tensor]] = []
+    means = []
+    outputs = []
+    for images, _, _ in run.subject.loader.batches(
+        [ids[block.start : block.stop] for block in blocks_of_ids]
+    ):
+        if not vectors:
+            where = taps.find(network, run.config.extract, images[:1])
+            # One image has thousands of positions to test the claim on, and all outputs of all
+            # blocks are held at once.
+            blocks = branches.find(network, where, images[:1]) if with_branches else {}
+        reading = taps.read(network, where, images, run.config.extract, blocks)
+        vectors.append(reading.pooled | reading.branches)
+        means.append(reading.map.mean(1))  # maps of all images would take more than a batch does
+        outputs.append(reading.outputs)
+    linear = heads.linear(network, torch.cat(means), torch.cat(outputs))
+    head = None if linear is None else (linear[0].cpu().numpy(), linear[1].cpu().numpy())
+    _, positions, channels = reading.map.shape
+    return Pilot(
+        where,
+        blocks,
+        {name: _mean([of_batch[name] for of_batch in vectors]) for name in vectors[0]},
+        (positions, channels),
+        reading.outputs.shape[1],
+        head,
+    )
+
+
+def _mean(vectors: list[torch.Tensor]) -> np.ndarray:
+    """Return the mean of vectors, given batch by batch: (d,) float32.
+
+    NaN counts as 0 here: one bad image must not spoil what is subtracted from all others.
+    """
+    joined = torch.cat(vectors).double().nan_to_num(0, 0, 0)
+    return joined.mean(0).float().cpu().numpy()

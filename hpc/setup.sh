@@ -1,36 +1,39 @@
 #!/usr/bin/env bash
 # Make .venv with everything vinfo_mpi needs, once; later calls return at once.
 #
-#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--venv=DIR] [--latest]
+#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--venv=DIR] [--beside=DIR] [--latest]
 #
 #   --mpi=system  the machine's MPI and parallel HDF5: all ranks write one shared file through MPI-IO
 #   --mpi=wheel   the MPICH wheel and serial h5py: needs neither root nor modules; one file per rank, joined
 #   --mpi=auto    system where mpicc and a parallel HDF5 are found, or can be installed (Debian/Ubuntu as root);
 #                 wheel otherwise
 #   --venv=DIR    where to put the environment (default: .venv, or $VINFO_VENV)
+#   --beside=DIR  take all but MPI and HDF5 from this environment, which this script has made: for the other MPI
+#                 in megabytes instead of gigabytes
 #   --latest      newest versions above requirements.txt, instead of the tested ones in hpc/constraints.txt
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-mpi='' venv=${VINFO_VENV:-.venv} latest=''
+mpi='' venv=${VINFO_VENV:-.venv} beside='' latest=''
 for argument in "$@"; do
     case $argument in
         --mpi=auto | --mpi=system | --mpi=wheel) mpi=${argument#--mpi=} ;;
         --venv=?*) venv=${argument#--venv=} ;;
+        --beside=?*) beside=$(realpath "${argument#--beside=}") ;;
         --latest) latest=yes ;;
-        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --venv=DIR, --latest" >&2; exit 2 ;;
+        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --venv=DIR, --beside=DIR, --latest" >&2; exit 2 ;;
     esac
 done
 say() { echo "setup: $*"; }
 
 # What was chosen once stays chosen, until another choice is made.
 stamp=$venv/.vinfo-setup
-read -r old_mpi old_latest _ < <(head -n 1 "$stamp" 2>/dev/null || echo auto no)
-mpi=${mpi:-$old_mpi} latest=${latest:-$old_latest}
+read -r old_mpi old_latest _ _ old_beside < <(head -n 1 "$stamp" 2>/dev/null || echo auto no)
+mpi=${mpi:-$old_mpi} latest=${latest:-$old_latest} beside=${beside:-$old_beside}
 constraints=()
 [ "$latest" = yes ] || constraints=(--constraint hpc/constraints.txt)
 project=$(sed -n '/^\[project/,/^\[tool/p' pyproject.toml)
-wanted="$mpi $latest $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum)"
+wanted="$mpi $latest $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum)${beside:+ $beside}"
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ]; then
     exit 0
 fi
@@ -53,6 +56,13 @@ if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
 fi
 
 python=${PYTHON:-python3}
+if [ -n "$beside" ]; then
+    python=$beside/bin/python
+    if [ ! -f "$beside/.vinfo-setup" ] || [ "$beside" = "$(realpath "$venv")" ]; then
+        say "--beside=$beside is not another environment that this script has made; make it first, or leave that out" >&2
+        exit 2
+    fi
+fi
 if ! "$python" -c 'import ensurepip' 2>/dev/null && can_install; then
     apt_install python3 python3-venv python3-dev
 fi
@@ -85,20 +95,28 @@ rm -rf "$venv.old"
 trap '[ ! -e "$venv.old" ] || { rm -rf "$venv"; mv "$venv.old" "$venv"; say "failed; the environment is as before" >&2; }' EXIT
 "$python" -m venv "$venv"
 install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "${constraints[@]}" "$@"; }
+if [ -n "$beside" ]; then
+    # Its packages come after those that are installed here.
+    packages='import sysconfig; print(sysconfig.get_path("purelib"))'
+    "$beside/bin/python" -c "$packages" >"$("$venv/bin/python" -c "$packages")/beside.pth"
+    own=(mpi4py)
+    [ $kind = system ] || own+=(h5py)
+    install --ignore-installed --no-deps "${own[@]}"
+fi
 install --upgrade pip setuptools wheel
 if [ $kind = system ]; then
     # The MPI build of h5py has to see the numpy, mpi4py and cython it will run with: no build isolation.
     grep -v '^h5py' requirements.txt > "$venv/requirements.txt"
     install -r "$venv/requirements.txt" cython pkgconfig
     say "building h5py on the system's parallel HDF5"
-    CC=mpicc HDF5_MPI=ON install --no-build-isolation --no-deps --no-binary=h5py h5py
+    CC=mpicc HDF5_MPI=ON install --ignore-installed --no-build-isolation --no-deps --no-binary=h5py h5py
 else
     install -r requirements.txt mpich
 fi
 install --no-build-isolation --editable ".[test,bench]"
 
 # In parallel, and also where PYTHONDONTWRITEBYTECODE is set: importing torch from source takes seconds every time.
-"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
+"$venv/bin/python" -m compileall -q -j 0 -x 'site-packages/.*/tests?/' "$venv/lib" >/dev/null 2>&1 || true
 
 say "checking that one MPI serves mpirun, mpi4py and h5py"
 # shellcheck source=hpc/env.sh

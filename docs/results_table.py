@@ -12,7 +12,12 @@ from vinfo_mpi.results.written_by import OF_PREDICTOR, WRITTEN_BY
 
 HEAD = ("dataset", "axes", "dtype", "unit", "stage", "meaning")
 # What whoever writes a dataset fills in.
-WORDS = {"how": "*family, estimator*", "method": "*method*", "folds": "*so many*"}
+WORDS = {
+    "most": "*so many*",
+    "how": "*family, estimator*",
+    "method": "*method*",
+    "folds": "*so many*",
+}
 
 
 def table() -> str:

@@ -152,6 +152,7 @@ ANALYSES = {
         "vinfo_mpi.analyses.metafeatures:find_metafeatures",
         reads=("activations", "dictionary", "codes", "score"),
         settings=("seed", "metafeatures"),
+        version=2,  # the tree of concepts, the clusters that are shown
         files={"super-classes": "metafeatures.super_classes"},
     ),
     "sparsity": Stage(

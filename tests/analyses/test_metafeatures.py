@@ -47,6 +47,37 @@ def test_mean_complexity_of_the_clusters(files):
             assert results["metafeatures/complexity_se"][number] == pytest.approx(error, rel=1e-9)
 
 
+def test_a_fifth_of_the_clusters_is_shown(files):
+    assert files[3]["metafeatures/shown"].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 1]  # 2 of 9
+    shown = np.flatnonzero(metafeatures._shown(150))
+    assert len(shown) == 30  # as the paper's
+    assert (shown[0], shown[-1]) == (0, 149)
+    assert set(np.diff(shown)) == {5, 6}
+
+
+def test_the_tree_of_concepts_is_that_of_scipy(files):
+    atoms = files[1]["atoms"]
+    results = files[3]
+    numbers = results["metafeatures/tree_concepts"]
+    assert numbers.tolist() == np.flatnonzero(results["concepts/alive"]).tolist()
+    expected = linkage(pdist(atoms[numbers], "cosine"), "average")
+    np.testing.assert_allclose(results["metafeatures/concept_linkage"], expected, atol=1e-9)
+
+
+def test_a_tree_of_many_concepts_is_of_some_evenly_spaced_by_complexity(monkeypatch):
+    monkeypatch.setattr(metafeatures, "IN_TREE", 4)
+    random = np.random.default_rng(0)
+    atoms = random.random((12, 5))
+    complexity = np.append(random.permutation(10) / 10, [np.nan, 0.95])
+    used = np.arange(12) != 11  # the last atom is zero
+    written = {
+        dataset.column: values
+        for dataset, values in metafeatures._tree_of_concepts(atoms, used, complexity).items()
+    }
+    assert sorted(complexity[written["tree_concepts"]]) == [0, 0.3, 0.6, 0.9]
+    assert written["concept_linkage"].shape == (3, 4)
+
+
 def test_the_map_keeps_neighbours_together(files):
     place = np.stack([files[3][f"concepts/map_{axis}"] for axis in "xy"], axis=1)
     assert trustworthiness(files[1]["atoms"], place) > 0.85

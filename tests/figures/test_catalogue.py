@@ -27,6 +27,8 @@ NAMES = [
     "robustness",
     "support",
     "map",
+    "metafeatures",
+    "tree",
     "spectrum",
 ]
 
@@ -64,7 +66,7 @@ def test_what_was_not_computed_says_which_command_adds_it(results):
         "complexity_importance_first": "python -m vinfo_mpi.analyses.sedimentation",
         "epochs": "python -m vinfo_mpi.analyses.sedimentation",
         "flow": "python -m vinfo_mpi.analyses.flow",
-        "map": "python -m vinfo_mpi.importance",
+        **dict.fromkeys(("map", "metafeatures", "tree"), "python -m vinfo_mpi.importance"),
     }
     available = {figure.name for figure in catalogue.available(fewer)}
     assert available == set(NAMES) - set(missing)

@@ -24,7 +24,9 @@ from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError, NotApplicable
 from vinfo_mpi.numerics import clustering, embedding, profiles
+from vinfo_mpi.numerics.arrays import evenly_spaced
 from vinfo_mpi.numerics.profiles import Profiles
+from vinfo_mpi.numerics.selection import by_complexity
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.dataset import Dataset
@@ -33,8 +35,10 @@ from vinfo_mpi.results.schema_analyses import (
     CLASSES,
     CLUSTER,
     CLUSTER_COMPLEXITY,
+    CLUSTER_SHOWN,
     CLUSTER_SIZE,
     CLUSTERS,
+    CONCEPT_LINKAGE,
     LEAVES,
     LINKAGE,
     MAP_X,
@@ -43,12 +47,15 @@ from vinfo_mpi.results.schema_analyses import (
     SUPER_LEAVES,
     SUPER_LINKAGE,
     SUPER_NAMES,
+    TREE_CONCEPTS,
 )
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.hdf5 import read_table
 
+SHOWN = 0.2  # of the clusters in the figure: the paper's 30 of 150
+IN_TREE = 1000  # concepts in their tree, at most: it takes the distances of all pairs
 PER_ROOT = 1.5  # clusters per root of the number of atoms: the paper's 150 for 10,000
 SCIKIT_LEARN = 90 * 2**20  # bytes that the program grows by when K-means and t-SNE are loaded
 NEIGHBOURS = 3 * embedding.PERPLEXITY + 1  # of an atom, that scikit-learn's t-SNE keeps
@@ -77,7 +84,9 @@ def costs(work: Workload) -> Costs:
     """Return what scikit-learn, atoms, codes of all classes and neighbours for t-SNE take."""
     concepts = work.sizes.concepts
     classes = len(work.sizes.classes)
-    arrays = 4 * NUMBER * concepts * (work.sizes.d + classes)
+    in_tree = min(concepts, IN_TREE)
+    tree = 4 * NUMBER * in_tree * in_tree
+    arrays = tree + 4 * NUMBER * concepts * (work.sizes.d + classes)
     neighbours = 5 * 2 * NUMBER * concepts * NEIGHBOURS
     return Costs(
         memory=SCIKIT_LEARN + arrays + neighbours,
@@ -95,7 +104,7 @@ def _read_super_classes(run: Run, classes: list[str]) -> tuple[list[str], np.nda
 def _of_atoms(run: Run, complexity: np.ndarray) -> Datasets:
     """Return what is written of the atoms, from the complexity of their concepts (K,)."""
     atoms = read_table(run.dictionary, "vinfo-dictionary", "atoms")
-    used = atoms.any(axis=1)
+    used = np.asarray(atoms.any(axis=1))
     if not used.any():
         raise NotApplicable(
             f"metafeatures compares atoms, and those in {run.dictionary} are all zero"
@@ -112,6 +121,8 @@ def _of_atoms(run: Run, complexity: np.ndarray) -> Datasets:
         CLUSTER_SIZE: size,
         CLUSTER_COMPLEXITY: mean,
         CLUSTER_COMPLEXITY.se: error,
+        CLUSTER_SHOWN: _shown(len(size)),
+        **_tree_of_concepts(atoms, used, complexity),
     }
     if "map" in of_used:
         places = np.full((len(atoms), 2), np.nan)
@@ -120,6 +131,23 @@ def _of_atoms(run: Run, complexity: np.ndarray) -> Datasets:
         datasets[MAP_X.filled(method=method)] = places[:, 0]
         datasets[MAP_Y.filled(method=method)] = places[:, 1]
     return datasets
+
+
+def _shown(clusters: int) -> np.ndarray:
+    """Return which clusters the figure shows, evenly spaced by complexity, which numbers them."""
+    shown = np.zeros(clusters)
+    shown[evenly_spaced(clusters, max(1, round(SHOWN * clusters)))] = 1
+    return shown
+
+
+def _tree_of_concepts(atoms: np.ndarray, used: np.ndarray, complexity: np.ndarray) -> Datasets:
+    """Return the tree of the living concepts, of some evenly spaced ones where they are many."""
+    ranked = by_complexity(np.where(used, complexity, np.nan))
+    chosen = np.sort(ranked[evenly_spaced(len(ranked), IN_TREE)])
+    return {
+        TREE_CONCEPTS.filled(most=str(IN_TREE)): chosen,
+        CONCEPT_LINKAGE: profiles.tree(atoms[chosen]),
+    }
 
 
 def _compare(run: Run, atoms: np.ndarray) -> dict[str, np.ndarray]:

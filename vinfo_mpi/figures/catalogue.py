@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.figures import atom_map, concepts, confounds, curves, parts, style
+from vinfo_mpi.figures import atom_map, concepts, confounds, curves, parts, style, trees
 from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.results.schema import (
     ALIVE,
@@ -25,6 +25,11 @@ from vinfo_mpi.results.schema import (
 )
 from vinfo_mpi.results.schema_analyses import (
     BRANCHES,
+    CLUSTER,
+    CLUSTER_COMPLEXITY,
+    CLUSTER_SHOWN,
+    CLUSTER_SIZE,
+    CONCEPT_LINKAGE,
     CUMULATED_QUALITY,
     CUMULATED_UTILISATION,
     EFFECTIVE_DIMENSION,
@@ -48,6 +53,7 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
+    TREE_CONCEPTS,
     VARIANCE,
     flow_mean,
 )
@@ -173,6 +179,25 @@ _ALL = (
         atom_map.say_map,
         size=(style.TWO_COLUMNS, 1.75),
         panels=tuple({"colour": each.column} for each in (COMPLEXITY, IMPORTANCE, CLASS)),
+    ),
+    Figure(
+        "metafeatures",
+        "Meta-features",
+        (
+            *(*_SCORED, IMPORTANCE, CLUSTER, CLUSTER_SIZE, CLUSTER_SHOWN),
+            *(CLUSTER_COMPLEXITY, CLUSTER_COMPLEXITY.se),
+        ),
+        trees.draw_metafeatures,
+        trees.say_metafeatures,
+    ),
+    Figure(
+        "tree",
+        "Tree of the concepts",
+        (*_SCORED, IMPORTANCE, CLASS, TREE_CONCEPTS, CONCEPT_LINKAGE),
+        trees.draw_tree,
+        trees.say_tree,
+        size=(style.TWO_COLUMNS, 2.2),
+        panels=tuple({"colour": each.column} for each in (COMPLEXITY, IMPORTANCE)),
     ),
     Figure(
         "spectrum",

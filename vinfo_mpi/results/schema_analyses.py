@@ -111,6 +111,27 @@ CLUSTER_COMPLEXITY = Dataset(
     "mean complexity of the cluster's concepts",
     error=OVER_CONCEPTS,
 )
+CLUSTER_SHOWN = Dataset(
+    "metafeatures/shown",
+    ("cluster",),
+    "1 for a fifth of the clusters, evenly spaced by mean complexity: those in the figure",
+    "uint8",
+    None,
+)
+TREE_CONCEPTS = Dataset(
+    "metafeatures/tree_concepts",
+    ("tree leaf",),
+    "concepts in the tree of concepts: all living ones, or {most} evenly spaced by complexity",
+    "int64",
+    None,
+)
+CONCEPT_LINKAGE = Dataset(
+    "metafeatures/concept_linkage",
+    ("tree merge", "column"),
+    "tree of these concepts by the cosine distance of their atoms: average linkage, "
+    "in SciPy's format",
+    unit=None,
+)
 CLASSES = names("metafeatures/classes", "class", "names of the classes")
 LINKAGE = Dataset(
     "metafeatures/linkage",

@@ -12,11 +12,15 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from vinfo_mpi.config.schema import Data
 from vinfo_mpi.data import datasets, items, torchvision_sets
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.storage.activations import UNLABELLED
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
 LABELS = [2, 0, 1, 1, 0, 2]
 TENSORS = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
 PAIRS = [*zip(map(Image.fromarray, PIXELS), LABELS, strict=True)]
+
+
+PIL_ALONE = [image for image, _ in PAIRS]
 
 
 class Own(Dataset):
@@ -91,6 +95,14 @@ def test_images_and_labels_of_every_kind_of_data_set(made, monkeypatch):
         assert np.array_equal(np.asarray(pixels), PIXELS[index])
 
 
+@pytest.mark.parametrize("made", [PIL_ALONE, own(image=0), Own(lambda image, label: (image,))])
+def test_images_alone_are_one_class_without_a_name(made, monkeypatch):
+    images = load(made, monkeypatch)
+    assert images.labels.tolist() == [0] * 6
+    assert images.classes == [UNLABELLED]
+    assert np.array_equal(np.asarray(images.read(4)), PIXELS[4])
+
+
 class Endless(IterableDataset):
     def __iter__(self):
         yield from PAIRS
@@ -109,8 +121,7 @@ def needs(root):
         (7, "returns a int"),
         ((), "returns no images"),
         (Subset(Own(None), []), "returns no images"),
-        (Own(lambda image, label: image), "have no labels"),
-        (own(image=0), "have no labels"),
+        ((PAIRS, PIL_ALONE), "one of two data sets has labels"),
         (own(image=0, label=1, target=1), "label and target mean the same"),
         (Own(lambda image, label: (image, label / 4)), r"image 0 has label 0\.5"),
         (Own(lambda image, label: (image, label + 1), classes=["a", "b", "c"]), "subtract 1"),

@@ -48,10 +48,13 @@ def test_images_that_have_come_gone_or_moved(photos, change, sentence):
     assert images(photos).names != first.names
 
 
-def test_other_settings_are_another_list(photos):
+def test_images_from_elsewhere_are_another_list(photos):
     images(photos)
     (photos / "cat" / "1.png").unlink()
-    images(photos, image_size=8)
+    with pytest.raises(InputError, match="1 removed"):
+        images(photos, image_size=8)
+    photos = photos.rename(photos.with_name("others"))
+    assert len(images(photos).names) == 3
 
 
 def test_labels_tell_data_sets_without_names_apart(photos):

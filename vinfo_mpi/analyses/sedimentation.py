@@ -60,6 +60,8 @@ def measure_sedimentation(run: Run, part: Part) -> None:
             f"{len(checkpoints)} of {len(run.checkpoints)}; set extract.maps: all, or a list of "
             "epochs"
         )
+    with run.open_activations(run.final) as activations:
+        activations.require_labels("sedimentation")
     grid = _grid(run, part)
     for checkpoint in checkpoints:
         _find_concepts(run, part, checkpoint)

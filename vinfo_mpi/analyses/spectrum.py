@@ -54,6 +54,7 @@ def measure_spectrum(run: Run, part: Part) -> None:
     spectra = []
     for checkpoint in run.progress(run.checkpoints, "spectrum: checkpoints"):
         with run.open_activations(checkpoint) as activations:
+            activations.require_labels("spectrum")
             taps = activations.taps
             if run.config.spectrum.taps == "last":
                 taps = taps[-1:]

@@ -91,6 +91,7 @@ def _curves(run: Run, orders: Mapping[str, np.ndarray], counts: np.ndarray) -> C
     machine = run.config.machine
     atoms, offset = encoders.decoder(run)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
+        activations.require_labels("support")
         vinformation.same_images(activations, codes)
         network = run.head(activations)
         n, _ = codes.shape("codes")

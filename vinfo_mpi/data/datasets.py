@@ -22,6 +22,7 @@ from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.storage.activations import UNLABELLED
 
 
 def load(data: Data, seed: int) -> Images:
@@ -239,23 +240,33 @@ def _join(datasets: list[Any], data: Data, seed: int) -> Images:
     A training and a test set, or one that is to be divided.
     """
     by_dataset = [items.labels_of(dataset, data.source) for dataset in datasets]
-    if any(labels is None for labels in by_dataset):
-        raise InputError(
-            f"data.source {data.source}: the images have no labels; give their classes"
-        )
-    labels, texts = as_labels([label for labels in by_dataset for label in labels], data.source)
-    names = items.class_names(datasets[0])
-    if texts is not None and names is not None and set(texts) <= set(names):
-        labels = np.array([names.index(text) for text in texts], np.int64)[labels]
-    elif texts is not None:
-        names = texts
     ends = np.cumsum([len(dataset) for dataset in datasets])
+    labels, names = _classes_of_items(by_dataset, int(ends[-1]), data.source)
+    known = items.class_names(datasets[0])
+    if names is None:
+        names = known
+    elif known is not None and set(names) <= set(known):
+        labels = np.array([known.index(name) for name in names], np.int64)[labels]
+        names = known
     if len(datasets) == 1:
         test = held_out(labels, data.test_share, seed)
     else:
         test = np.arange(len(labels)) >= ends[0]
     classes = names or [str(number) for number in range(int(labels.max(initial=-1)) + 1)]
     return Images(partial(_read_item, datasets, ends), labels, test, classes)
+
+
+def _classes_of_items(
+    by_dataset: list[Any], images: int, source: str
+) -> tuple[np.ndarray, list[str] | None]:
+    """Return the labels of all images, and the classes if labels name them, or there are none."""
+    without = [labels is None for labels in by_dataset]
+    if all(without):
+        log.info("data: the images of %s have no labels", source)
+        return np.zeros(images, np.int64), [UNLABELLED]
+    if any(without):
+        raise InputError(f"data.source {source}: one of two data sets has labels; give them all")
+    return as_labels([label for labels in by_dataset for label in labels], source)
 
 
 def _read_item(datasets: list[Any], ends: np.ndarray, index: int) -> Any:

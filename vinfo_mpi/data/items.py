@@ -82,7 +82,9 @@ def labels_of(dataset: Any, source: str) -> Any:
         pairs = getattr(dataset, name, None)
         if isinstance(pairs, list) and len(pairs) == count and all(map(_is_pair, pairs)):
             return [label for _, label in pairs]
-    labels = [_label_of(dataset, index, source) for index in range(count)]
+    if count and not _has_label(_item(dataset, 0, source)):
+        return None
+    labels = [_label_of(_item(dataset, index, source), index, source) for index in range(count)]
     return None if all(label is None for label in labels) else labels
 
 
@@ -98,21 +100,31 @@ def class_names(dataset: Any) -> list[str] | None:
     return [" ".join(name) if isinstance(name, tuple) else str(name) for name in classes]
 
 
-def _label_of(dataset: Any, index: int, source: str) -> Any:
-    """Return the label of an item, None where it has none."""
+def _item(dataset: Any, index: int, source: str) -> Any:
+    """Return an item that is read for its label."""
     try:
-        item = dataset[index]
+        return dataset[index]
     except Exception as error:
         raise InputError(
             f"data.source: {source} has no attribute 'targets' with all labels, and its item "
             f"{index} cannot be read ({type(error).__name__}: {error}); add the attribute, or mend "
             "the item"
         ) from error
+
+
+def _has_label(item: Any) -> bool:
+    """Whether an item has a place for a label."""
     if isinstance(item, Mapping):
-        key = _key(item, LABEL_KEYS)
-        return None if key is None else item[key]
-    if not isinstance(item, (tuple, list)) or len(item) < 2:
+        return _key(item, LABEL_KEYS) is not None
+    return isinstance(item, (tuple, list)) and len(item) > 1
+
+
+def _label_of(item: Any, index: int, source: str) -> Any:
+    """Return the label of an item, None where it has none."""
+    if not _has_label(item):
         return None
+    if isinstance(item, Mapping):
+        return item[_key(item, LABEL_KEYS)]
     if len(item) > 2 and index == 0:
         log.info(
             "data: items of %s have %d parts: the first is the image, the second the label",

@@ -13,6 +13,7 @@ from torch import nn
 
 from vinfo_mpi.config.schema import Network
 from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.storage.activations import UNLABELLED
 
 # What the outputs of networks are called: in dictionaries, named tuples and objects.
 LOGITS = ("logits", "out", "output", "outputs", "scores", "prediction")
@@ -146,7 +147,7 @@ def check(outputs: torch.Tensor, options: Network, classes: Sequence[str], large
             f"the network has {count} outputs, but labels go up to {largest}; "
             "choose a network for these classes"
         )
-    if count > len(classes) and options.outputs is None:
+    if count > len(classes) and options.outputs is None and [*classes] != [UNLABELLED]:
         raise InputError(
             f"the network has {count} outputs, the data {len(classes)} classes "
             f"({', '.join(classes[:3])}, ...): say which output each class is by network.outputs, "

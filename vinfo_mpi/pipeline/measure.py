@@ -11,8 +11,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vinfo_mpi.concepts.sources import concept_kind
+from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.data import loading
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import branches, condition, footprint, heads, readout, taps
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.layouts import Tap
@@ -21,6 +23,7 @@ from vinfo_mpi.networks.taps import Reading
 from vinfo_mpi.parallel import malloc
 from vinfo_mpi.registry import STAGES
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import UNLABELLED
 
 
 def sizes(run: Run) -> Sizes:
@@ -33,6 +36,8 @@ def sizes(run: Run) -> Sizes:
     """
     config = run.config
     images = run.subject.images
+    if images.classes == [UNLABELLED]:
+        _check_labels_not_needed(config)
     network = run.subject.network().cpu()
     shape = run.subject.preprocessing.shape
     example = torch.zeros(1, *shape)
@@ -79,6 +84,22 @@ def sizes(run: Run) -> Sizes:
         operations=counter.get_total_flops(),
         base=_program() - weights,  # which the stages that hold them count
     )
+
+
+def _check_labels_not_needed(config: Config) -> None:
+    """Raise `InputError` for settings that ask for labels, where the images have none."""
+    needed = ""
+    if config.train.epochs and not config.network.checkpoints:
+        needed = "training; set train.epochs: 0, or network.checkpoints"
+    elif config.dictionary.source == "nmf" and config.dictionary.kind == "class-wise":
+        needed = "dictionary.kind: class-wise; set it to joint"
+    elif config.importance.target == "label":
+        needed = "importance.target: label; set it to prediction"
+    if needed:
+        raise InputError(
+            f"the images of data.source {config.data.source} have no labels, which are needed by "
+            f"{needed}"
+        )
 
 
 def _widths(vectors: Mapping[str, torch.Tensor]) -> dict[str, int]:

@@ -31,6 +31,8 @@ class Facts:
         How many of them each class has.
     widths : dict of str to int
         How many numbers of an image each tap holds.
+    labelled : bool
+        Whether there are labels to be right about.
     concepts, alive : int
     fidelity : dict of str to float
         The attributes of codes.h5: relative_error, relative_error_positions, predictions_kept.
@@ -43,6 +45,7 @@ class Facts:
     held_out: bool
     analysed: int
     per_class: np.ndarray
+    labelled: bool
     widths: dict[str, int]
     concepts: int
     alive: int
@@ -53,6 +56,8 @@ class Facts:
         """How often the network is right."""
         if self.right < 0:
             return "no classifier, so that nothing is predicted"
+        if not self.labelled:
+            return "no labels, no accuracy"
         images = "held-out images" if self.held_out else "images"
         return f"{100 * self.right / self.images:.2f} % of {self.images} {images} correct"
 
@@ -79,6 +84,7 @@ def facts(results: Results) -> Facts:
         right = label == prediction
         held_out = activations.read("samples/held_out") == 1
         classes = len(activations.classes)
+        labelled = activations.labelled
         widths = {tap: activations.shape(f"taps/{tap}/activations")[1] for tap in activations.taps}
     judged = right[held_out] if held_out.any() else right
     return Facts(
@@ -89,6 +95,7 @@ def facts(results: Results) -> Facts:
         held_out=bool(held_out.any()),
         analysed=len(label),
         per_class=np.bincount(label, minlength=classes),
+        labelled=labelled,
         widths=widths,
         concepts=len(results.concepts),
         alive=len(results.living),

@@ -12,6 +12,8 @@ from vinfo_mpi.data.images import Images
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage.atomic import write_bytes
 
+WHICH_IMAGES = {"source", "root", "options", "on_empty_class", "planted"}
+
 
 def check(folder: Path, images: Images, data: Data) -> None:
     """List the images in the folder of the run, or compare them with the list; on one rank.
@@ -25,11 +27,11 @@ def check(folder: Path, images: Images, data: Data) -> None:
         If images have been added, removed or renamed since, or have other labels.
     """
     path = _path(folder)
-    settings = json.dumps(data.identity())
+    settings = json.dumps(data.model_dump(mode="json", include=WHICH_IMAGES))
     now = _lines(images, data)
     if path.exists():
         listed = gzip.decompress(path.read_bytes()).decode(errors="surrogateescape").split("\n")
-        # With other settings everything is made anew.
+        # Images from elsewhere are others, and everything is made anew.
         if listed[0] == settings and listed[1:] != now:
             raise InputError(
                 f"data.source {data.source}: the images are not those of {folder}: "

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.storage.hdf5 import Table, fixed_width
 from vinfo_mpi.storage.rows import Column, RowReader
 
 SCALES = {"sample": "samples/id"}
 SAMPLE = ("sample",)
 MAP = "penultimate/activations"  # the last tap unpooled
+UNLABELLED = "unlabelled"  # the one class of images without labels
 
 
 @dataclass(frozen=True)
@@ -130,3 +132,13 @@ class ActivationReader(RowReader):
     def classes(self) -> list[str]:
         """Names of the data set's classes."""
         return [name.decode() for name in self.read("classes")]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have labels."""
+        return self.classes != [UNLABELLED]
+
+    def require_labels(self, what: str) -> None:
+        """Raise `NotApplicable` for an analysis of images without labels."""
+        if not self.labelled:
+            raise NotApplicable(f"{what} compares with labels, and the images have none")

@@ -250,6 +250,7 @@ def device() -> Iterator[torch.device]:
             empty_cache=lambda: None,
             mem_get_info=lambda device=None: (_Properties.total_memory, _Properties.total_memory),
             memory_allocated=lambda device=None: 0,
+            memory_reserved=lambda device=None: 0,
             max_memory_allocated=lambda device=None: 0,
             reset_peak_memory_stats=lambda device=None: None,
         ),

@@ -5,6 +5,7 @@ Prints as JSON what each has come to: its value as text, or its error, and the c
 
 import json
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ import torch
 from vinfo_mpi.parallel import memory
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.prefetch import ahead
+from vinfo_mpi.parallel.transfer import Arriving
+from vinfo_mpi.run.run import Run
+
+USED = (SimpleNamespace, Arriving, Run, ahead)  # by expressions, under their own names
 
 
 def full(ranks: int) -> str:
@@ -31,7 +36,8 @@ def outcome(expression: str) -> dict[str, Any]:
     """Return the value of an expression or the error that it ended with, and what was counted."""
     with pretended.device() as cuda:
         x = pretended.placed(torch.arange(12, dtype=torch.float64).view(3, 4))
-        names = {"x": x, "cuda": cuda, "torch": torch, "np": np, "ahead": ahead, "full": full}
+        names = {each.__name__: each for each in (*USED, full, torch)}
+        names |= {"np": np, "x": x, "cuda": cuda}
         pretended.COUNTS.clear()
         try:
             value = eval(expression, names)

@@ -28,6 +28,7 @@ import torch
 from counts import Counts
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+from torch.utils.weak import WeakTensorKeyDictionary
 
 GUARD.install_guard()
 torch.autograd.set_multithreading_enabled(False)  # backward passes in the thread that is watched
@@ -59,6 +60,7 @@ STRICT = frozenset({"cat", "stack"})  # refuse even a number that lies on the ot
 MARKING = {"_conj": torch.conj_physical, "_neg_view": torch.neg}
 
 COUNTS = Counts()
+PINNED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # tensors of pinned memory
 
 
 class DeviceError(RuntimeError):
@@ -124,7 +126,7 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
     target = options.get("device")
     arrives = target is not None and torch.device(target).type == "cuda"
     if not arrives and not any(isinstance(tensor, Pretended) for tensor in tensors):
-        return function(*arguments, **options)
+        return _on_processor_alone(function, arguments, options)
     name = function._schema.name.removeprefix("aten::")
     there = arrives or target is None
     if name in INDEXING or name == "copy_":
@@ -133,11 +135,13 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
     if name in INDEXING:
         _index(name, arguments)
     elif name == "copy_":
-        _copy(arguments[1], there, arguments[1].dtype, waits=True not in arguments[2:])
+        waits = True not in arguments[2:] or (not there and arguments[0] not in PINNED)
+        _copy(arguments[1], there, arguments[1].dtype, waits)
     elif name == "_to_copy":
         # The processor converts, and sends the result.
         dtype = options.get("dtype") or arguments[0].dtype
-        _copy(arguments[0], there, dtype, waits=not options.get("non_blocking"))
+        # To the processor it waits: what it makes is not pinned.
+        _copy(arguments[0], there, dtype, waits=not (options.get("non_blocking") and there))
     else:
         _refuse_mixture(name, tensors)
     if name in WAITING:
@@ -154,6 +158,15 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
         raise
     result = tree_map_only(torch.Tensor, Pretended, result) if there else result
     return return_and_correct_aliasing(function, arguments, options, result)
+
+
+def _on_processor_alone(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
+    """Do an operation that has nothing to do with the device; remember memory that is pinned."""
+    if not options.get("pin_memory"):
+        return function(*arguments, **options)
+    result = function(*arguments, **options | {"pin_memory": False})
+    PINNED[result] = True
+    return result
 
 
 def _on_processor(values: Any) -> Any:
@@ -198,11 +211,20 @@ def _index(name: str, arguments: Any) -> None:
 
 
 def _copy(source: torch.Tensor, there: bool, dtype: torch.dtype, waits: bool) -> None:
-    """Count a copy between processor and device, if it is one; for the device it always waits."""
+    """Count a copy between processor and device, if it is one."""
     if there and not isinstance(source, Pretended):
         COUNTS.copy("to device", source.numel() * dtype.itemsize, waits)
     elif not there and isinstance(source, Pretended):
-        COUNTS.copy("from device", source.numel() * source.element_size(), waits=True)
+        COUNTS.copy("from device", source.numel() * source.element_size(), waits)
+
+
+class _Event:
+    """An event of a stream: to wait for it is to wait for the device."""
+
+    def record(self) -> None: ...
+
+    def synchronize(self) -> None:
+        COUNTS.wait("event")
 
 
 class _Properties:
@@ -248,6 +270,7 @@ def device() -> Iterator[torch.device]:
             set_device=lambda device: None,
             synchronize=lambda device=None: COUNTS.wait("synchronize"),
             empty_cache=lambda: None,
+            Event=_Event,
             mem_get_info=lambda device=None: (_Properties.total_memory, _Properties.total_memory),
             memory_allocated=lambda device=None: 0,
             memory_reserved=lambda device=None: 0,

@@ -33,6 +33,12 @@ COUNTED = {
     "torch.ones(3, 4).to(cuda)": (1, 48),
     "torch.ones(3, 4).to(cuda, torch.float64)": (1, 96),
     "torch.ones(3, 4).to(cuda, non_blocking=True)": (0, 48),
+    "torch.zeros(3, 4).copy_(x, non_blocking=True)": (1, 96),
+    "torch.zeros(3, 4, pin_memory=True).copy_(x, non_blocking=True)": (0, 96),
+    # what is sent to be converted there; many tensors, and which of them are finite, in one copy
+    "Run.tensor(SimpleNamespace(device=cuda), np.ones((3, 4), np.float16))": (1, 24),
+    "Arriving({'a': x, 'b': x[0] > 1, 'c': x.half()})": (0, 12 * 8 + 4 + 12 * 2 + 2),
+    "Arriving({'a': x}).arrays()": (1, 12 * 8 + 1),
 }
 TRUE = {
     "computes": "x.sum().item() == 66",
@@ -40,6 +46,10 @@ TRUE = {
     "sets": "[x.__setitem__((x > 3, ), 0.0), x.sum().item() == 6][1]",
     "conjugates": "bool(((x + 1j).conj() * (x + 1j) == x ** 2 + 1).all())",
     "differentiates": "torch.equal(torch.func.grad(lambda v: (v**2).sum())(x), 2 * x)",
+    "brings several types at once": "[np.array_equal(a, b) for a, b in zip("
+    "Arriving({'h': x.half()[:, :1], 'f': x, 'i': x.long()[1]}).arrays()[0].values(), "
+    "(np.array([[0], [4], [8]]), np.arange(12).reshape(3, 4), np.arange(4, 8)))] == [True] * 3",
+    "finds what is not finite": "Arriving({'a': x, 'b': x / x}).arrays()[1] == ['b']",
     "reads in other threads": "len(list(ahead(iter([x.sum(), x]), device=cuda))) == 2",
 }
 

@@ -93,7 +93,7 @@ STAGES = {
     "extract": Stage(
         "activations/epoch_001.h5",
         ("taps", "penultimate", "outputs", "head", "samples"),
-        most=40,
+        most=2,
         steps=CHECKPOINTS * BATCHES,
         once=550,
     ),

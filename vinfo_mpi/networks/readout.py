@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -114,11 +113,11 @@ def columns_of(
     return numbers
 
 
-def predictions(outputs: torch.Tensor, options: Network) -> np.ndarray:
+def predictions(outputs: torch.Tensor, options: Network) -> torch.Tensor:
     """Return the class with the largest logit, -1 where there are no logits: (N,) int64."""
     if options.classifies:
-        return outputs.argmax(1).cpu().numpy()
-    return np.full(len(outputs), -1)
+        return outputs.argmax(1)
+    return torch.full((len(outputs),), -1, device=outputs.device)
 
 
 def check(outputs: torch.Tensor, options: Network, classes: Sequence[str], largest: int) -> None:

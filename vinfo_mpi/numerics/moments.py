@@ -8,7 +8,8 @@ import torch
 
 from vinfo_mpi.numerics.reduction import Reduce, identity
 
-SQUARED = 128  # rows that are squared at once: they stay in the processor's cache
+# Rows that are squared at once: what stays in a processor's cache, many on a GPU.
+SQUARED = {"cpu": 128, "cuda": 2**13}
 
 
 class Moments:
@@ -187,10 +188,11 @@ class FoldedCodes:
         self.sums, self.squares = torch.zeros(
             2, self.folds, concepts, dtype=torch.float64, device=z.device
         )
-        buffer = torch.empty(min(SQUARED, len(z)), concepts, dtype=torch.float64, device=z.device)
+        size = SQUARED[z.device.type]
+        buffer = torch.empty(min(size, len(z)), concepts, dtype=torch.float64, device=z.device)
         for index, rows in enumerate(self.rows.split(self.lengths)):
             self.sums[index] = rows.sum(0, dtype=torch.float64)
-            for few in rows.split(SQUARED):
+            for few in rows.split(size):
                 self.squares[index] += buffer[: len(few)].copy_(few).square_().sum(0)
         return self
 

@@ -89,7 +89,10 @@ class HeatMaps:
             block = blocks[turn]
             codes_of_block = self._encode(images[block.start : block.stop])
             here = np.flatnonzero((image >= block.start) & (image < block.stop))
-            codes[here] = codes_of_block[image[here] - block.start, :, concepts[here]]
+            place, concept = torch.from_numpy(
+                np.stack([image[here] - block.start, concepts[here]])
+            ).to(self.run.device)
+            codes[here] = codes_of_block[place, :, concept].cpu().numpy()
         return codes
 
     def _maps(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
@@ -102,14 +105,14 @@ class HeatMaps:
         np.put_along_axis(maps, positions, relative, axis=1)
         return maps
 
-    def _encode(self, rows: np.ndarray) -> np.ndarray:
-        """Return all codes at every position of some images: (n,) to (n, P, K)."""
+    def _encode(self, rows: np.ndarray) -> torch.Tensor:
+        """Return all codes at every position of some images, on the device: (n,) to (n, P, K)."""
         maps = [self.activations.read(MAP, range(row, row + 1)) for row in rows]
         vectors = self.run.tensor(np.concatenate(maps))
         with self.run.clock.phase("encode"):
             codes = encoders.at_positions(self._encoder, vectors.flatten(0, 1))
         assert codes is not None
-        return codes.reshape(*vectors.shape[:2], -1).cpu().numpy()
+        return codes.reshape(*vectors.shape[:2], -1)
 
     def _all_positions(self) -> int:
         """Return how many positions the last tap's map has, with those that were not kept."""

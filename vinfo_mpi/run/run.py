@@ -183,7 +183,7 @@ class Run:
 
     def tensor(self, values: np.ndarray) -> torch.Tensor:
         """Return an array as a float64 tensor on this rank's device."""
-        return torch.from_numpy(values).to(self.device, torch.float64)
+        return torch.from_numpy(values).to(self.device).to(torch.float64)  # fewer bytes are sent
 
     @property
     def storage(self) -> Literal["parallel", "virtual"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -13,20 +13,20 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import branches, readout, taps, tokens
+from vinfo_mpi.networks import branches, taps, tokens
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.positions import kept_positions
-from vinfo_mpi.networks.taps import Reading
-from vinfo_mpi.parallel import prefetch
+from vinfo_mpi.parallel import prefetch, transfer
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.parallel.transfer import Arriving
 from vinfo_mpi.run import freshness
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.stages import extracted
 from vinfo_mpi.stages.pilot import Pilot, look_ahead
 from vinfo_mpi.storage import row_writer
-from vinfo_mpi.storage.activations import MAP, Layout
-from vinfo_mpi.storage.rows import Column, batch_rows
+from vinfo_mpi.storage.activations import Layout
+from vinfo_mpi.storage.rows import batch_rows
 
 
 def extract_activations(run: Run, part: Part) -> None:
@@ -144,67 +144,28 @@ def _extract(run: Run, part: Part, network: nn.Module, checkpoint: Checkpoint, b
     )
     with writer:
         if writer.reused:
+            left = len(ids) - writer.reused
             log.info(
-                "extract: %s: %d images reused, %d to do",
-                checkpoint.name,
-                writer.reused,
-                len(ids) - writer.reused,
+                "extract: %s: %d images reused, %d to do", checkpoint.name, writer.reused, left
             )
         bar.update(len(run.ranks.block(len(ids))) - sum(map(len, writer.todo)))
         read = run.subject.loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
-        for rows, (images, numbers, labels) in zip(writer.todo, read, strict=True):
-            with run.clock.phase("network"):
-                reading = taps.read(network, pilot.taps, images, run.config.extract, pilot.blocks)
-                values = _values(run, reading, shifts, numbers.numpy(), labels.numpy(), columns)
-            with run.clock.phase("write"):
+        options = run.config.extract
+
+        def passes() -> Iterator[tuple[Arriving, np.ndarray, np.ndarray]]:
+            for images, numbers, labels in read:
+                with run.clock.phase("network", wait=False):
+                    reading = taps.read(network, pilot.taps, images, options, pilot.blocks)
+                    sent = extracted.send(run, reading, shifts, numbers.numpy(), columns)
+                yield sent, numbers.numpy(), labels.numpy()
+
+        under_way = transfer.one_ahead(passes(), run.device)
+        for rows, (sent, numbers, labels) in zip(writer.todo, under_way, strict=True):
+            with run.clock.phase("network", wait=False):
+                values = extracted.values(run, sent, numbers, labels)
+            with run.clock.phase("write", wait=False):
                 writer.write(rows.start, values)
             bar.update(len(rows))
-
-
-def _values(
-    run: Run,
-    reading: Reading,
-    shifts: Mapping[str, torch.Tensor],
-    ids: np.ndarray,
-    labels: np.ndarray,
-    columns: Mapping[str, Column],
-) -> dict[str, np.ndarray]:
-    """Return one batch of every column; raise `InputError` for values that are not finite."""
-    stored = getattr(torch, run.config.extract.dtype)
-    values = {
-        "samples/id": ids,
-        "samples/label": labels,
-        "samples/prediction": readout.predictions(reading.outputs, run.config.network),
-        "samples/held_out": run.subject.images.test[ids].astype(np.uint8),
-    }
-    for name, pooled in (reading.pooled | reading.branches).items():
-        values[f"taps/{name}/activations"] = (pooled - shifts[name]).to(stored).cpu().numpy()
-    for name, share in reading.nonzero.items():
-        values[f"taps/{name}/nonzero"] = share.cpu().numpy()
-    if MAP in columns:
-        vectors = reading.map
-        if columns[MAP].shape[0] < vectors.shape[1]:
-            positions = kept_positions(run.config, ids, vectors.shape[1])
-            indices = torch.from_numpy(positions).to(vectors.device)
-            vectors = torch.take_along_dim(vectors, indices[:, :, None], 1)
-        values[MAP] = vectors.to(stored).cpu().numpy()
-    # Last: the first tap that is not finite is the one to name.
-    values["outputs"] = reading.outputs.float().cpu().numpy()
-    _check_finite(values, ids, half=stored == torch.float16)
-    return values
-
-
-def _check_finite(values: Mapping[str, np.ndarray], ids: np.ndarray, half: bool) -> None:
-    """Raise `InputError` for NaN and infinity; `half`: they may come from half precision."""
-    for name, array in values.items():
-        if array.dtype.kind != "f" or np.isfinite(array).all():
-            continue
-        finite = np.isfinite(array.reshape(len(array), -1)).all(1)
-        remedy = ", or store extract.dtype: float32" if half else ""
-        raise InputError(
-            f"/{name}: the activations of sample {ids[~finite][0]} hold NaN or infinity; "
-            f"check the weights and data.mean/std{remedy}"
-        )
 
 
 def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:

@@ -125,3 +125,13 @@ def test_other_errors_of_torch_stay_what_they_are():
     run = SimpleNamespace()
     with pytest.raises(RuntimeError, match="inconsistent"), engine._memory_explained(run, "encode"):
         torch.ones(2) @ torch.ones(3)
+
+
+def test_a_training_does_not_depend_on_the_files_beside_it(tmp_path, monkeypatch):
+    """Not even on those of the folder where it was started: its own results may lie there."""
+    run = on(tmp_path)
+    before_training = freshness.made_with(run)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "more.txt").touch()
+    assert freshness.made_with(run) == before_training
+    assert before_training == digest(settings(run.config, "train"), None)

@@ -46,8 +46,8 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> Finger
 
 def made_with(run: Run) -> str:
     """Return what our checkpoints carry: the training's settings, and the weights it began with."""
-    weights = Path(run.config.network.weights or "")
-    return digest(settings(run.config, "train"), content_key(weights))
+    weights = run.config.network.weights
+    return digest(settings(run.config, "train"), content_key(Path(weights)) if weights else None)
 
 
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:

@@ -13,7 +13,7 @@ from vinfo_mpi.config.schema import Network
 from vinfo_mpi.data.datasets import call_target
 from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.networks import condition
+from vinfo_mpi.networks import condition, libraries
 from vinfo_mpi.networks.families import FAMILIES, family_of
 from vinfo_mpi.networks.small_variants import initialise
 from vinfo_mpi.networks.states import Choice, load_state, read_state
@@ -29,8 +29,12 @@ def build(network: Network, classes: int) -> nn.Module:
     InputError
         If there is no such network or weights, or they do not fit.
     """
-    if network.target is None:
-        module = _from_torchvision(network, classes)
+    # Where outputs are chosen from, there are more of them than classes.
+    outputs = classes if network.outputs in (None, "none") else None
+    if network.target is None and libraries.split(network):
+        module = libraries.build(network, outputs)
+    elif network.target is None:
+        module = _from_torchvision(network, outputs)
     else:
         module = call_target(network.target, "network.target")
         if not isinstance(module, nn.Module):
@@ -38,7 +42,8 @@ def build(network: Network, classes: int) -> nn.Module:
                 f"network.target: {network.target} returned {type(module).__name__}, "
                 "not a torch module"
             )
-    if network.weights is not None and not _are_torchvisions(network):
+    known = libraries.brings_weights(network) or _are_torchvisions(network)
+    if network.weights is not None and not known:
         choice = Choice.from_config(network)
         state = read_state(Path(network.weights).expanduser(), "network.weights", choice)
         load_state(module, state, f"network.weights {network.weights}", choice)
@@ -47,6 +52,8 @@ def build(network: Network, classes: int) -> nn.Module:
 
 def own_preprocessing(network: Network) -> Preprocessing | None:
     """Return what weights ask for where they come with it, None for any others."""
+    if libraries.split(network):
+        return libraries.own_preprocessing(network)
     if not _are_torchvisions(network):
         return None
     transforms = _torchvision_weights(network).transforms()
@@ -61,7 +68,7 @@ def own_preprocessing(network: Network) -> Preprocessing | None:
     )
 
 
-def _from_torchvision(network: Network, classes: int) -> nn.Module:
+def _from_torchvision(network: Network, outputs: int | None) -> nn.Module:
     name = str(network.name)
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
@@ -72,8 +79,9 @@ def _from_torchvision(network: Network, classes: int) -> nn.Module:
     if _are_torchvisions(network):
         return _with_torchvision_weights(network)
     if network.small_images:
-        return _small(name, network.width, classes)
-    return torchvision.models.get_model(name, weights=None, num_classes=classes)
+        return _small(name, network.width, outputs or 1000)
+    options = {} if outputs is None else {"num_classes": outputs}
+    return torchvision.models.get_model(name, weights=None, **options)
 
 
 def _with_torchvision_weights(network: Network) -> nn.Module:
@@ -112,7 +120,7 @@ def _small(name: str, width: float, classes: int) -> nn.Module:
 def _are_torchvisions(network: Network) -> bool:
     """Whether the weights are a name of torchvision's, not a file."""
     weights = network.weights
-    if weights is None or network.name is None:
+    if weights is None or network.name is None or libraries.split(network):
         return False
     names = _names_of_weights(network)
     if weights in names:

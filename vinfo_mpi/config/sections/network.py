@@ -15,12 +15,18 @@ Axes = Literal["NCHW", "NHWC", "NTC", "NCT", "TNC", "NC"]
 class Network(Section):
     """Which network is analysed."""
 
-    name: str | None = Field(None, description="a torchvision classification model (resnet50)")
+    name: str | None = Field(
+        None,
+        description="a torchvision classification model (resnet50), timm/<name>, hf/<folder> or "
+        "open_clip/<name>",
+    )
     target: str | None = Field(
         None, description="package.module:function that returns a torch module, instead of name"
     )
     weights: str | None = Field(
-        None, description="a torchvision weights enum name (IMAGENET1K_V2) or a state dict's path"
+        None,
+        description="a torchvision weights enum name (IMAGENET1K_V2), pretrained (timm's own), a "
+        "tag of open_clip, or a state dict's path",
     )
     small_images: bool = Field(
         False,

@@ -16,7 +16,7 @@ from vinfo_mpi.numerics import folds, fourier, ridge
 from vinfo_mpi.stages import score
 
 OPTIONS = [
-    *("--set", "score.also=[in-sample, random-features]"),
+    *("--set", "score.also=[in-sample, random-features, within-classes, classes-alone]"),
     *("--set", "score.random_features=60"),
     "--only",
 ]
@@ -61,6 +61,25 @@ def test_in_sample_is_the_fit_of_least_squares(folder, stored):
         atol=1e-12,
     )
     assert np.isnan(results["predictors/in-sample/complexity_se"]).all()
+
+
+def test_within_classes_is_the_fit_of_what_is_centred_by_class(folder, stored):
+    values, codes, fold = stored
+    labels = values["samples/label"]
+    x = values["taps/layer3.0/activations"].astype(float)
+
+    def by_class(of_images):
+        return np.array([of_images[labels == label].mean(0) for label in range(10)])[labels]
+
+    results = datasets(folder / "results.h5")
+    tap = list(results["taps"]).index(b"layer3.0")
+    expected = ridge.r2(x - by_class(x), codes - by_class(codes), fold).r2
+    within = results["predictors/within-classes/vinformation"][tap]
+    np.testing.assert_allclose(within, expected, atol=1e-9)
+    alone = results["predictors/classes-alone/vinformation"][tap]
+    share = by_class(codes).var(0) / codes.var(0)
+    expected = share * ridge.r2(x, by_class(codes), fold).r2
+    np.testing.assert_allclose(alone, expected, atol=1e-3)
 
 
 def test_random_features_are_those_of_the_whole_tap(folder, stored):

@@ -20,7 +20,6 @@ from vinfo_mpi.results.schema import (
     COMPLEXITY,
     COMPLEXITY_HALF,
     COMPLEXITY_LIMIT,
-    IMAGES,
     IMPORTANCE,
     LEARNED_LATE,
     TEMPORAL,
@@ -76,13 +75,12 @@ def say_complexity(results: Results) -> str:
 
 def _say_number_of_images(results: Results) -> str:
     """Return how the mean complexity depends on the number of images; "" where it is not known."""
-    if IMAGES not in results:
+    if COMPLEXITY_HALF not in results:
         return ""
-    fewer, images = results.read(IMAGES).round().astype(int)
     half = results.mean(COMPLEXITY_HALF).value
     limit = results.mean(COMPLEXITY_LIMIT).value
     return (
-        f"It falls with the number of images: from {fewer} of the {images} it would be {half:.3f}, "
+        f"It falls with the number of images: from half of them it would be {half:.3f}, "
         f"extrapolated to many {limit:.3f}. Compare runs of as many images only."
     )
 

@@ -128,7 +128,9 @@ CONFOUNDS = {
 }
 PARTS = (UNREADABLE, LATE, DISCARDED)  # which add up to the complexity
 OF_CURVES = (*PARTS, DEPTH, PEAK, KEPT)  # what follows from V-information over the taps
-PREDICTORS = ("linear", "random-features", "in-sample", "held-out")  # which score.also may name
+# Which score.also may name.
+BY_CLASS = ("within-classes", "classes-alone")
+PREDICTORS = ("linear", "random-features", "in-sample", "held-out", *BY_CLASS)
 
 
 def predictor(name: str, dataset: Dataset) -> Dataset:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from vinfo_mpi.concepts import vinformation, vinformation_costs
+from vinfo_mpi.concepts import class_sums, vinformation, vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.config.schema import Score
 from vinfo_mpi.costs import formulas
@@ -27,6 +27,7 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     ALIVE,
     BETWEEN_CLASSES,
+    BY_CLASS,
     CLASS,
     CODE_VARIANCE,
     COMPLEXITY,
@@ -109,6 +110,9 @@ def costs(work: Workload) -> Costs:
         concepts_of_rank = -(-work.sizes.concepts // work.ranks)
         memory += Moments.bytes(learned, max(widths) + work.config.score.beside, concepts_of_rank)
         operations += sum(vinformation_costs.solves(work, width) for width in widths)
+    if set(BY_CLASS) & set(work.config.score.also):
+        memory += class_sums.memory(work, widths)
+        operations += 2 * sum(vinformation_costs.solves(work, width) for width in widths)
     return Costs(
         memory=memory,
         host=vinformation_costs.host(work, widths, work.config.score.beside),
@@ -125,6 +129,7 @@ def _sent(work: Workload, d: int) -> float:
     """
     options = work.config.score
     widths = {"linear": d, "random-features": d + options.random_features}
+    widths |= dict.fromkeys(BY_CLASS, d)
     predictors = [_predictors(options, name) for name in (MAIN, *options.also)]
     families = {"linear", *(family for family, _ in predictors)}
     sent = sum(
@@ -149,6 +154,8 @@ def _score_taps(
     scores = {}
     for name in (MAIN, *run.config.score.also):
         family, estimator = _predictors(run.config.score, name)
+        if family in BY_CLASS and family not in moments:
+            moments |= _by_class(run, taps, codes, fold, moments["linear"])
         if family not in moments:
             features = [
                 _random_features(run, tap, linear)
@@ -169,6 +176,18 @@ def _score_taps(
         }
 
 
+def _by_class(
+    run: Run, taps: list[Source], codes: RowReader, fold: torch.Tensor, linear: list[Moments]
+) -> dict[str, list[Moments]]:
+    """Return the moments without the means of the classes, and those of classes alone."""
+    of_taps = class_sums.at_taps(run, taps, codes, fold)
+    pairs = list(zip(of_taps, linear, strict=True))
+    return {
+        "within-classes": [sums.within(moments) for sums, moments in pairs],
+        "classes-alone": [sums.alone(moments) for sums, moments in pairs],
+    }
+
+
 def _scores(at_taps: list[Arrays], name: str) -> list[Scores]:
     """Return the scores of one predictor at every tap, from what `_score_taps` yields."""
     return [Scores(*(at_tap[f"{name} {field}"] for field in FIELDS)) for at_tap in at_taps]
@@ -176,7 +195,7 @@ def _scores(at_taps: list[Arrays], name: str) -> list[Scores]:
 
 def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in-sample"]]:
     """Return family and estimator: the main ones, but for the one that the name gives."""
-    family = name if name in ("linear", "random-features") else options.family
+    family = name if name in ("linear", "random-features", *BY_CLASS) else options.family
     estimator = name if name in ("held-out", "in-sample") else options.estimator
     return family, estimator  # type: ignore[return-value]
 

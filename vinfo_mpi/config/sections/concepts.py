@@ -81,8 +81,19 @@ class Score(Section):
 
     family: Literal["linear", "random-features"] = Field("linear", description="the predictors V")
     estimator: Literal["held-out", "in-sample"] = "held-out"
-    also: list[Literal["linear", "random-features", "in-sample", "held-out"]] = Field(
-        [], description="score again with another family or estimator, side by side"
+    also: list[
+        Literal[
+            "linear",
+            "random-features",
+            "in-sample",
+            "held-out",
+            "within-classes",
+            "classes-alone",
+        ]
+    ] = Field(
+        [],
+        description="score again with another family or estimator, without the means of the "
+        "classes, or from class identity alone, side by side",
     )
     random_features: Count = Field(
         500, description="random Fourier features beside the tap's own channels"

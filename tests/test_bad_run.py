@@ -38,12 +38,14 @@ def test_class_with_fewer_images_than_concepts(folder, mpirun, ranks):
 
 def test_negative_activations(folder):
     layer = "extract.taps=[layer1.0, layer4.1.bn2]"
-    sentence = refusal(vinfo(folder, "vinfo_mpi.dictionary", layer))
+    atoms = "dictionary.atoms=non-negative"
+    sentence = refusal(vinfo(folder, "vinfo_mpi.dictionary", layer, atoms))
     assert "the last tap has negative activations" in sentence
     assert "set dictionary.atoms: signed" in sentence
     assert "layer4.1.relu" in sentence
-    remedy = vinfo(folder, "vinfo_mpi.dictionary", layer, "dictionary.atoms=signed")
+    remedy = vinfo(folder, "vinfo_mpi.dictionary", layer)  # auto
     assert remedy.returncode == 0, remedy.stderr
+    assert "the last tap has negative values: atoms are signed" in remedy.stderr
 
 
 # --- files of the run ---

@@ -35,6 +35,26 @@ def test_head_without_bias(resnet):
     assert torch.equal(bias, torch.zeros(5))
 
 
+def test_pointwise_convolution_before_the_pooling_is_a_linear_head():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(6, 5, 1),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+    )
+    images = torch.randn(4, 3, 16, 16)
+    with torch.no_grad():
+        vectors = network[1](network[0](images)).mean((2, 3))
+        weight, bias = heads.linear(network, vectors, network(images))
+    assert torch.equal(weight, network[2].weight.flatten(1))
+    assert torch.equal(bias, network[2].bias)
+    network.insert(3, torch.nn.ReLU())  # as in SqueezeNet
+    with torch.no_grad():
+        assert heads.linear(network, vectors, network(images)) is None
+
+
 def test_layer_of_the_right_shape_that_does_not_give_the_logits(resnet):
     reading = read(resnet)
     assert heads.linear(resnet, reading.map.mean(1), 2 * reading.outputs) is None

@@ -60,7 +60,7 @@ def names_of(found):
         ("resnet50", 16, "layer1.0", "layer4.2"),
         ("vgg11", 8, "features.1", "features.19"),
         ("convnext_tiny", 18, "features.1.0", "features.7.2"),
-        ("vit_b_16", 12, "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_11"),
+        ("vit_b_16", 13, "encoder.layers.encoder_layer_0", "encoder.ln"),
     ],
 )
 def test_auto_finds_every_block(name, count, first, last):

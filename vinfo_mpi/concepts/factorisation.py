@@ -42,6 +42,8 @@ class Rows:
         Number of dictionaries that are fitted together; atoms of each, at most.
     atoms : (G,) int64 array
         Atoms of each.
+    signed : bool
+        Whether atoms may have negative numbers.
     """
 
     x: torch.Tensor
@@ -52,6 +54,7 @@ class Rows:
     groups: int
     concepts: int
     atoms: np.ndarray
+    signed: bool
 
     @property
     def used(self) -> np.ndarray:
@@ -134,7 +137,7 @@ def fit(
         rows.groups,
         atoms_of_group=torch.from_numpy(rows.atoms),
         solver=options.solver,
-        signed=options.atoms == "signed",
+        signed=rows.signed,
         init=init,
         tolerance=options.tolerance,
         max_iterations=options.max_iterations,
@@ -166,12 +169,7 @@ def read_rows(run: Run) -> Rows:
         x, lowest = _read_vectors(run, activations, block)
         positions = activations.shape(MAP)[1]
         ids = activations.read("samples/id", block)
-    if options.atoms == "non-negative" and run.ranks.any(lowest < 0):
-        raise InputError(
-            "the last tap has negative activations, to which NMF does not apply; "
-            "set dictionary.atoms: signed, or end extract.taps with a layer after a ReLU "
-            f"({after_relu(run.subject.network())})"
-        )
+    signed = _signed(run, negative=run.ranks.any(lowest < 0))
     if _by_class(options):
         group = labels[block.start : block.stop].repeat(positions)
         of_groups = _atoms_of_classes(options, labels, classes)
@@ -188,7 +186,24 @@ def read_rows(run: Run) -> Rows:
         len(of_groups),
         int(of_groups.max()),
         of_groups,
+        signed,
     )
+
+
+def _signed(run: Run, negative: bool) -> bool:
+    """Whether atoms are signed: as the settings say, else where activations are negative."""
+    options = run.config.dictionary
+    if options.atoms == "signed":
+        return True
+    if negative and (options.atoms == "non-negative" or options.solver == "mu"):
+        raise InputError(
+            "the last tap has negative activations, to which NMF does not apply; "
+            "set dictionary.atoms: signed (with solver: hals), or end extract.taps with a layer "
+            f"after a ReLU ({after_relu(run.subject.network())})"
+        )
+    if negative:
+        log.info("dictionary: the last tap has negative values: atoms are signed")
+    return negative
 
 
 def _read_vectors(

@@ -34,15 +34,21 @@ def linear(
     """
     classes = outputs.shape[1]
     chosen = columns_in(network)
-    for layer in reversed(_linear_layers(network)):
-        enough = layer.out_features == classes if chosen is None else layer.out_features > classes
-        if not enough or layer.in_features != vectors.shape[1]:
+    for layer in reversed(list(network.modules())):
+        # A convolution of 1x1 before the pooling is as linear.
+        if not isinstance(layer, (nn.Linear, nn.Conv2d)):
+            continue
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
+            continue
+        weight: torch.Tensor = layer.weight.flatten(1)
+        enough = len(weight) == classes if chosen is None else len(weight) > classes
+        if not enough or weight.shape[1] != vectors.shape[1]:
             continue
         bias: torch.Tensor | None = layer.bias
         if bias is None:
-            bias = torch.zeros(layer.out_features, device=vectors.device)
-        weight = layer.weight if chosen is None else layer.weight[chosen]
-        bias = bias if chosen is None else bias[chosen]
+            bias = torch.zeros(len(weight), device=vectors.device)
+        if chosen is not None:
+            weight, bias = weight[chosen], bias[chosen]
         difference = vectors @ weight.T + bias - outputs
         if difference.abs().max() <= AGREEMENT * outputs.std().clamp(min=1e-6):
             return weight.detach(), bias.detach()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from torch import nn
 
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.networks.families import FAMILIES, repeated_block
+from vinfo_mpi.networks.families import FAMILIES, family_of_block, repeated_block
 from vinfo_mpi.networks.record import Call, Record
 
 
@@ -76,7 +77,53 @@ def _of_blocks(network: nn.Module, record: Record) -> dict[str, Call]:
             f"{kind.__module__}.{kind.__name__}; name modules or globs instead "
             f"({choices('', names)})"
         )
-    return {tap: call for name in blocks for tap, call in _each_call(record, name).items()}
+    named = {tap: call for name in blocks for tap, call in _each_call(record, name).items()}
+    return named | _last_map(network, list(named.values()), record)
+
+
+def _last_map(network: nn.Module, blocks: list[Call], record: Record) -> dict[str, Call]:
+    """Return the last map before the head where a module after all blocks gives it.
+
+    Its positions are those of the last block.
+    """
+    places = {id(call): place for place, call in enumerate(record.calls)}
+    last = max(blocks, key=lambda call: places[id(call)])
+    family = family_of_block(network, last.module)
+    following = {}
+    for name in _beside(network, last.module, family.last if family else ()):
+        calls = record.of(name)
+        if len(calls) != 1 or places[id(calls[0])] < places[id(last)]:
+            continue
+        if _same_positions(calls[0].shape, last.shape):
+            following[name] = calls[0]
+    if not following:
+        return {}
+    name = max(following, key=lambda name: places[id(following[name])])
+    return {name: following[name]}
+
+
+def _beside(network: nn.Module, block: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the modules of these names beside a block, or beside what it lies in."""
+    parts = block.split(".")
+    for depth in range(len(parts)):
+        owner = network.get_submodule(".".join(parts[:depth]))
+        children = dict(owner.named_children())
+        if isinstance(owner, nn.Sequential) and children:
+            children["-1"] = next(reversed(children.values()))
+        for child in names:
+            module = children.get(child)
+            if module is None or isinstance(module, nn.Identity):
+                continue
+            name = ".".join([*parts[:depth], list(owner._modules)[-1] if child == "-1" else child])
+            if not f"{block}.".startswith(f"{name}."):
+                yield name
+
+
+def _same_positions(shape: tuple[int, ...], block: tuple[int, ...]) -> bool:
+    """Whether two outputs are maps that differ in their channels at most."""
+    return (
+        len(shape) == len(block) > 2 and sum(a != b for a, b in zip(shape, block, strict=True)) <= 1
+    )
 
 
 def _of_pattern(network: nn.Module, pattern: str, record: Record) -> dict[str, Call]:

@@ -60,22 +60,38 @@ def _with(network: nn.Module, tap: Tap, wanted: Literal["class", "mean"], extrac
 
 
 def _head_sees_class_token(network: nn.Module, tap: Tap, example: torch.Tensor) -> bool:
-    """Whether the outputs change with the first token of the last tap, and it is a class token."""
+    """Whether the last tap has a class token, and the outputs change with it.
+
+    It is held to be seen where they change with no token: heads begin at zero in some libraries.
+    """
     if "T" not in tap.axes or not has_class_token(network, tap.module, tap.prefix):
         return False
+    with torch.inference_mode(False), torch.no_grad():
+        image = torch.rand(example[:1].shape, generator=torch.Generator().manual_seed(0))
+        image = image.to(example).clone()
+        before = hooks.first_tensor(network(image))
+        after = [_outputs_without(network, tap, image, own) for own in (True, False)]
+    if before is None or after[0] is None or after[1] is None:
+        return True
+    return not torch.equal(before, after[0]) or torch.equal(before, after[1])
+
+
+def _outputs_without(
+    network: nn.Module, tap: Tap, image: torch.Tensor, own: bool
+) -> torch.Tensor | None:
+    """Return the outputs when the class token, or all others, are changed at a tap."""
 
     def change(module: str, call: int, output: Any) -> Any:
         values = hooks.first_tensor(output)
         if call != tap.call or values is None:
             return None
         changed = values.clone()
-        token = changed.select(tap.axes.index("T"), 0)
-        token.copy_(token.flip(-1) + 1)
+        axis = tap.axes.index("T")
+        count = 1 if own else changed.shape[axis] - 1
+        tokens = changed.narrow(axis, 0 if own else 1, count)
+        noise = torch.randn(tokens.shape, generator=torch.Generator().manual_seed(0))
+        tokens.copy_(noise)
         return hooks.with_first_tensor(output, changed)
 
-    with torch.inference_mode(False), torch.no_grad():
-        image = torch.zeros(example[:1].shape).to(example).clone()
-        before = hooks.first_tensor(network(image))
-        with hooks.calls(network, [tap.module], change):
-            after = hooks.first_tensor(network(image))
-    return before is None or after is None or not torch.equal(before, after)
+    with hooks.calls(network, [tap.module], change):
+        return hooks.first_tensor(network(image))

@@ -24,8 +24,10 @@ class Dictionary(Section):
     concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
     concepts: Count = Field(100, description="joint: atoms in all")
     solver: Literal["hals", "mu"] = "hals"
-    atoms: Literal["non-negative", "signed"] = Field(
-        "non-negative", description="signed: for layers without a ReLU (hals only)"
+    atoms: Literal["auto", "non-negative", "signed"] = Field(
+        "auto",
+        description="signed: for layers without a ReLU (hals only); auto: signed where the last "
+        "tap has negative values",
     )
     init: Literal["nndsvda", "random"] = Field(
         "nndsvda", description="the atoms that the fit starts from"

@@ -111,6 +111,7 @@ def test_tokens_before_the_patches_are_counted(images, first, prefix, wanted):
         mean = values[:, prefix:].mean(1)
         expected = values[:, 0] if wanted == "auto" and prefix else mean
         torch.testing.assert_close(reading.pooled[name], expected, atol=1e-5, rtol=1e-5)
+        assert reading.nonzero[name].shape == (3,)  # one for every image
 
 
 def test_class_token_that_is_not_there_is_refused(images):

@@ -27,6 +27,7 @@ FLAGS = {
     "--only": "run this stage alone; fail if its inputs are missing",
     "--force": "run this stage even if it is up to date",
     "--dry-run": "show the plan: images, taps, disk, memory, operations",
+    "--show-network": "show modules and their shapes, which are read, tokens, the head",
     "--stages": "show the run's name and the stages of the whole pipeline, a pair a line",
     "--info": "show versions, MPI, HDF5, and where each rank computes",
     "--verbose": "say more",
@@ -117,6 +118,9 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
         return
     # One look at the folder, the same for all.
     run.checkpoints = ranks.on_root(lambda: run.checkpoints)
+    if options.show_network:
+        ranks.on_root(lambda: print(_network(run)))
+        return
     if options.dry_run:
         engine.check_plan(run, show=True)
         return
@@ -126,6 +130,15 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
     engine.bring_up_to_date(run, _targets(stage, config), options.only, options.force)
     if stage is None or in_job:
         ranks.on_root(_end_of_log, run, stage is None, in_job)
+
+
+def _network(run: Run) -> str:
+    """Return what there is to show of the run's network."""
+    from vinfo_mpi.cli.show_network import shown
+
+    network = run.subject.network()
+    blank = next(network.parameters()).new_zeros(1, *run.subject.preprocessing.shape)
+    return f"input: {run.subject.preprocessing}\n\n{shown(network, run.config.extract, blank)}"
 
 
 def _targets(stage: str | None, config: Config) -> list[str]:

@@ -48,7 +48,8 @@ def linear(
         if bias is None:
             bias = torch.zeros(len(weight), device=vectors.device)
         if chosen is not None:
-            weight, bias = weight[chosen], bias[chosen]
+            weight = weight[chosen]
+            bias = bias[chosen]
         difference = vectors @ weight.T + bias - outputs
         if difference.abs().max() <= AGREEMENT * outputs.std().clamp(min=1e-6):
             return weight.detach(), bias.detach()

@@ -140,7 +140,7 @@ def read(
         if tap is None or values is None:
             return
         pooled[tap.name] = pool(values, tap, extract.pooling)
-        nonzero[tap.name] = share_nonzero(values.detach())
+        nonzero[tap.name] = share_nonzero(in_usual_order(values.detach(), tap.axes))
         if tap == taps[-1]:
             feature_maps[:] = [positions(values, tap)]
 

@@ -196,6 +196,13 @@ def test_state_dict_that_does_not_fit(tmp_path, change, sentence):
         small(weights=str(tmp_path / "weights.pt"))
 
 
+def test_state_dict_without_the_versions_that_mnasnet_asks_for():
+    network = get_model("mnasnet0_5", num_classes=3)
+    trained = {name: value + 1 for name, value in network.state_dict().items()}
+    states.load_state(network, trained, "own")
+    assert torch.equal(network.classifier[1].bias, trained["classifier.1.bias"])
+
+
 def test_state_dict_of_another_network(tmp_path):
     torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "weights.pt")
     with pytest.raises(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -142,7 +143,10 @@ def _load(
             f"{source} does not fit the network{without}: {'; '.join(problems)}; "
             f"check network.name and its options{remedy}"
         )
-    module.load_state_dict(state)
+    # What a state dict says of the versions of its modules is lost in files; MNASNet asks for it.
+    whole = OrderedDict(state)
+    whole._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]
+    module.load_state_dict(whole)
 
 
 def _content(path: Path, where: str) -> Any:

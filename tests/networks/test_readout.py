@@ -186,6 +186,13 @@ def test_what_depends_on_other_images_or_chance_is_refused_by_name(layer):
     condition.check_images_alone(network, IMAGES)
 
 
+def test_values_far_from_zero_are_rounded_and_not_random():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten())
+    nn.init.constant_(network[0].bias, -1e4)
+    condition.check_images_alone(network, IMAGES)
+
+
 def test_networks_that_are_not_trained_need_not_be_trainable():
     googlenet = torchvision.models.googlenet(num_classes=5, init_weights=False).eval()
     readout.attach(googlenet, Network(name="googlenet"), CLASSES)

@@ -1,0 +1,49 @@
+"""Write docs/networks.md: how the networks of the test over all families are read.
+
+python docs/networks.py > docs/networks.md
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "networks"))
+from test_all_families import CASES
+
+from vinfo_mpi.config.schema import Extract
+from vinfo_mpi.networks import taps
+
+HEAD = """\
+# How networks are read
+
+Small members of every family with random weights, as `extract.taps: auto` reads them: made by
+`python docs/networks.py` from the cases of `tests/networks/test_all_families.py`, which compares
+every tap, the last map and the logits with plain hooks. `--show-network` shows the same of yours.
+
+| network | pixels | taps | first | last | axes | tokens before the patches | read | last map |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+@torch.no_grad()
+def row(name: str) -> str:
+    """Return the line of a network."""
+    build, size = CASES[name][:2]
+    torch.manual_seed(0)
+    network = build().eval()
+    images = torch.randn(1, 3, size, size)
+    found = taps.find(network, Extract(), images)
+    reading = taps.read(network, found, images, Extract())
+    last = found[-1]
+    _, positions, channels = reading.map.shape
+    cells = [
+        name, size, len(found), f"`{found[0].name}`", f"`{last.name}`", last.axes,
+        last.prefix if last.tokens else "", last.tokens or "", f"{positions} x {channels}",
+    ]  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    print(HEAD)
+    for name in CASES:
+        print(row(name))

@@ -16,8 +16,13 @@ import torch.distributed
 import torch.nn.parallel
 import torchvision  # noqa: F401  while it is imported it must see no pretended device
 
-# Tensors that hold others cannot be inference tensors. Before vinfo_mpi uses it.
-torch.inference_mode = torch.no_grad
+
+def without_inference(mode: bool = True) -> Any:
+    """Take the place of torch.inference_mode: tensors that hold others cannot be of that kind."""
+    return torch.no_grad() if mode else torch.enable_grad()
+
+
+torch.inference_mode = without_inference  # before vinfo_mpi uses it
 
 
 def alone(

@@ -80,5 +80,6 @@ def test_factorisation(ranks, init, tolerance, most):
     iterations = len(states[0].objective)
     assert (iterations == most) == (most == 6)
     sizes = SimpleNamespace(n=40, positions=1, d=12, concepts=8, groups=2)
-    work = workload(ranks, sizes, options, iterations={"dictionary": iterations})
+    settings = {**options, "concepts_per_class": 4}
+    work = workload(ranks, sizes, settings, iterations={"dictionary": iterations})
     assert sent == dictionary.costs(work).sent

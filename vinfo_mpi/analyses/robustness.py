@@ -99,7 +99,7 @@ def costs(work: Workload) -> Costs:
         memory=sizes.weights + sizes.forward + in_flight + encoders_costs.memory(work),
         host=sizes.weights + in_flight + encoders_costs.host(work),
         operations=share * operations,
-        sent=work.sent(4 * (noisy + 1) * sizes.concepts),
+        sent=work.sent(2 * (2 * noisy + 1) * sizes.concepts),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from vinfo_mpi.concepts import vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.numerics.class_sums import ClassSums
@@ -63,3 +64,11 @@ def memory(work: Workload, widths: Sequence[int]) -> float:
     concepts_of_rank = -(-concepts // work.ranks)
     made = sum(Moments.bytes(folds, width, concepts_of_rank) for width in widths)
     return ClassSums.bytes(classes, folds, sum(widths), concepts) + 2 * made
+
+
+def sent(work: Workload, widths: Sequence[int]) -> float:
+    """Return the bytes that the ranks send: of codes in every pass, of each tap once."""
+    options = work.config.score
+    passes = len(vinformation_costs.read_together(work, widths, options.beside))
+    numbers = sum(widths) + passes * (1 + work.sizes.concepts)
+    return work.sent(len(work.sizes.classes) * options.folds * numbers)

@@ -19,7 +19,7 @@ def memory(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
     n = work.sizes.n
     ids_and_folds = 2 * NUMBER * n
     peak = 8.0 * NUMBER * n  # sorting the ids of all images
-    for group in _together(work, widths, beside):
+    for group in read_together(work, widths, beside):
         peak = max(peak, _memory_together(work, widths[group.start : group.stop], beside))
     return ids_and_folds + peak
 
@@ -27,14 +27,15 @@ def memory(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
 def host(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
     """Return the bytes beside those on a device: rows that are read, sums on their way."""
     peak = 8.0 * NUMBER * work.sizes.n
-    for group in _together(work, widths, beside):
+    for group in read_together(work, widths, beside):
         taps = widths[group.start : group.stop]
         rows = (BLOCKS_AHEAD + 2) * held(work.rows * _row(work, taps))
         peak = max(peak, rows, _staged(work, max(taps) + beside))
     return 2 * NUMBER * work.sizes.n + peak
 
 
-def _together(work: Workload, widths: Sequence[int], beside: int) -> list[range]:
+def read_together(work: Workload, widths: Sequence[int], beside: int) -> list[range]:
+    """Return the taps, or branches, of which each pass over the rows reads some."""
     return together(widths, work.config.score.folds, work.sizes.concepts, work.device, beside)
 
 

@@ -53,8 +53,8 @@ def limit_of_device(ranks: Ranks, bindings: Sequence[Binding]) -> Limit | None:
     None where the ranks compute on the CPU. All ranks call this. What is free of a GPU is divided
     among its ranks; libraries are still to take their part.
     """
-    binding = bindings[ranks.rank]
-    if not binding.uuid:
+    binding = bindings[ranks.rank] if bindings else None
+    if binding is None or not binding.uuid:
         return None
     torch.cuda.mem_get_info()  # it makes this rank's context, which is part of what is not free
     ranks.barrier()

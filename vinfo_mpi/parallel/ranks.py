@@ -119,9 +119,14 @@ class Ranks:
         return self.comm.allreduce(value, op=MPI.MAX)
 
     def largest(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the maximum over the ranks of every value of a small tensor, on all ranks."""
-        of_ranks = self.allgather(values.cpu().numpy())
-        return torch.from_numpy(np.max(of_ranks, axis=0)).to(values.device)
+        """Replace every value of a contiguous tensor by the largest over all ranks. Returns it."""
+        if self.size > 1:
+            host = _host(values)
+            for piece in _pieces(host):
+                self.comm.Allreduce(MPI.IN_PLACE, piece, op=MPI.MAX)
+            self._count(host)
+            _store(host, values)
+        return values
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank."""

@@ -105,6 +105,8 @@ def costs(work: Workload) -> Costs:
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
     memory = vinformation_costs.memory(work, widths, work.config.score.beside)
     operations = sum(vinformation_costs.operations(work, width) for width in widths)
+    of_classes = Occurrence.bytes(len(work.sizes.classes), work.sizes.concepts)
+    sent = sum(_sent(work, width) for width in widths) + work.sent(of_classes / formulas.NUMBER)
     if _has_half(work.config.score):
         learned = 1 + ridge.half_of_folds(work.config.score.folds)
         concepts_of_rank = -(-work.sizes.concepts // work.ranks)
@@ -113,11 +115,12 @@ def costs(work: Workload) -> Costs:
     if set(BY_CLASS) & set(work.config.score.also):
         memory += class_sums.memory(work, widths)
         operations += 2 * sum(vinformation_costs.solves(work, width) for width in widths)
+        sent += class_sums.sent(work, widths)
     return Costs(
         memory=memory,
         host=vinformation_costs.host(work, widths, work.config.score.beside),
         operations=operations,
-        sent=sum(_sent(work, width) for width in widths),
+        sent=sent,
         disk=disk,
     )
 
@@ -131,7 +134,7 @@ def _sent(work: Workload, d: int) -> float:
     widths = {"linear": d, "random-features": d + options.random_features}
     widths |= dict.fromkeys(BY_CLASS, d)
     predictors = [_predictors(options, name) for name in (MAIN, *options.also)]
-    families = {"linear", *(family for family, _ in predictors)}
+    families = {"linear", *(family for family, _ in predictors)} - set(BY_CLASS)
     sent = sum(
         vinformation_costs.sent_moments(work, options.folds, widths[family]) for family in families
     )

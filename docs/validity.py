@@ -43,10 +43,10 @@ def show_planted(folders):
             values = runs[0].vinformation[number].to_numpy()
             cells.append(" ".join(f"{value:.2f}" for value in values))
             print(f"| {factor} | {' | '.join(cells)} |")
-            ax.plot(values, marker="o", label=factor)
+            ax.plot(range(1, len(values) + 1), values, marker="o", label=factor)
         ax.set(xlabel="tap", title=name, ylim=(-0.02, 1.02))
     axes[0].set_ylabel("V-information")
-    axes[0].legend(fontsize="small")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.savefig(Path(__file__).parent / "validity.png", dpi=110)
 
 
@@ -77,7 +77,7 @@ def show_signs(named):
 
 def _range(values, digits=3):
     """Return the mean of several runs, with the smallest and the largest."""
-    values = np.array(list(values), float)
+    values = np.round(list(values), digits) + 0.0
     ends = f"{values.min():.{digits}f} to {values.max():.{digits}f}"
     return f"{values.mean():.{digits}f} ({ends})"
 

@@ -77,9 +77,12 @@ def show_signs(named):
 
 def _range(values, digits=3):
     """Return the mean of several runs, with the smallest and the largest."""
-    values = np.round(list(values), digits) + 0.0
-    ends = f"{values.min():.{digits}f} to {values.max():.{digits}f}"
-    return f"{values.mean():.{digits}f} ({ends})"
+    values = np.array(list(values), float)
+    mean, low, high = (
+        f"{value:.{digits}f}".replace("-0." + "0" * digits, "0." + "0" * digits)
+        for value in (values.mean(), values.min(), values.max())
+    )
+    return f"{mean} ({low} to {high})"
 
 
 def _judged(row):

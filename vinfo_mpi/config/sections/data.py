@@ -42,14 +42,13 @@ class Planted(Section):
 Sides = Annotated[list[Count], Field(min_length=2, max_length=2)]
 
 
-ADDED_LATER = (
-    "resize", "crop", "interpolation", "normalised", "options", "on_empty_class",
-    "on_missing_factor", "white", "background", "exif_rotation",
-)  # fmt: skip
-
-
 class Data(Section):
     """Which images are learned from and analysed."""
+
+    added_later = (
+        "resize", "crop", "interpolation", "normalised", "options", "on_empty_class",
+        "on_missing_factor", "white", "background", "exif_rotation",
+    )  # fmt: skip
 
     source: str = Field(
         "digits",
@@ -124,15 +123,8 @@ class Data(Section):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return all settings.
-
-        Those of generated images count only where they are the source; what is left at its default
-        and was added later does not count, so that what was trained before stays good.
-        """
+        """Return all settings; those of generated images only where they are the source."""
         relevant = super().identity()
-        for name in ADDED_LATER:
-            if getattr(self, name) == type(self).model_fields[name].get_default():
-                del relevant[name]
         if self.source != "planted":
             del relevant["planted"]
         return relevant

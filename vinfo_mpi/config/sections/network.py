@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ Axes = Literal["NCHW", "NHWC", "NTC", "NCT", "TNC", "NC"]
 
 class Network(Section):
     """Which network is analysed."""
+
+    added_later = ("ema", "head", "outputs")
 
     name: str | None = Field(
         None,
@@ -70,17 +72,11 @@ class Network(Section):
         """Whether the network gives logits: else there are no predictions."""
         return self.outputs != "none"
 
-    def identity(self) -> dict[str, Any]:
-        """Return all settings; what was added later counts where it is not at its default."""
-        relevant = super().identity()
-        for name in ("ema", "head", "outputs"):
-            if relevant[name] == type(self).model_fields[name].default:
-                del relevant[name]
-        return relevant
-
 
 class Train(Section):
     """How the network is trained; epochs: 0 takes the weights as they are."""
+
+    added_later = ("parameters", "per_class")
 
     epochs: Annotated[int, Field(ge=0)] = 0
     parameters: Literal["all", "head"] = Field(
@@ -105,18 +101,6 @@ class Train(Section):
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: Literal["none", "crop", "crop-flip", "resized-crop-flip"] = "none"
-
-    def identity(self) -> dict[str, Any]:
-        """Return all settings.
-
-        What was trained before there was a choice of parameters and images stays good.
-        """
-        relevant = super().identity()
-        if self.parameters == "all":
-            del relevant["parameters"]
-        if self.per_class is None:
-            del relevant["per_class"]
-        return relevant
 
 
 class Extract(Section):

@@ -111,12 +111,35 @@ def test_averaged_weights_are_taken_where_asked_for(tmp_path, said):
         loaded(plain, ema=True)
 
 
-def test_averaged_weights_among_the_names(tmp_path):
-    path = saved(prefixed(STATE, "model.") | prefixed(OTHER, "ema_model."), tmp_path / "x.pth")
+@pytest.mark.parametrize("averaged", ["ema_model.", "model_ema.", "net.teacher.", "ema."])
+def test_averaged_weights_among_the_names(tmp_path, averaged):
+    content = prefixed(STATE, "model.") | prefixed(OTHER, averaged)
+    path = saved({"state_dict": content}, tmp_path / "x.pth")
     assert same(STATE, loaded(path))
-    network = net(2)
-    states.load_state(network, states.read_state(path, "own"), "own", Choice(ema=True))
-    assert same(OTHER, network.state_dict())
+    assert same(STATE, loaded(path, ema=False))
+    assert same(OTHER, loaded(path, ema=True))
+    beside = saved(STATE | prefixed(OTHER, averaged), tmp_path / "beside.pth")
+    assert same(OTHER, loaded(beside, ema=True))
+    assert same(STATE, loaded(beside, ema=False))
+
+
+@pytest.mark.parametrize("prefix", ["schema.", "hematology.", "emanet.backbone."])
+def test_a_name_with_the_letters_of_ema_is_of_no_average(tmp_path, prefix):
+    path = saved(prefixed(STATE, prefix), tmp_path / "x.pth")
+    assert same(STATE, loaded(path, ema=False))
+    with pytest.raises(InputError, match=r"no state dict as network\.ema: True asks for"):
+        loaded(path, ema=True)
+    both = saved(prefixed(STATE, prefix) | prefixed(OTHER, "ema."), tmp_path / "both.pth")
+    assert same(STATE, loaded(both))
+
+
+def test_the_average_of_something_else_is_not_the_networks(tmp_path):
+    content = prefixed(STATE, "model.") | {"teacher_loss.center": torch.ones(3)}
+    with pytest.raises(InputError, match="does not fit the network"):
+        loaded(saved(content, tmp_path / "x.pth"), ema=True)
+
+
+def test_a_network_that_is_there_several_times_is_asked_for(tmp_path):
     path = saved(prefixed(STATE, "left.") | prefixed(OTHER, "right."), tmp_path / "two.pth")
     with pytest.raises(InputError, match=r"several times, as left\., right\."):
         loaded(path)

@@ -4,7 +4,8 @@ import torch
 from contents import SMALL
 
 from vinfo_mpi.config.schema import Train
-from vinfo_mpi.stages.train import order, rate
+from vinfo_mpi.errors import InputError
+from vinfo_mpi.stages.train import optimiser_of, order, rate
 
 
 def test_cosine_schedule_is_that_of_torch():
@@ -55,3 +56,11 @@ def test_the_last_layer_alone_learns(python, tmp_path):
     after = torch.load(tmp_path / "checkpoints/epoch_001.pt")["state"]
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     assert changed == ["fc.weight", "fc.bias"]
+
+
+def test_a_frozen_network_is_taken_as_it_is_but_not_trained():
+    frozen = torch.nn.Linear(2, 3).requires_grad_(False)
+    assert optimiser_of(frozen, Train()).state_dict()["state"] == {}
+    with pytest.raises(InputError, match=r"train\.epochs: 2, but all weights .* are frozen"):
+        optimiser_of(frozen, Train(epochs=2))
+    assert optimiser_of(frozen, Train(epochs=2, parameters="head")).param_groups[0]["params"]

@@ -30,6 +30,8 @@ AVERAGED = (
     "state_dict_ema", "model_ema", "ema", "ema_state_dict", "model_ema_state_dict", "ema_model",
     "params_ema", "averaged_model",
 )  # fmt: skip
+# A part of a tensor's name with one of these words, as ema_model and model_ema, is of averages.
+AVERAGED_WORDS = {"ema", "averaged", "swa", "teacher", "momentum"}
 # Of networks that are taught by the average of themselves, that average is what is used.
 TEACHER = "teacher"
 STUDENT = "student"
@@ -76,20 +78,21 @@ def read_state(path: Path, setting: str, choice: Choice = DEFAULT) -> State:
     where = f"{setting}: {path}"
     content = _content(path, where)
     states = dict(_nested(content))
-    names = _in_order(states, choice.ema)
-    if not names:
+    usable = states if choice.ema is None else _asked_for(states, choice.ema)
+    if not usable:
         keys = ", ".join(map(str, content)) if isinstance(content, Mapping) else "no dictionary"
         asked = "" if choice.ema is None else f" as network.ema: {choice.ema} asks for"
         raise InputError(
             f"{where} holds no state dict{asked}; save model.state_dict() (it holds: {keys[:200]})"
         )
-    taken, *others = names
+    taken = next(iter(usable)) if choice.ema is not None else _first(states)
+    others = [path for path in states if path != taken]
     if others and taken:
         _say(
             f"{path}: '{taken}' is taken; it also holds {', '.join(map(repr, others))}"
             " (network.ema: true takes averaged weights, false those as trained)"
         )
-    return states[taken]
+    return usable[taken]
 
 
 def load_state(module: nn.Module, state: State, source: str, choice: Choice = DEFAULT) -> None:
@@ -188,15 +191,43 @@ def _nested(content: Any, path: str = "") -> Iterator[tuple[str, State]]:
         yield path, tensors
 
 
-def _in_order(states: Mapping[str, State], ema: bool | None) -> list[str]:
-    """Return the names of those that may be taken, the one to take first, then all others."""
-    averaged = [path for path in states if {*path.split(".")} & {*AVERAGED, TEACHER}]
-    plain = [path for path in states if path not in averaged]
-    if ema is True:
-        return [*averaged, *plain] if averaged else []
-    if ema is None and averaged and all(STUDENT in path.split(".") for path in plain):
-        return [*averaged, *plain]
-    return [*plain, *averaged] if plain or ema is None else []
+def _asked_for(states: Mapping[str, State], ema: bool) -> dict[str, State]:
+    """Return what is averaged of the state dicts in a file, or what is not.
+
+    Averages may also lie beside the weights as trained, under names of their own.
+    """
+    usable = {}
+    for path, state in states.items():
+        chosen = {
+            name: value
+            for name, value in state.items()
+            if (_of_averages(path) or _is_averaged(name)) == ema
+        }
+        if chosen:
+            usable[path] = chosen
+    return dict(sorted(usable.items(), key=lambda pair: _of_averages(pair[0]) != ema))
+
+
+def _first(states: Mapping[str, State]) -> str:
+    """Return the name of the one to take: weights as trained before averages of them."""
+    plain = [path for path in states if not _of_averages(path)]
+    averaged = [path for path in states if path not in plain]
+    if averaged and all(STUDENT in path.split(".") for path in plain):
+        return averaged[0]
+    return plain[0] if plain else averaged[0]
+
+
+def _of_averages(path: str) -> bool:
+    return bool({*path.split(".")} & {*AVERAGED, TEACHER})
+
+
+def _is_averaged(name: str) -> bool:
+    """Whether a tensor's name, or its beginning, says that it is averaged over steps.
+
+    >>> [_is_averaged(name) for name in ("ema.conv", "model_ema.", "net.ema_model.", "schema.")]
+    [True, True, True, False]
+    """
+    return any(AVERAGED_WORDS & {*part.lower().split("_")} for part in name.split("."))
 
 
 def _prefix(state: State, own: Mapping[str, str], source: str, ema: bool | None) -> str:
@@ -205,27 +236,30 @@ def _prefix(state: State, own: Mapping[str, str], source: str, ema: bool | None)
     Where several parts of it fit, averaged ones are taken where they are asked for.
     """
     needed = [name for name in own if not name.endswith(COUNTER)]
-    if not needed or needed[0] in state:
+    if not needed:
         return ""
-    ends = [name for name in state if name.endswith(f".{needed[0]}")]
     shares = {
         prefix: sum(prefix + name in state for name in needed) / len(needed)
-        for prefix in (name.removesuffix(needed[0]) for name in ends)
+        for prefix in (name.removesuffix(needed[0]) for name in state if _ends(name, needed[0]))
     }
-    most = max(shares.values(), default=0)
-    best = [prefix for prefix, share in shares.items() if share == most >= HALF]
+    fitting = [prefix for prefix, share in shares.items() if share >= HALF]
+    wanted = [prefix for prefix in fitting if _is_averaged(prefix) == bool(ema)] or fitting
+    best = [prefix for prefix in wanted if shares[prefix] == max(shares[p] for p in wanted)]
+    if "" in best:
+        return ""
     if len(best) > 1:
-        averaged = [p for p in best if any(word in p for word in ("ema", "teacher", "momentum"))]
-        plain = [prefix for prefix in best if prefix not in averaged]
-        chosen = averaged if ema else plain
-        if len(chosen) != 1:
-            raise InputError(
-                f"{source} holds the network several times, as {', '.join(best)}; "
-                "save the one to analyse by itself"
-            )
-        _say(f"{source}: of {', '.join(best)} the first that network.ema asks for: {chosen[0]}")
-        best = chosen
+        raise InputError(
+            f"{source} holds the network several times, as {', '.join(best)}; "
+            "save the one to analyse by itself"
+        )
+    if len(fitting) > 1:
+        names = ", ".join(prefix or "names without a prefix" for prefix in fitting)
+        _say(f"{source}: of {names} what network.ema asks for: {best[0]}")
     return best[0] if best else ""
+
+
+def _ends(name: str, ending: str) -> bool:
+    return name == ending or name.endswith(f".{ending}")
 
 
 def _clean(name: str) -> str:

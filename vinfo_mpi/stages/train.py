@@ -129,13 +129,29 @@ def _prepare(run: Run) -> Training:
             "use fewer ranks"
         )
     network = run.subject.network()
-    optimiser = torch.optim.SGD(
-        heads.learned(network, options.parameters),
+    return Training(network, optimiser_of(network, options), freshness.made_with(run), ids, batch)
+
+
+def optimiser_of(network: nn.Module, options: Train) -> torch.optim.Optimizer:
+    """Return what changes a network's weights; of none where they are frozen and stay as they are.
+
+    Raises
+    ------
+    InputError
+        If it is to be trained, and all its weights are frozen.
+    """
+    learned = heads.learned(network, options.parameters)
+    if options.epochs and not learned:
+        raise InputError(
+            f"train.epochs: {options.epochs}, but all weights of this network are frozen "
+            "(requires_grad is false); unfreeze some, or set train.epochs: 0"
+        )
+    return torch.optim.SGD(
+        [{"params": learned}],  # a list of parameters must not be empty, that of a group may
         lr=options.rate,
         momentum=options.momentum,
         weight_decay=options.weight_decay,
     )
-    return Training(network, optimiser, freshness.made_with(run), ids, batch)
 
 
 def _train_epochs(run: Run, training: Training) -> None:

@@ -21,24 +21,24 @@ Small members of every family with random weights, as `extract.taps: auto` reads
 `python docs/networks.py` from the cases of `tests/networks/test_all_families.py`, which compares
 every tap, the last map and the logits with plain hooks. `--show-network` shows the same of yours.
 
-| network | pixels | taps | first | last | axes | tokens before the patches | read | last map |
-|---|---|---|---|---|---|---|---|---|"""
+| network | blocks of | pixels | taps | first | last | axes | prefix tokens | read | last map |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 @torch.no_grad()
 def row(name: str) -> str:
     """Return the line of a network."""
-    build, size = CASES[name][:2]
+    case = CASES[name]
     torch.manual_seed(0)
-    network = build().eval()
-    images = torch.randn(1, 3, size, size)
+    network = case.build().eval()
+    images = torch.randn(1, 3, case.pixels, case.pixels)
     found = taps.find(network, Extract(), images)
     reading = taps.read(network, found, images, Extract())
     last = found[-1]
     _, positions, channels = reading.map.shape
     cells = [
-        name, size, len(found), f"`{found[0].name}`", f"`{last.name}`", last.axes,
-        last.prefix if last.tokens else "", last.tokens or "", f"{positions} x {channels}",
+        name, case.family, case.pixels, len(found), f"`{found[0].name}`", f"`{last.name}`",
+        last.axes, last.prefix if last.tokens else "", last.tokens or "", f"{positions} x {channels}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 

@@ -38,7 +38,8 @@ def row(name: str) -> str:
     _, positions, channels = reading.map.shape
     cells = [
         name, case.family, case.pixels, len(found), f"`{found[0].name}`", f"`{last.name}`",
-        last.axes, last.prefix if last.tokens else "", last.tokens or "", f"{positions} x {channels}",
+        last.axes, last.prefix if last.tokens else "", last.tokens or "",
+        f"{positions} x {channels}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from vinfo_mpi import Results
 from vinfo_mpi.results.facts import facts
-from vinfo_mpi.results.schema import COMPLEXITY, LATE, UNREADABLE
+from vinfo_mpi.results.schema import COMPLEXITY, COMPLEXITY_LIMIT, LATE, UNREADABLE
 
 PARTS = ("complexity", "unreadable", "late", "discarded")
 
@@ -53,16 +53,29 @@ def show_planted(folders):
 def show_signs(named):
     """Print what the studies are, their signs, and the signs of parts and without confounds."""
     studies = {name: Results(folder) for name, _, folder in (text.partition("=") for text in named)}
-    print("\n| study | images | right | error of the concepts | concepts | K | unreadable | late |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "\n| study | images | right | error of the concepts | concepts | K | unreadable | late "
+        "| complexity_limit |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    images = set()
     for name, results in studies.items():
         about = facts(results)
         means = [results.mean(part) for part in (COMPLEXITY, UNREADABLE, LATE)]
+        images.add(about.analysed)
+        if COMPLEXITY_LIMIT in results:
+            means.append(results.mean(COMPLEXITY_LIMIT))
         cells = [f"{mean.value:.3f} ± {mean.standard_error:.3f}" for mean in means]
         right = f"{100 * about.right / about.images:.1f} %"
         error = f"{about.fidelity['relative_error']:.3f}"
+        cells += ["–"] * (4 - len(cells))
         row = [name, f"{about.analysed:,}", right, error, str(about.alive), *cells]
         print(f"| {' | '.join(row)} |")
+    if len(images) > 1:
+        print(
+            "\nThe studies have different numbers of images: K and its parts depend on that number "
+            "and cannot be compared between them; complexity_limit can."
+        )
     tables = [results.signs for results in studies.values()]
     whole = tables[0][["sign", "expected"]]
     expected = whole.expected != ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from vinfo_mpi.figures.catalogue import Plots
+from vinfo_mpi.figures.plots import Plots
 from vinfo_mpi.results import findings, tables
 
 

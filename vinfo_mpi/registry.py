@@ -151,8 +151,8 @@ ANALYSES = {
     "metafeatures": Stage(
         "vinfo_mpi.analyses.metafeatures:find_metafeatures",
         reads=("activations", "dictionary", "codes", "score"),
-        settings=("seed", "metafeatures"),
-        version=2,  # the tree of concepts, the clusters that are shown
+        settings=("seed", "importance", "metafeatures"),
+        version=3,  # importance for super-classes
         files={"super-classes": "metafeatures.super_classes"},
     ),
     "sparsity": Stage(

@@ -7,6 +7,7 @@ import pytest
 from contents import ROOT, datasets
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import pdist
+from scipy.stats import sem
 from sklearn.cluster import KMeans
 from sklearn.manifold import trustworthiness
 
@@ -94,6 +95,22 @@ def test_trees_are_those_of_the_mean_codes(files, prefix, group_of):
     np.testing.assert_allclose(results[f"metafeatures/{prefix}linkage"], expected, atol=1e-9)
     leaves = dendrogram(expected, no_plot=True)["leaves"]
     assert results[f"metafeatures/{prefix}leaves"].tolist() == leaves
+
+
+def test_importance_for_super_classes_is_that_of_their_images(files):
+    stored, dictionary, codes, results = files
+    atoms = dictionary["atoms"].astype(np.float64)
+    weights = stored["head/weight"].astype(np.float64)[stored["samples/prediction"]]
+    contributions = np.abs(codes["codes"].astype(np.float64) * (weights @ atoms.T))
+    groups = stored["samples/label"] % 2
+    for number in range(2):
+        of_group = contributions[groups == number]
+        mean = results["metafeatures/super_importance"][number]
+        error = results["metafeatures/super_importance_se"][number]
+        np.testing.assert_allclose(mean, of_group.mean(0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(error, sem(of_group), rtol=1e-6, atol=1e-9)
+    over_all = np.bincount(groups) / len(groups) @ results["metafeatures/super_importance"]
+    np.testing.assert_allclose(over_all, results["concepts/importance"], rtol=1e-9, atol=1e-12)
 
 
 def test_names_of_classes_and_super_classes(files):

@@ -28,6 +28,7 @@ NAMES = [
     "support",
     "map",
     "metafeatures",
+    "super_classes",
     "tree",
     "spectrum",
 ]
@@ -84,7 +85,16 @@ def test_what_was_not_computed_says_which_command_adds_it(results):
 def test_before_anything_is_scored_that_comes_first(results):
     unscored = Results(results.path)
     unscored.datasets = ("concepts/index", "concepts/importance")
-    assert FIGURES["complexity_importance"].command(unscored) == "python -m vinfo_mpi.score"
+    for name in ("complexity_importance", "super_classes"):
+        assert FIGURES[name].command(unscored) == "python -m vinfo_mpi.score"
+
+
+def test_what_has_to_be_set_stands_in_the_command(results):
+    without = Results(results.path)
+    without.datasets = tuple(name for name in without.datasets if "super_" not in name)
+    assert FIGURES["super_classes"].command(without) == (
+        "python -m vinfo_mpi.analyses.metafeatures --set metafeatures.super_classes=FILE"
+    )
 
 
 def test_every_dataset_read_is_declared(results, monkeypatch):

@@ -1,8 +1,9 @@
 import numpy as np
 import torch
+from scipy.stats import sem
 
 from vinfo_mpi.concepts.slopes import network_slopes
-from vinfo_mpi.numerics.attribution import Attribution, variance_shares
+from vinfo_mpi.numerics.attribution import Attribution, ClassAttribution, variance_shares
 
 N = 30
 K = 7
@@ -30,6 +31,26 @@ def test_gradient_times_input_equals_autograd_with_respect_to_the_codes():
     contribution = (torch.autograd.grad(logits, z)[0] * codes).detach()
     torch.testing.assert_close(attribution.sums[0], contribution.abs().sum(0))
     torch.testing.assert_close(attribution.sums[1], contribution.sum(0))
+
+
+def test_importance_for_groups_of_classes_and_its_error_over_their_images():
+    codes, atoms, weight, classes = problem()
+    slopes = (weight @ atoms.T)[classes]
+    labels = classes.clone()
+    labels[labels == 3] = 2
+    labels[:1] = 3  # a class of one image; the last one has none
+    attribution = ClassAttribution(C + 1, K)
+    for half in (slice(0, 11), slice(11, N)):
+        attribution.add(codes[half], slopes[half], labels[half])
+    groups = np.array([0, 1, 0, 2, 3])
+    mean, error = attribution.importance(groups)
+    contribution = np.abs((codes * slopes).numpy())
+    for number in range(2):
+        of_group = contribution[groups[labels] == number]
+        np.testing.assert_allclose(mean[number], of_group.mean(0))
+        np.testing.assert_allclose(error[number], sem(of_group))
+    np.testing.assert_allclose(mean[2], contribution[0])
+    assert np.isnan(error[2:]).all() and np.isnan(mean[3]).all()
 
 
 def test_any_head_gives_the_derivatives_of_a_linear_one():

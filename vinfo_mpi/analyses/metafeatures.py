@@ -19,19 +19,21 @@ import numpy as np
 import torch
 
 from vinfo_mpi.analyses import super_classes
-from vinfo_mpi.concepts import vinformation
+from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
+from vinfo_mpi.concepts.slopes import slopes_of_head
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError, NotApplicable
 from vinfo_mpi.numerics import clustering, embedding, profiles
 from vinfo_mpi.numerics.arrays import evenly_spaced
+from vinfo_mpi.numerics.attribution import ClassAttribution
 from vinfo_mpi.numerics.profiles import Profiles
 from vinfo_mpi.numerics.selection import by_complexity
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import COMPLEXITY
-from vinfo_mpi.results.schema_analyses import (
+from vinfo_mpi.results.schema_metafeatures import (
     CLASSES,
     CLUSTER,
     CLUSTER_COMPLEXITY,
@@ -44,6 +46,7 @@ from vinfo_mpi.results.schema_analyses import (
     MAP_X,
     MAP_Y,
     SUPER_CLASS,
+    SUPER_IMPORTANCE,
     SUPER_LEAVES,
     SUPER_LINKAGE,
     SUPER_NAMES,
@@ -64,12 +67,13 @@ Datasets = dict[Dataset, np.ndarray | list[str]]
 
 
 def find_metafeatures(run: Run, part: Part) -> None:
-    """Write clusters and map of the atoms, and the trees of classes and of super-classes."""
+    """Write clusters and map of the atoms, the tree of classes, and what super-classes rest on."""
     with run.open_activations(run.final) as activations:
         classes = activations.classes
         groups = _read_super_classes(run, classes)
         datasets = _of_atoms(run, part.read_results(COMPLEXITY))
-        of_classes = _profiles(run, activations)
+        explained = groups is not None and run.config.network.classifies
+        of_classes, attribution = _sums_over_classes(run, activations, explained)
     datasets[CLASSES] = classes
     datasets |= _tree(of_classes, LINKAGE, LEAVES)
     if groups is not None:
@@ -77,21 +81,36 @@ def find_metafeatures(run: Run, part: Part) -> None:
         datasets[SUPER_NAMES] = names
         datasets[SUPER_CLASS] = group_of_class
         datasets |= _tree(of_classes.merged(group_of_class), SUPER_LINKAGE, SUPER_LEAVES)
+        if attribution is not None:
+            importance, error = attribution.importance(group_of_class)
+            datasets |= {SUPER_IMPORTANCE: importance, SUPER_IMPORTANCE.se: error}
     part.write(datasets)
 
 
 def costs(work: Workload) -> Costs:
-    """Return what scikit-learn, atoms, codes of all classes and neighbours for t-SNE take."""
+    """Return what scikit-learn, atoms, codes of all classes and neighbours for t-SNE take.
+
+    With super-classes also the slopes at all images, on the device where there is one.
+    """
     concepts = work.sizes.concepts
+    explained = (
+        work.config.metafeatures.super_classes is not None and work.config.network.classifies
+    )
     classes = len(work.sizes.classes)
     in_tree = min(concepts, IN_TREE)
     tree = 4 * NUMBER * in_tree * in_tree
     arrays = tree + 4 * NUMBER * concepts * (work.sizes.d + classes)
     neighbours = 5 * 2 * NUMBER * concepts * NEIGHBOURS
+    memory = SCIKIT_LEARN + arrays + neighbours
+    sent = classes * (concepts + 1)
+    if not explained:
+        return Costs(memory=memory, on_cpu=True, sent=work.sent(sent))
+    # Sums of the contributions, and of a block of these and of their squares, put side by side.
+    attribution = 2 * NUMBER * concepts * (classes + 2 * work.rows)
     return Costs(
-        memory=SCIKIT_LEARN + arrays + neighbours,
-        on_cpu=True,
-        sent=work.sent(classes * (concepts + 1)),
+        memory=memory + slopes_costs.memory(work) + attribution,
+        operations=slopes_costs.operations(work),
+        sent=work.sent(sent + classes * (2 * concepts + 1)),
     )
 
 
@@ -183,17 +202,31 @@ def _map(atoms: np.ndarray, method: str, seed: int) -> np.ndarray:
         ) from None
 
 
-def _profiles(run: Run, activations: ActivationReader) -> Profiles:
-    """Return the mean codes of all classes."""
+def _sums_over_classes(
+    run: Run, activations: ActivationReader, explained: bool
+) -> tuple[Profiles, ClassAttribution | None]:
+    """Return the sums of all classes' codes and, where asked for, of their contributions."""
     with run.open_codes() as codes:
         vinformation.same_images(activations, codes)
         n, concepts = codes.shape("codes")
-        of_classes = Profiles(len(activations.classes), concepts, run.device)
+        explained_class = f"samples/{run.config.importance.target}"
+        classes = len(activations.classes)
+        of_classes = Profiles(classes, concepts, run.device)
+        attribution = None
+        if explained:
+            attribution = ClassAttribution(classes, concepts, run.device)
+            slopes = slopes_of_head(run, activations, *encoders.decoder(run))
         blocks = batches(run.ranks.block(n), run.config.machine.rows)
         for rows in run.progress(blocks, "metafeatures: blocks"):
             labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
-            of_classes.add(run.tensor(codes.read("codes", rows)), labels)
-    return of_classes.reduced(run.ranks.sum)
+            z = run.tensor(codes.read("codes", rows))
+            of_classes.add(z, labels)
+            if attribution is not None:
+                target = torch.from_numpy(activations.read(explained_class, rows)).to(run.device)
+                attribution.add(z, slopes(z, target), labels)
+    if attribution is not None:
+        attribution.reduced(run.ranks.sum)
+    return of_classes.reduced(run.ranks.sum), attribution
 
 
 def _tree(of_classes: Profiles, linkage: Dataset, leaves: Dataset) -> Datasets:

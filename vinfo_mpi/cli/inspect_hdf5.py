@@ -22,7 +22,7 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     VINFORMATION,
 )
-from vinfo_mpi.results.schema_analyses import CLUSTER
+from vinfo_mpi.results.schema_metafeatures import CLUSTER
 from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.storage.rows import RowReader
 

@@ -12,6 +12,16 @@ from vinfo_mpi.storage.activations import ActivationReader
 Slopes = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of codes (B, K) and classes (B,)
 
 
+def slopes_of_head(
+    run: Run, activations: ActivationReader, atoms: torch.Tensor, offset: torch.Tensor
+) -> Slopes:
+    """Return the derivatives along the atoms of the head of these activations, linear or not."""
+    slopes = linear_slopes(run, activations, atoms)
+    if slopes is None:
+        slopes = network_slopes(run.head(activations), atoms, offset, run.config.machine.batch)
+    return slopes
+
+
 def linear_slopes(run: Run, activations: ActivationReader, atoms: torch.Tensor) -> Slopes | None:
     """Return the derivatives along the atoms of a linear head, None where the head is not linear.
 

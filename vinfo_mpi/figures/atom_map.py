@@ -10,7 +10,7 @@ from vinfo_mpi.figures import style
 from vinfo_mpi.figures.concepts import COMPLEXITY_LABEL, IMPORTANCE_LABEL
 from vinfo_mpi.numerics.correlation import spearman
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE
-from vinfo_mpi.results.schema_analyses import LEAVES, MAP_X, MAP_Y
+from vinfo_mpi.results.schema_metafeatures import LEAVES, MAP_X, MAP_Y
 
 if TYPE_CHECKING:
     import pandas as pd

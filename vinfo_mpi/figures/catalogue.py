@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.figures import atom_map, concepts, confounds, curves, parts, style, trees
+from vinfo_mpi.figures import (
+    atom_map,
+    concepts,
+    confounds,
+    curves,
+    parts,
+    style,
+    super_classes,
+    trees,
+)
 from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.results.schema import (
     ALIVE,
@@ -25,11 +33,6 @@ from vinfo_mpi.results.schema import (
 )
 from vinfo_mpi.results.schema_analyses import (
     BRANCHES,
-    CLUSTER,
-    CLUSTER_COMPLEXITY,
-    CLUSTER_SHOWN,
-    CLUSTER_SIZE,
-    CONCEPT_LINKAGE,
     CUMULATED_QUALITY,
     CUMULATED_UTILISATION,
     EFFECTIVE_DIMENSION,
@@ -37,8 +40,6 @@ from vinfo_mpi.results.schema_analyses import (
     ENDS,
     FLOW_BLOCKS,
     LAZINESS,
-    MAP_X,
-    MAP_Y,
     MEASURES,
     NOISE_VARIANCE,
     NOISE_VARIANCE_UNDIVIDED,
@@ -53,9 +54,21 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_ORDERS,
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
-    TREE_CONCEPTS,
     VARIANCE,
     flow_mean,
+)
+from vinfo_mpi.results.schema_metafeatures import (
+    CLUSTER,
+    CLUSTER_COMPLEXITY,
+    CLUSTER_SHOWN,
+    CLUSTER_SIZE,
+    CONCEPT_LINKAGE,
+    MAP_X,
+    MAP_Y,
+    SUPER_IMPORTANCE,
+    SUPER_LEAVES,
+    SUPER_NAMES,
+    TREE_CONCEPTS,
 )
 from vinfo_mpi.results.schema_sedimentation import (
     MEAN_COMPLEXITY,
@@ -66,10 +79,6 @@ from vinfo_mpi.results.schema_sedimentation import (
     TOP_COMPLEXITY,
 )
 from vinfo_mpi.results.tables import Results
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 _SCORED = (ALIVE, COMPLEXITY)
 _OWN = (OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE)
@@ -191,6 +200,18 @@ _ALL = (
         trees.say_metafeatures,
     ),
     Figure(
+        "super_classes",
+        "What super-classes rest on",
+        (
+            *(*_SCORED, CLASS, CLUSTER, CLUSTER_SIZE),
+            *(SUPER_NAMES, SUPER_LEAVES, SUPER_IMPORTANCE, SUPER_IMPORTANCE.se),
+        ),
+        super_classes.draw_super_classes,
+        super_classes.say_super_classes,
+        size=(style.TWO_COLUMNS, 2.0),
+        setting="metafeatures.super_classes=FILE",
+    ),
+    Figure(
         "tree",
         "Tree of the concepts",
         (*_SCORED, IMPORTANCE, CLASS, TREE_CONCEPTS, CONCEPT_LINKAGE),
@@ -255,34 +276,6 @@ def write(results: Results, folder: str | Path, names: Iterable[str] | None = No
     """
     figures = available(results) if names is None else [_named(name) for name in names]
     return [path for figure in figures for path in figure.save(results, Path(folder))]
-
-
-class Plots:
-    """The figures of one run: ``plots.<name>(ax)``; see `FIGURES` for the names.
-
-    matplotlib is imported when one is drawn.
-    """
-
-    def __init__(self, results: Results) -> None:
-        self._results = results
-
-    def __dir__(self) -> list[str]:
-        return list(FIGURES)
-
-    def __getattr__(self, name: str) -> Callable[..., Axes]:
-        if name.startswith("_") or name not in FIGURES:
-            raise AttributeError(f"no figure '{name}'; {choices(name, FIGURES)}")
-        figure = FIGURES[name]
-        results = self._results
-
-        def plot(ax: Axes | None = None, **options: Any) -> Axes:
-            if ax is None and not options:
-                return figure.whole(results).axes[0]
-            return figure.panel(results, ax, **options)
-
-        plot.__name__ = name
-        plot.__doc__ = figure.draw.__doc__
-        return plot
 
 
 def _named(name: str) -> Figure:

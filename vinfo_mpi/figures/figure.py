@@ -40,6 +40,8 @@ class Figure:
         What to see in it, with its numbers: n, correlations, standard errors.
     size : tuple of float
         Width and height in inches.
+    setting : str
+        What has to be set, as after ``--set``, for the stage to write what it needs.
     panels : tuple of mappings
         Options of `draw` for each panel of the whole figure, from left to right.
     """
@@ -50,6 +52,7 @@ class Figure:
     draw: Callable[..., Axes]
     sentence: Callable[[Results], str]
     size: tuple[float, float] = (style.ONE_COLUMN, 2.3)
+    setting: str = ""
     panels: tuple[Mapping[str, Any], ...] = ({},)
 
     def alternative(self, results: Results) -> str:
@@ -60,7 +63,9 @@ class Figure:
         """Return the command that adds what it needs to a run's results, None if all is there."""
         for dataset in self.reads:
             if dataset not in results:
-                return f"python -m {registry.command(stage_of(dataset))}"
+                stage = stage_of(dataset)
+                setting = f" --set {self.setting}" if self.setting.startswith(f"{stage}.") else ""
+                return f"python -m {registry.command(stage)}{setting}"
         return None
 
     def whole(self, results: Results) -> matplotlib.figure.Figure:

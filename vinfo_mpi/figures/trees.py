@@ -10,7 +10,7 @@ from vinfo_mpi.figures import style
 from vinfo_mpi.figures.concepts import COMPLEXITY_LABEL, IMPORTANCE_LABEL
 from vinfo_mpi.numerics.correlation import spearman
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE
-from vinfo_mpi.results.schema_analyses import (
+from vinfo_mpi.results.schema_metafeatures import (
     CLUSTER,
     CLUSTER_COMPLEXITY,
     CLUSTER_SHOWN,

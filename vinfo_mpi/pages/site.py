@@ -31,14 +31,8 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     UNREADABLE,
 )
-from vinfo_mpi.results.schema_analyses import (
-    HOYER,
-    MAP_X,
-    MAP_Y,
-    NOISE_VARIANCE,
-    REDUNDANCY,
-    STABILITY,
-)
+from vinfo_mpi.results.schema_analyses import HOYER, NOISE_VARIANCE, REDUNDANCY, STABILITY
+from vinfo_mpi.results.schema_metafeatures import MAP_X, MAP_Y
 from vinfo_mpi.storage.atomic import write_text, writing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
-from vinfo_mpi.concepts.slopes import linear_slopes, network_slopes
+from vinfo_mpi.concepts.slopes import slopes_of_head
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics.attribution import Attribution
@@ -22,14 +22,11 @@ def measure_importance(run: Run, part: Part) -> None:
     atoms, offset = encoders.decoder(run)
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"
-    machine = run.config.machine
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
-        slopes = linear_slopes(run, activations, atoms)
-        if slopes is None:
-            slopes = network_slopes(run.head(activations), atoms, offset, machine.batch)
+        slopes = slopes_of_head(run, activations, atoms, offset)
         n = codes.shape("codes")[0]
-        blocks = batches(run.ranks.block(n), machine.rows)
+        blocks = batches(run.ranks.block(n), run.config.machine.rows)
         for block in run.progress(blocks, "importance: blocks"):
             z = run.tensor(codes.read("codes", block))
             classes = torch.from_numpy(activations.read(target, block)).to(run.device)

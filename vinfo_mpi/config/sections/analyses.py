@@ -45,7 +45,7 @@ class Metafeatures(Section):
         "tsne", description="plane in which atoms are shown; umap needs umap-learn"
     )
     super_classes: str | None = Field(
-        None, description="YAML file, class: super-class, for a second tree"
+        None, description="YAML file, class: super-class, for their tree and importances"
     )
 
 

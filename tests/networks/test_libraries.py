@@ -39,7 +39,8 @@ def test_timm(tmp_path):
     assert torch.equal(again(images), network(images))
     with pytest.raises(InputError, match=r"timm has no model 'resnet5'; did you mean 'resnet50'"):
         architectures.build(Network(name="timm/resnet5"), 7)
-    for name in ("test_resnet", "efficientnet_b0", "vit_base_patch16_224"):
+    squashed = "convnext_tiny.in12k_ft_in1k_384"
+    for name in ("test_resnet", "efficientnet_b0", "vit_base_patch16_224", squashed):
         own = architectures.own_preprocessing(Network(name=f"timm/{name}", weights="pretrained"))
         config = timm.data.resolve_data_config(
             {}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()
@@ -85,6 +86,27 @@ def test_hugging_face(tmp_path):
     np.testing.assert_allclose(loaded(own).permute(1, 2, 0), (resized - 0.5) / 0.25, atol=1e-5)
     with pytest.raises(InputError, match="cannot be made from what is on this machine"):
         architectures.build(Network(name="hf/nobody/nothing"), 4)
+
+
+def test_pictures_that_a_library_prepares_otherwise_are_refused(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    timm = pytest.importorskip("timm")
+    transformers.MobileViTImageProcessor(do_flip_channel_order=True).save_pretrained(tmp_path)
+    padded = next(
+        name for name in timm.list_pretrained()
+        if timm.get_pretrained_cfg(name).crop_mode == "border"
+    )  # fmt: skip
+    for network in (
+        Network(name=f"hf/{tmp_path}"), Network(name=f"timm/{padded}", weights="pretrained")
+    ):  # fmt: skip
+        own = architectures.own_preprocessing(network)
+        with pytest.raises(
+            InputError, match=r"cannot say .* data\.normalised: true; or set data\.im"
+        ):
+            Preprocessing.from_config(Data(), own)
+        said = Data(image_size=64, crop=0.9, interpolation="bicubic", mean=[0.5] * 3, std=[1.0] * 3)
+        assert Preprocessing.from_config(said, own).resize == 71
+        assert Preprocessing.from_config(Data(normalised=True), own).size == own.size
 
 
 def test_a_library_that_is_not_there_is_told(monkeypatch):

@@ -38,6 +38,8 @@ class Preprocessing:
         Whether images come resized and normalised by this mean and std.
     origins : dict of str to str
         Where each of these comes from: set, default, or what the weights came with.
+    unlike : str
+        The network whose library makes something else of a picture; nobody where it is empty.
     """
 
     size: tuple[int, int]
@@ -47,6 +49,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     normalised: bool = False
     origins: dict[str, str] = field(default_factory=dict, compare=False)
+    unlike: str = ""
 
     @classmethod
     def from_config(cls, data: Data, own: Preprocessing | None = None) -> Preprocessing:
@@ -55,7 +58,8 @@ class Preprocessing:
         Raises
         ------
         InputError
-            If mean and std do not go together, or are not known where they have to be.
+            If mean and std do not go together, or are not known where they have to be; or if the
+            weights ask for what cannot be said in these settings.
         """
         mean = data.mean or (own.mean if own else [DEFAULT_MEAN] * len(data.std or "RGB"))
         std = data.std or (own.std if own else [DEFAULT_STD] * len(mean))
@@ -70,6 +74,8 @@ class Preprocessing:
                 "divides by, so that images can be shown"
             )
         settings = ("image_size", "resize", "interpolation", "mean", "std")
+        if own and own.unlike and not data.normalised:
+            _check_all_set(data, settings, own)
         unset = own.origins.get("weights", "the weights' own") if own else "default"
         origins = {name: unset if getattr(data, name) is None else "set" for name in settings}
         if data.resize is None and (data.crop is not None or data.image_size is not None):
@@ -116,6 +122,11 @@ class Preprocessing:
         # The first version of it, as in the transforms that weights come with: the second rounds
         # tensors of 8 bits otherwise.
         return [Resize(size, InterpolationMode(self.interpolation), antialias=True)]
+
+    def of_picture(self, picture: Image.Image) -> torch.Tensor:
+        """Return the network's input for one picture: (C, H, W)."""
+        steps = [*self.coloured(), *self.resized(), v2.CenterCrop(self.size), v2.ToImage()]
+        return self.normalise(v2.Compose(steps)(picture).as_subclass(torch.Tensor))
 
     def coloured(self) -> list[Any]:
         """Return the transform that gives images the network's channels, as a list."""
@@ -194,6 +205,20 @@ class Preprocessing:
         images = self.denormalise(inputs)
         channels = [min(channel, images.shape[1] - 1) for channel in range(3)]
         return images[:, channels]
+
+
+def _check_all_set(data: Data, settings: Sequence[str], own: Preprocessing) -> None:
+    """Raise `InputError` where preprocessing that cannot be said here would be filled in."""
+    given = {name for name in (*settings, "crop") if getattr(data, name) is not None}
+    missing = [f"data.{name}" for name in settings if name not in given]
+    if "crop" in given:
+        missing = [name for name in missing if name != "data.resize"]
+    if missing:
+        raise InputError(
+            f"network.name: {own.unlike}'s library prepares pictures in a way that these settings "
+            "cannot say (padded borders, another order of colours, ...): let your data set do it, "
+            f"with data.normalised: true; or set {', '.join(missing)}, which comes close to it"
+        )
 
 
 def _size(data: Data, own: Preprocessing | None) -> tuple[int, int]:

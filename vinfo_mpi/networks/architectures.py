@@ -13,7 +13,7 @@ from vinfo_mpi.config.schema import Network
 from vinfo_mpi.data.datasets import call_target
 from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.networks import condition, libraries
+from vinfo_mpi.networks import condition, libraries, library_inputs
 from vinfo_mpi.networks.families import FAMILIES, family_of
 from vinfo_mpi.networks.small_variants import initialise
 from vinfo_mpi.networks.states import Choice, load_state, read_state
@@ -53,7 +53,7 @@ def build(network: Network, classes: int) -> nn.Module:
 def own_preprocessing(network: Network) -> Preprocessing | None:
     """Return what weights ask for where they come with it, None for any others."""
     if libraries.split(network):
-        return libraries.own_preprocessing(network)
+        return library_inputs.own_preprocessing(network)
     if not _are_torchvisions(network):
         return None
     transforms = _torchvision_weights(network).transforms()

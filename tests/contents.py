@@ -1,5 +1,6 @@
 """A small run, what tests look at in its files, and the environment of other programs."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def datasets(path):
     with h5py.File(path) as file:
         file.visititems(read)
     return values
+
+
+def check_with_sklearn():
+    """Return the program that computes the numbers of a run from its files alone."""
+    path = ROOT / "docs/check_with_sklearn.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def flip(paths, row):

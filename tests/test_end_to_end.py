@@ -75,9 +75,38 @@ def test_results_are_tables(run):
     assert results.plot.complexity_importance().get_xlabel() == "complexity K"
 
 
-def test_complexity_is_that_of_scikit_learn(run, python):
+def test_every_number_is_computed_again_from_the_files_alone(run, python):
     done = python(ROOT / "docs/check_with_sklearn.py", run[0])
     assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    differences = {row[0]: float(row[2]) for row in rows if len(row) == 4}
+    for names in (
+        "vinformation dynamics/vinformation flow/main_cka flow/shortcut_vinformation",
+        "redundancy/values redundancy/values_se spectrum/eigenvalues spectrum/quality",
+        "spectrum/utilisation spectrum/significant spectrum/laziness_se",
+    ):
+        assert set(names.split()) <= set(differences)
+    for column in (
+        "complexity unreadable late discarded depth kept complexity_se complexity_half",
+        "complexity_limit eta2 temporal temporal_unlearned temporal_late temporal_forgotten",
+        "temporal_se importance importance_signed importance_share redundancy",
+    ):
+        assert {f"concepts/{name}" for name in column.split()} <= set(differences)
+    assert max(differences.values()) < 1e-9, done.stdout  # of eigenfunctions as well, in this run
+
+
+def test_a_falsified_number_is_noticed(copy, python):
+    folder = copy("activations", "dictionary.h5", "codes.h5", "results.h5")
+    with h5py.File(folder / "results.h5", "r+") as file:
+        for stage in ("score", "dynamics", "redundancy", "spectrum"):  # which take longer
+            del file[f"provenance/{stage}"]
+        file["concepts/importance_signed"][3] += 1e-6
+        file["flow/main_cka"][2, 5] = np.nan
+    done = python(ROOT / "docs/check_with_sklearn.py", folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    differing = {line.split()[0] for line in done.stdout.splitlines() if "DIFFERS" in line}
+    assert differing == {"concepts/importance_signed", "flow/main_cka"}
+    assert "temporal: missing, dynamics was not run" in done.stdout
 
 
 def test_codes_rebuild_the_activations_as_well_as_they_say(run):

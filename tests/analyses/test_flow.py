@@ -1,12 +1,9 @@
-"""Flow, from the stored activations by the definition of CKA, and by scikit-learn."""
+"""Flow, from the stored activations by the definition of CKA."""
 
 import h5py
 import numpy as np
 import pytest
 from contents import SMALL, datasets
-from sklearn.linear_model import Ridge
-
-from vinfo_mpi.numerics import folds
 
 
 @pytest.fixture(scope="module")
@@ -35,30 +32,6 @@ def test_cka_of_both_branches_is_that_of_the_definition(files):
                 assert results[f"flow/{branch}_cka"][block, concept] == pytest.approx(
                     expected, abs=1e-8
                 )
-
-
-def test_vinformation_of_a_branch_is_that_of_scikit_learn(files):
-    stored, codes, results = files
-    x = stored["taps/layer3.0.shortcut/activations"].astype(float)
-    z = codes["codes"][:, 5]
-    fold = folds.assign(stored["samples/id"], stored["samples/label"], 5, 0)
-    errors = []
-    for penalty in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0):
-        error = 0.0
-        for number in range(5):
-            train = fold != number
-            test = fold == number
-            std = x[train].std(0)
-            scaled = (x - x[train].mean(0)) / np.where(std > 0, std, 1)
-            # The mean eigenvalue of a correlation matrix is the share of channels that vary.
-            model = Ridge(alpha=train.sum() * penalty * (std > 0).mean()).fit(
-                scaled[train], z[train]
-            )
-            error += np.square(z[test] - model.predict(scaled[test])).sum()
-        errors.append(error)
-    expected = max(0, 1 - min(errors) / np.square(z - z.mean()).sum())
-    block = [name.decode() for name in results["flow/blocks"]].index("layer3.0")
-    assert results["flow/shortcut_vinformation"][block, 5] == pytest.approx(expected, abs=1e-8)
 
 
 def test_curves_are_means_over_the_simplest_and_the_most_complex_tenth(files):

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from contents import SMALL, datasets
+from contents import SMALL, check_with_sklearn, datasets
 
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.costs.sizes import Sizes
@@ -63,23 +63,13 @@ def test_in_sample_is_the_fit_of_least_squares(folder, stored):
     assert np.isnan(results["predictors/in-sample/complexity_se"]).all()
 
 
-def test_within_classes_is_the_fit_of_what_is_centred_by_class(folder, stored):
-    values, codes, fold = stored
-    labels = values["samples/label"]
-    x = values["taps/layer3.0/activations"].astype(float)
-
-    def by_class(of_images):
-        return np.array([of_images[labels == label].mean(0) for label in range(10)])[labels]
-
-    results = datasets(folder / "results.h5")
-    tap = list(results["taps"]).index(b"layer3.0")
-    expected = ridge.r2(x - by_class(x), codes - by_class(codes), fold).r2
-    within = results["predictors/within-classes/vinformation"][tap]
-    np.testing.assert_allclose(within, expected, atol=1e-9)
-    alone = results["predictors/classes-alone/vinformation"][tap]
-    share = by_class(codes).var(0) / codes.var(0)
-    expected = share * ridge.r2(x, by_class(codes), fold).r2
-    np.testing.assert_allclose(alone, expected, atol=1e-3)
+def test_other_linear_predictors_are_those_of_scikit_learn(folder):
+    check = check_with_sklearn()
+    run = check.Run(folder)
+    numbers = check.predictors(run)
+    assert len(numbers) == 6  # V-information and complexity, random features left out
+    for name, computed in numbers.items():
+        assert check.difference(run, name, computed) < 1e-9, name
 
 
 def test_random_features_are_those_of_the_whole_tap(folder, stored):

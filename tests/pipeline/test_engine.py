@@ -62,7 +62,7 @@ RANDOM = {  # the stages whose results depend on the seed
             {"score", "dynamics", "flow", "redundancy", "sedimentation"},
         ),
         ({"score": {"also": ["in-sample"]}}, {"score"}),
-        ({"importance": {"target": "label"}}, {"importance", "sedimentation"}),
+        ({"importance": {"target": "label"}}, {"importance", "metafeatures", "sedimentation"}),
         ({"flow": {"extremes": 0.2}}, {"flow"}),
         ({"spectrum": {"taps": "all"}}, {"spectrum"}),
         ({"visualise": {"steps": 9}}, {"visualise"}),

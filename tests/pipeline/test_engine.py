@@ -9,7 +9,9 @@ import torch
 from small_run import on
 
 from vinfo_mpi.config.load import check_config
+from vinfo_mpi.config.schema import Network
 from vinfo_mpi.errors import Failure, InputError
+from vinfo_mpi.networks import libraries
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.pipeline import engine
@@ -135,3 +137,23 @@ def test_a_training_does_not_depend_on_the_files_beside_it(tmp_path, monkeypatch
     (tmp_path / "more.txt").touch()
     assert freshness.made_with(run) == before_training
     assert before_training == digest(settings(run.config, "train"), None)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "preprocessor_config.json"])
+def test_changed_files_of_a_hugging_face_folder_make_training_and_extraction_stale(tmp_path, name):
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in ("config.json", "model.safetensors", "preprocessor_config.json", "README.md"):
+        (model / file).write_text("as it was")
+    run = on(tmp_path, f"network.name=hf/{model}", "network.small_images=false", "network.width=1")
+    before = freshness.made_with(run), freshness.fingerprint(run, "extract")
+    (model / "README.md").write_text("about it")
+    assert (freshness.made_with(run), freshness.fingerprint(run, "extract")) == before
+    (model / name).write_text("as it is")
+    assert freshness.made_with(run) != before[0]
+    assert freshness.fingerprint(run, "extract") != before[1]
+
+
+def test_a_hugging_face_folder_that_is_not_there_has_no_files():
+    for name in ("hf/nobody/nothing", "hf//not/there", "timm/resnet18"):
+        assert libraries.files(Network(name=name)) == []

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -130,8 +131,12 @@ def file_key(path: Path) -> str | None:
 
     Its name, size and time; of a folder those of its files.
     """
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.is_file()]
+    return key_of_files(sorted(path.rglob("*")) if path.is_dir() else [path])
+
+
+def key_of_files(paths: Iterable[Path]) -> str | None:
+    """Return what identifies files without reading them, None where there are none."""
+    files = [path for path in paths if path.is_file()]
     if not files:
         return None
     each = [(file.resolve(), file.stat()) for file in files]

@@ -18,6 +18,8 @@ from vinfo_mpi.config.schema import Network
 from vinfo_mpi.errors import InputError, choices
 
 PRETRAINED = "pretrained"
+CONFIG = "config.json"  # by which Hugging Face's folders are known
+MODEL_FILES = {".json", ".safetensors", ".bin"}
 # What is imported for a prefix of network.name, and what is installed.
 PACKAGES = {
     "timm": ("timm", "timm"),
@@ -117,6 +119,27 @@ def _only_pretrained(network: Network) -> None:
         raise InputError(
             f"network.weights: {network.weights} is no file; timm's own are called pretrained"
         )
+
+
+def files(network: Network) -> list[Path]:
+    """Return the files that a network of Hugging Face's is made from; none of any other's.
+
+    Its weights, its configuration, and what is done to images before it sees them.
+    """
+    library, name = split(network) or ("", "")
+    if library != "hf":
+        return []
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        try:
+            hub = importlib.import_module("huggingface_hub")
+            cached = hub.try_to_load_from_cache(name, CONFIG)
+        except (ImportError, ValueError):
+            cached = None
+        if not isinstance(cached, str):
+            return []  # whoever builds the network says what is missing
+        folder = Path(cached).parent
+    return sorted(path for path in folder.iterdir() if path.suffix in MODEL_FILES)
 
 
 def place(name: str) -> str:

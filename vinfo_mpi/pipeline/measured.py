@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from vinfo_mpi.costs.sizes import Sizes
-from vinfo_mpi.networks.checkpoints import content_key
+from vinfo_mpi.networks import libraries
+from vinfo_mpi.networks.checkpoints import content_key, key_of_files
 from vinfo_mpi.run.provenance import digest, git_commit
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.atomic import write_text
@@ -55,6 +56,7 @@ def _fingerprint(run: Run, sizes: dict[str, Any]) -> str:
         program,
         settings,
         atoms and content_key(atoms),
+        key_of_files(libraries.files(run.config.network)),
         run.ranks.size,
         run.device.type,
         names,

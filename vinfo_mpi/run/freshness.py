@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vinfo_mpi.config.schema import Config, Section
-from vinfo_mpi.networks.checkpoints import Checkpoint, content_key
+from vinfo_mpi.networks import libraries
+from vinfo_mpi.networks.checkpoints import Checkpoint, content_key, key_of_files
 from vinfo_mpi.registry import STAGES
 from vinfo_mpi.run.products import Fingerprints, product
 from vinfo_mpi.run.provenance import digest
@@ -41,13 +42,21 @@ def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> Finger
         path = attrgetter(setting)(run.config)
         if path is not None:
             fingerprints[name] = content_key(Path(path))
+    if stage == "extract" and (key := _library_key(run)):
+        fingerprints["network"] = key
     return fingerprints
 
 
 def made_with(run: Run) -> str:
     """Return what our checkpoints carry: the training's settings, and the weights it began with."""
     weights = run.config.network.weights
-    return digest(settings(run.config, "train"), content_key(Path(weights)) if weights else None)
+    key = content_key(Path(weights)) if weights else None
+    return digest(settings(run.config, "train"), key or _library_key(run))
+
+
+def _library_key(run: Run) -> str | None:
+    """Return what identifies the files of a network that lies in a folder of a library's."""
+    return key_of_files(libraries.files(run.config.network))
 
 
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:

@@ -19,8 +19,11 @@ from vinfo_mpi.concepts.sources import KINDS, concept_kind
 from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.config.concept_sources import SOURCES
 from vinfo_mpi.config.load import load_config
+from vinfo_mpi.config.schema import Dictionary, Extract
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks.pooling import of_map
 from vinfo_mpi.run import freshness
+from vinfo_mpi.storage.activations import MAP
 
 LAST = "layer4.1"
 
@@ -168,19 +171,29 @@ def test_the_ranks_find_what_one_finds(with_source, copy, mpirun):
             )
 
 
-def test_grid_pooling_is_averaged(run):
-    """The pooled vector has a value per channel, whatever the taps are pooled to."""
-    maps = np.random.default_rng(0).normal(size=(5, 6, 4, 4))
-    cells = maps.reshape(5, 6, 2, 2, 2, 2).mean((3, 5)).reshape(5, 24)
-    shift = cells.mean(0)
-    arrays = {"taps/last/activations": cells - shift, "taps/last/shift": shift}
+@pytest.mark.parametrize("pooling", ["mean", "grid:2", "grid:3"])
+def test_the_pooled_vector_is_the_mean_over_positions(pooling):
+    """Whatever taps are pooled to: the cells of a 2 x 2 grid overlap on a map of 7 x 7."""
+    maps = torch.from_numpy(np.random.default_rng(0).normal(size=(9, 6, 7, 7)))
+    cells = of_map(maps, pooling)
+    arrays = {
+        "taps/last/activations": (cells - cells.mean(0)).numpy(),
+        "taps/last/shift": cells.mean(0).numpy(),
+        MAP: maps.flatten(2).transpose(1, 2).numpy(),
+    }
     file = SimpleNamespace(
         taps=["last"],
-        shape=lambda name: (5, 16, 6),
+        shape=lambda name: arrays[name].shape,
         read=lambda name, rows=None: arrays[name][rows.start : rows.stop] if rows else arrays[name],
     )
-    observed = Observed(SimpleNamespace(tensor=torch.from_numpy), file)
-    np.testing.assert_allclose(observed.pooled(range(1, 4)), maps[1:4].mean((2, 3)))
+    extract = Extract(pooling=pooling)
+    config = SimpleNamespace(extract=extract, dictionary=Dictionary(source="pca"))
+    run = SimpleNamespace(tensor=torch.from_numpy, config=config)
+    torch.testing.assert_close(Observed(run, file).pooled(range(1, 8)), maps[1:8].mean((2, 3)))
+    config.extract = Extract(pooling=pooling, positions=49)
+    if pooling != "mean":
+        with pytest.raises(InputError, match=r"positions keeps 49 .* extract\.positions: all"):
+            Observed(run, file).pooled(range(2))
 
 
 def test_importance_of_a_curved_head_is_taken_at_the_rebuilt_vector():

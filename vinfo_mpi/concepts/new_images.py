@@ -57,8 +57,9 @@ class Coder:
         """Return what `Observed` reads of stored images."""
         with self.run.clock.phase("network"):
             reading = taps.read(self.network, [self.tap], images, self.run.config.extract)
-        d = reading.map.shape[2]
-        pooled = reading.pooled[self.tap.name].reshape(len(images), d, -1).mean(2)
+        pooled = reading.pooled[self.tap.name]
+        if pooled.shape[1] != reading.map.shape[2]:  # cells of a grid, which may overlap
+            pooled = reading.map.mean(1)
         return {
             "map": self._at_kept_positions(reading.map, ids).double(),
             "pooled": pooled.double(),

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP, ActivationReader
 
@@ -43,10 +44,27 @@ class Observed:
         return self._stored(MAP, rows)
 
     def pooled(self, rows: range) -> torch.Tensor:
-        """The last tap, averaged over positions: (B, d)."""
-        x = self._stored(f"{self._last}/activations", rows) + self._shift
-        # Grid pooling keeps several values per channel, side by side.
-        return x.reshape(len(x), self.channels, -1).mean(2)
+        """The last tap, averaged over positions: (B, d).
+
+        Raises
+        ------
+        InputError
+            If it is pooled to the cells of a grid, and not all of its positions are kept.
+        """
+        if len(self._shift) == self.channels:
+            return self._stored(f"{self._last}/activations", rows) + self._shift
+        # Cells overlap where a grid does not divide the map: their mean is not that of positions.
+        positions = self.activations.shape(MAP)[1]
+        at_most = self.run.config.extract.positions
+        if at_most != "all" and at_most <= positions:
+            raise InputError(
+                f"extract.pooling: {self.run.config.extract.pooling}, and extract.positions keeps "
+                f"{at_most} of the last tap's positions: its mean over all of them, which "
+                f"dictionary.source: {self.run.config.dictionary.source} needs, is not stored; set "
+                "extract.positions: all, or extract.pooling: mean"
+            )
+        parts = batches(rows, max(1, len(rows) // positions))  # as many vectors as rows at a time
+        return torch.cat([self.map(part).mean(1) for part in parts])
 
     def logits(self, rows: range) -> torch.Tensor:
         """The network's outputs: (B, C)."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import warm_start
 from contents import ENVIRONMENT, SMALL
 from hypothesis import settings
 
@@ -38,21 +39,51 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def python():
-    """Return python(*arguments, limit=240, cwd=None, **environment), which runs python.
-
-    It gives a `subprocess.CompletedProcess` with text output. A program that takes longer than
-    `limit` seconds is killed and fails the test.
-    """
-    return _run
+def warm():
+    """The words that begin a command whose libraries are imported already."""
+    with warm_start.server(ENVIRONMENT) as words:
+        yield words
 
 
 @pytest.fixture(scope="session")
-def mpirun():
-    """Return mpirun(n, *arguments, limit=240, cwd=None, **environment): the same on n ranks."""
-    return lambda n, *arguments, **options: _run(
+def python(request):
+    """Return python(*arguments, cold=False, limit=240, cwd=None, **environment).
+
+    It runs python and gives a `subprocess.CompletedProcess` with text output. A program that takes
+    longer than `limit` seconds is killed and fails the test. Commands of vinfo_mpi find torch
+    imported, unless they are to begin `cold`.
+    """
+
+    def run(*arguments, launcher=(), cold=False, **options):
+        of_ours = arguments[0] == "-m" and arguments[1].startswith("vinfo_mpi")
+        words = request.getfixturevalue("warm") if of_ours and not cold else (sys.executable,)
+        return _run(*launcher, *words, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mpirun(python):
+    """Return mpirun(n, *arguments, ...): the same on n ranks."""
+    return lambda n, *arguments, **options: python(
         *arguments, launcher=("mpirun", "-n", n), **options
     )
+
+
+@pytest.fixture(scope="session")
+def vinfo(python, mpirun):
+    """Return vinfo(folder, module, *settings, options=(), ranks=1).
+
+    It runs a command on the folder's tiny.yaml, in the folder's run.
+    """
+
+    def run(folder, module, *settings, options=(), ranks=1):
+        arguments = ["--config", f"{folder}/tiny.yaml", "--run-dir", f"{folder}/run", *options]
+        arguments += [word for setting in settings for word in ("--set", setting)]
+        command = ("-m", module, *arguments)
+        return python(*command, cwd=folder) if ranks == 1 else mpirun(ranks, *command, cwd=folder)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +101,8 @@ def once(tmp_path_factory, mpirun):
         with (shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not printed.exists():
-                done = mpirun(2, "-m", "vinfo_mpi", *options, "--run-dir", folder, limit=400)
+                command = ("-m", "vinfo_mpi", *options, "--run-dir", folder)
+                done = mpirun(2, *command, cold=True, limit=400)
                 assert done.returncode == 0, done.stderr
                 printed.write_bytes(pickle.dumps(done))
         return folder, pickle.loads(printed.read_bytes())
@@ -104,8 +136,8 @@ def copy(run, tmp_path):
     return make
 
 
-def _run(*arguments, launcher=(), limit=240, cwd=None, **environment):
-    command = [str(word) for word in (*launcher, sys.executable, *arguments)]
+def _run(*words, limit=240, cwd=None, **environment):
+    command = [str(word) for word in words]
     process = subprocess.Popen(
         command,
         env={**ENVIRONMENT, **environment},

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tiny_run import TINY, refusal, vinfo
+from tiny_run import TINY, refusal
 
 from vinfo_mpi.config.schema import Network
 from vinfo_mpi.networks import architectures
@@ -64,14 +64,14 @@ def photos(untrained):
         ("train.save=[2]", "train.save: epoch 2 is outside 0..0"),
     ],
 )
-def test_unknown_name(untrained, setting, expected):
+def test_unknown_name(untrained, setting, expected, vinfo):
     assert refusal(vinfo(untrained, "vinfo_mpi.extract", setting)).startswith(expected)
 
 
 # --- images and labels ---
 
 
-def test_image_folder_without_images(photos):
+def test_image_folder_without_images(photos, vinfo):
     shutil.rmtree(photos / "photos" / "dog")
     (photos / "photos" / "dog").mkdir()
     sentence = refusal(vinfo(photos, "vinfo_mpi.extract"))
@@ -79,16 +79,16 @@ def test_image_folder_without_images(photos):
     assert "dog" in sentence
 
 
-def test_unreadable_image(photos):
+def test_unreadable_image(photos, vinfo):
     sentence = refusal(vinfo(photos, "vinfo_mpi.extract"))
     assert f"cannot read the image {photos}/photos/dog/5.png" in sentence
     assert "data.on_bad_image: skip" in sentence
 
 
-def test_skipped_image_is_listed_and_the_run_finishes(photos, mpirun):
+def test_skipped_image_is_listed_and_the_run_finishes(photos, vinfo):
     # Images are read by processes of their own, which must not take part in MPI.
     result = vinfo(
-        photos, "vinfo_mpi.score", "data.on_bad_image=skip", "machine.workers=1", mpirun=mpirun
+        photos, "vinfo_mpi.score", "data.on_bad_image=skip", "machine.workers=1", ranks=2
     )
     assert result.returncode == 0, result.stderr
     assert f"skipped: cannot read the image {photos}/photos/dog/5.png" in result.stderr
@@ -101,11 +101,11 @@ def test_skipped_image_is_listed_and_the_run_finishes(photos, mpirun):
         assert file.attrs["complete"] == 1
 
 
-def test_label_out_of_range(untrained):
+def test_label_out_of_range(untrained, vinfo):
     text = """
 from torchvision.datasets import FakeData
 
-def dataset():
+def dataset(vinfo):
     made = FakeData(40, (3, 9, 9), 8)
     made.classes = ["cat", "dog"]
     return made
@@ -116,11 +116,11 @@ def dataset():
     assert "outside 0..1" in sentence
 
 
-def test_network_with_fewer_outputs_than_classes(untrained):
+def test_network_with_fewer_outputs_than_classes(untrained, vinfo):
     text = """
 import torchvision
 
-def network():
+def network(vinfo):
     return torchvision.models.resnet18(num_classes=7)
 """
     (untrained / "own.py").write_text(text)
@@ -138,7 +138,7 @@ def network():
 # --- values that are not finite ---
 
 
-def test_weights_that_are_not_finite(untrained):
+def test_weights_that_are_not_finite(untrained, vinfo):
     network = architectures.build(Network.model_validate(TINY["network"]), 10)
     torch.nn.init.constant_(network.layer3[0].conv1.weight, torch.nan)
     torch.save(network.state_dict(), untrained / "nan.pt")
@@ -148,7 +148,7 @@ def test_weights_that_are_not_finite(untrained):
     )
 
 
-def test_one_image_on_one_rank_that_is_not_finite(untrained, mpirun):
+def test_one_image_on_one_rank_that_is_not_finite(untrained, vinfo):
     text = """
 import torch
 from torch import nn
@@ -165,7 +165,7 @@ class Network(nn.Sequential):
     def forward(self, images):
         return super().forward(images / images.mean((1, 2, 3), keepdim=True))
 
-def network():
+def network(vinfo):
     pool = nn.AdaptiveAvgPool2d(1)
     return Network(nn.Conv2d(3, 4, 3), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, 2))
 """
@@ -180,7 +180,7 @@ def network():
         "network.width=1",
         "extract.taps=['1']",
     ]
-    sentence = refusal(vinfo(untrained, "vinfo_mpi.extract", *settings, mpirun=mpirun))
+    sentence = refusal(vinfo(untrained, "vinfo_mpi.extract", *settings, ranks=2))
     assert sentence.startswith(
         "/taps/1/activations: the activations of sample 13 hold NaN or infinity"
     )
@@ -204,7 +204,7 @@ def network():
         ),
     ],
 )
-def test_more_than_there_is(untrained, setting, figures, remedy):
+def test_more_than_there_is(untrained, setting, figures, remedy, vinfo):
     result = vinfo(untrained, "vinfo_mpi", setting)
     sentence = refusal(result)
     assert remedy in sentence

@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from tiny_run import TINY, refusal, vinfo
+from tiny_run import TINY, refusal
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, vinfo):
     """A folder with a small configuration and its finished run."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
@@ -29,14 +29,13 @@ def folder(finished, tmp_path):
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_class_with_fewer_images_than_concepts(folder, mpirun, ranks):
+def test_class_with_fewer_images_than_concepts(folder, ranks, vinfo):
     setting = "dictionary.concepts_per_class=31"
-    launcher = mpirun if ranks > 1 else None
-    sentence = refusal(vinfo(folder, "vinfo_mpi.dictionary", setting, mpirun=launcher))
+    sentence = refusal(vinfo(folder, "vinfo_mpi.dictionary", setting, ranks=ranks))
     assert "class '0' has 30 images, fewer than dictionary.concepts_per_class (31)" in sentence
 
 
-def test_negative_activations(folder):
+def test_negative_activations(folder, vinfo):
     layer = "extract.taps=[layer1.0, layer4.1.bn2]"
     atoms = "dictionary.atoms=non-negative"
     sentence = refusal(vinfo(folder, "vinfo_mpi.dictionary", layer, atoms))
@@ -55,7 +54,7 @@ def contents_of(folder):
     return {path: path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
 
 
-def test_run_directory_of_another_experiment(folder):
+def test_run_directory_of_another_experiment(folder, vinfo):
     before = contents_of(folder / "run")
     sentence = refusal(vinfo(folder, "vinfo_mpi", "network.width=0.125"))
     expected = (
@@ -67,9 +66,9 @@ def test_run_directory_of_another_experiment(folder):
     assert contents_of(folder / "run") == before
 
 
-def test_training_anew_is_refused_before_anything_is_deleted(folder, mpirun):
+def test_training_anew_is_refused_before_anything_is_deleted(folder, vinfo):
     before = contents_of(folder / "run/checkpoints")
-    result = vinfo(folder, "vinfo_mpi.train", "train.batch=1", options=["--force"], mpirun=mpirun)
+    result = vinfo(folder, "vinfo_mpi.train", "train.batch=1", options=["--force"], ranks=2)
     assert "train.batch: 1 images per step are fewer than 2 ranks" in refusal(result)
     assert contents_of(folder / "run/checkpoints") == before != {}
 
@@ -92,7 +91,7 @@ def replace(path):
 @pytest.mark.parametrize(
     "name, stage", [("activations/epoch_001.h5", "extract"), ("codes.h5", "encode")]
 )
-def test_damaged_input(folder, name, stage, damage):
+def test_damaged_input(folder, name, stage, damage, vinfo):
     damage(folder / "run" / name)
     sentence = refusal(vinfo(folder, "vinfo_mpi.score", options=["--only"]))
     assert sentence == (
@@ -101,7 +100,7 @@ def test_damaged_input(folder, name, stage, damage):
     )
 
 
-def test_damaged_input_is_made_again(folder):
+def test_damaged_input_is_made_again(folder, vinfo):
     cut(folder / "run" / "codes.h5")
     result = vinfo(folder, "vinfo_mpi.score")
     assert result.returncode == 0, result.stderr
@@ -113,13 +112,13 @@ def test_damaged_input_is_made_again(folder):
     "damage, what",
     [(cut, "is damaged"), (unfinish, "was not finished"), (replace, "is not a vinfo-results")],
 )
-def test_damaged_results(folder, damage, what):
+def test_damaged_results(folder, damage, what, vinfo):
     damage(folder / "run" / "results.h5")
     sentence = refusal(vinfo(folder, "vinfo_mpi.score", options=["--only"]))
     assert sentence.startswith(f"{folder}/run/results.h5 {what}")
 
 
-def test_damaged_checkpoint(folder):
+def test_damaged_checkpoint(folder, vinfo):
     cut(folder / "run" / "checkpoints" / "epoch_001.pt")
     sentence = refusal(vinfo(folder, "vinfo_mpi.score"))
     assert f"{folder}/run/checkpoints/epoch_001.pt cannot be read" in sentence

@@ -23,14 +23,14 @@ from vinfo_mpi.storage.hdf5 import Table
 
 WIDTH = 128
 CONCEPTS = 500
-POSITIONS = 4
+POSITIONS = 2
 CLASSES = 10
-# Images: the codes of many take 24 MB more than those of few.
+# Images: the codes of many take 56 MB more than those of few.
 WARM = 20
 FEW = 2000
-MANY = 8000
+MANY = 16000
 SETTINGS = ("machine.rows=500", "encode.max_iterations=10")
-NOISE = 10e6  # bytes by which peaks differ from one run to the next
+NOISE = 20e6  # bytes by which peaks differ from one run to the next
 CHILD = """
 import sys
 sys.path[:0] = ["tests", "tests/costs"]

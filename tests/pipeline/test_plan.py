@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 import yaml
@@ -44,6 +45,12 @@ def write(folder, settings):
     path = folder / "own.yaml"
     path.write_text(yaml.safe_dump(config))
     return ["-m", "vinfo_mpi", "--config", path, "--run-dir", folder / "run"]
+
+
+@pytest.fixture
+def mpirun(mpirun):
+    """Processes whose memory is their own."""
+    return partial(mpirun, cold=True)
 
 
 def figures(text, what):

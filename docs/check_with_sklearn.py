@@ -120,7 +120,10 @@ class Run:
         return np.array([self.v("score", self.tap(self.final, tap)) for tap in self.taps()])
 
     def fold(self, folds: int, seed: int) -> np.ndarray:
-        """Deal the images of each class out in the order of a hash of their ids (SplitMix64)."""
+        """Deal the images of each class out in the order of a hash of their ids (SplitMix64).
+
+        Copies of an image go with the first.
+        """
 
         def mixed(value: int) -> int:
             value = (int(value) + (seed + 1) * 0x9E3779B97F4A7C15) % 2**64
@@ -128,12 +131,15 @@ class Run:
             value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
             return value ^ value >> 31
 
+        contents = self.read(self.final, "samples/content").tolist()
+        first: dict[int, int] = {}
+        for row, content in enumerate(contents):
+            first.setdefault(content, row)
         order = sorted(
-            range(len(self.ids)), key=lambda i: (self.labels[i], mixed(self.ids[i]), self.ids[i])
+            first.values(), key=lambda i: (self.labels[i], mixed(self.ids[i]), self.ids[i])
         )
-        fold = np.empty(len(self.ids), int)
-        fold[order] = np.arange(len(self.ids)) % folds
-        return fold
+        fold_of = {row: place % folds for place, row in enumerate(order)}
+        return np.array([fold_of[first[content]] for content in contents])
 
     def splits(self, stage: str, estimator: str, learned: int | None = None) -> Splits:
         """Return each fold, and the others; or only the next few folds, as many as `learned`."""

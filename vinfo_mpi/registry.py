@@ -84,7 +84,7 @@ SPINE = {
         settings=("seed", "data", "network", "extract"),
         ignores={"extract": {"maps"}},  # a file with more maps than are asked for is as good
         remedy="lower machine.batch",
-        version=2,
+        version=3,  # the hash of every image
     ),
     "dictionary": Stage(
         "vinfo_mpi.stages.dictionary:make_dictionary",

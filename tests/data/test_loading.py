@@ -44,6 +44,12 @@ def test_batches_come_in_the_order_of_the_ids(folder, workers):
     assert torch.equal(torch.cat([images for images, _, _ in batches]), HALF.normalise(alone))
 
 
+def test_copies_of_an_image_have_the_same_hash(folder):
+    loader = Loader(folder, HALF, CPU)
+    hashes = [loader.contents.tolist() for _ in loader.batches([np.array([8, 0]), np.array([8])])]
+    assert hashes[0][0] == hashes[1][0] != hashes[0][1]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_unreadable_image_ends_the_batches(folder, workers):
     batches = Loader(folder, HALF, CPU, workers).batches(np.split(np.arange(8), 4))

@@ -27,6 +27,15 @@ def test_a_fold_belongs_to_the_id_not_to_the_order(n, seed):
     assert (folds.assign(ids[order], labels[order], 5) == folds.assign(ids, labels, 5)[order]).all()
 
 
+def test_copies_share_a_fold_and_move_no_other_image():
+    ids = np.arange(30)
+    labels = ids % 3
+    copies = np.array([4, 4, 17])
+    fold = folds.assign(np.append(ids, copies), np.append(labels, [0, 1, 2]), 5)
+    assert (fold[:30] == folds.assign(ids, labels, 5)).all()
+    assert (fold[30:] == fold[copies]).all()
+
+
 def test_another_seed_gives_another_division():
     ids = np.arange(100)
     labels = np.zeros(100)

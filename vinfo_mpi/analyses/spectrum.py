@@ -137,7 +137,7 @@ def _grams(run: Run, activations: ActivationReader, tap: str) -> list[Gram]:
     n, d = activations.shape(f"taps/{tap}/activations")
     _, outputs = activations.shape("outputs")
     labels = activations.read("samples/label")
-    fold_of_image = folds.assign(activations.read("samples/id"), labels, FOLDS)
+    fold_of_image = folds.assign(activations.ids_of_originals(), labels, FOLDS)
     shift = run.tensor(activations.read(f"taps/{tap}/shift"))
     grams = [Gram((d, outputs, outputs), run.device) for _ in range(FOLDS)]
     for block in batches(run.ranks.block(n), run.config.machine.rows):

@@ -21,6 +21,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches, fitting
 from vinfo_mpi.parallel.prefetch import ahead
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.partial_results import PartialResults
 from vinfo_mpi.storage.rows import RowReader
 
@@ -63,7 +64,7 @@ def same_images(codes: RowReader, *activations: RowReader) -> None:
             )
 
 
-def fold_of_rows(run: Run, codes: RowReader, *activations: RowReader) -> torch.Tensor:
+def fold_of_rows(run: Run, codes: RowReader, *activations: ActivationReader) -> torch.Tensor:
     """Return the fold of each of this rank's rows: (n,) int64.
 
     Raises
@@ -72,7 +73,7 @@ def fold_of_rows(run: Run, codes: RowReader, *activations: RowReader) -> torch.T
         Unless all files speak of the same images.
     """
     same_images(codes, *activations)
-    ids = activations[-1].read("samples/id")
+    ids = activations[-1].ids_of_originals()
     labels = activations[-1].read("samples/label")
     fold = folds.assign(ids, labels, run.config.score.folds, run.config.seed)
     rows = run.ranks.block(len(ids))

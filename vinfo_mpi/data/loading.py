@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import multiprocessing.forkserver
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,6 +59,11 @@ class Loader:
     workers : int
         Processes that read; 0: a thread of this process, which also remembers up to `MEMORY`
         bytes of images.
+
+    Attributes
+    ----------
+    contents : (B,) int64 array
+        Of the batch that was yielded last, the hash of each image's values: copies have the same.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Loader:
         self.preprocessing = preprocessing
         self.device = device
         self.workers = workers
+        self.contents = np.empty(0, np.int64)
         self._known: dict[int, torch.Tensor] = {}
         if workers:
             _check_travels(images)
@@ -110,13 +117,14 @@ class Loader:
         for batch in loader if augmented else ahead(loader, device=self.device):
             if isinstance(batch, str):
                 raise InputError(batch)
-            images, ids, labels = batch
+            images, ids, labels, contents = batch
+            self.contents = contents.numpy()
             on_device = images.to(self.device, non_blocking=True)
             yield self.preprocessing.network_input(on_device), ids, labels
 
 
 class _Reader(Dataset):
-    """Items are (image, id, label), or a sentence where the image cannot be read.
+    """Items are (image, id, label, hash), or a sentence where the image cannot be read.
 
     Errors lose their form on the way out of a worker process, sentences do not.
     """
@@ -135,9 +143,10 @@ class _Reader(Dataset):
         self.known = known
         self.seed = seed
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int, int] | str:
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int, int, int] | str:
         try:
-            return self._image(index), index, int(self.images.labels[index])
+            image = self._image(index)
+            return image, index, int(self.images.labels[index]), _content(image)
         except InputError as error:
             return str(error)
 
@@ -154,12 +163,18 @@ class _Reader(Dataset):
         return image
 
 
-def _collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | str:
+def _content(image: torch.Tensor) -> int:
+    """Return the hash of an image's values."""
+    values = hashlib.blake2b(image.contiguous().numpy().data, digest_size=8)
+    return int.from_bytes(values.digest(), "little", signed=True)
+
+
+def _collate(items: list[Any]) -> tuple[torch.Tensor, ...] | str:
     problem = next((item for item in items if isinstance(item, str)), None)
     if problem is not None:
         return problem
-    images, ids, labels = zip(*items, strict=True)
-    return torch.stack(images), torch.tensor(ids), torch.tensor(labels)
+    images, *numbers = zip(*items, strict=True)
+    return torch.stack(images), *map(torch.tensor, numbers)
 
 
 def _check_travels(images: Images) -> None:

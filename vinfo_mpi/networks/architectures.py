@@ -68,6 +68,15 @@ def own_preprocessing(network: Network) -> Preprocessing | None:
     )
 
 
+def promised_accuracy(network: Network) -> float | None:
+    """Return the share of ImageNet's validation images that weights predict; None: not known."""
+    if network.checkpoints or not _are_torchvisions(network):
+        return None
+    metrics = _torchvision_weights(network).meta.get("_metrics", {})
+    accuracy = metrics.get("ImageNet-1K", {}).get("acc@1")
+    return None if accuracy is None else accuracy / 100
+
+
 def _from_torchvision(network: Network, outputs: int | None) -> nn.Module:
     name = str(network.name)
     names = torchvision.models.list_models(module=torchvision.models)

@@ -10,12 +10,13 @@ def assign(ids: np.ndarray, labels: np.ndarray, folds: int, seed: int = 0) -> np
 
     Within each class the samples are ordered by a hash of their id and dealt out in turn; the deal
     goes on from one class to the next, so that folds differ by at most one sample, in every class
-    and in all.
+    and in all. Samples with the same id, copies of an image, share a fold: the label of the first
+    counts.
 
     Parameters
     ----------
     ids, labels : (N,) int64 arrays
-        Stable ids, all different, and classes.
+        Stable ids, and classes.
     folds : int
         How many folds.
     seed : int
@@ -25,8 +26,10 @@ def assign(ids: np.ndarray, labels: np.ndarray, folds: int, seed: int = 0) -> np
     -------
     (N,) int64 array of 0 .. folds-1
     """
-    ids = np.asarray(ids, np.int64)
-    order = np.lexsort((ids, hashed(ids, seed), labels))
-    fold = np.empty(len(ids), np.int64)
-    fold[order] = np.arange(len(ids)) % folds
-    return fold
+    distinct, first, which = np.unique(
+        np.asarray(ids, np.int64), return_index=True, return_inverse=True
+    )
+    order = np.lexsort((distinct, hashed(distinct, seed), labels[first]))
+    fold = np.empty(len(distinct), np.int64)
+    fold[order] = np.arange(len(distinct)) % folds
+    return fold[which]

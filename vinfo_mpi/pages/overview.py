@@ -130,6 +130,12 @@ def warnings_about(about: Facts) -> list[str]:
             f"Some classes have few images, the smallest {fewest} (fewer than {FEW}): concepts and "
             "V-information are estimated from little; look at the standard errors."
         )
+    if about.copies:
+        warnings.append(
+            f"{about.copies} of {about.analysed} images are copies of others, the same as the "
+            "network sees them. They lie in the same fold, so that none is predicted from its "
+            "copy, but count as images of their own: errors come out too small."
+        )
     classes = len(about.per_class)
     narrow = [tap for tap, width in about.widths.items() if width < classes - 1]
     if narrow:

@@ -25,8 +25,8 @@ class Facts:
         classifier.
     held_out : bool
         Whether these are the held-out ones; else all that were analysed.
-    analysed : int
-        Images that were analysed.
+    analysed, copies : int
+        Images that were analysed, and how many of them are copies of others.
     per_class : (C,) int64 array
         How many of them each class has.
     widths : dict of str to int
@@ -44,6 +44,7 @@ class Facts:
     right: int
     held_out: bool
     analysed: int
+    copies: int
     per_class: np.ndarray
     labelled: bool
     widths: dict[str, int]
@@ -85,6 +86,7 @@ def facts(results: Results) -> Facts:
         held_out = activations.read("samples/held_out") == 1
         classes = len(activations.classes)
         labelled = activations.labelled
+        copies = int((activations.read("samples/id") != activations.ids_of_originals()).sum())
         widths = {tap: activations.shape(f"taps/{tap}/activations")[1] for tap in activations.taps}
     judged = right[held_out] if held_out.any() else right
     return Facts(
@@ -94,6 +96,7 @@ def facts(results: Results) -> Facts:
         right=int(judged.sum()) if classifies else -1,
         held_out=bool(held_out.any()),
         analysed=len(label),
+        copies=copies,
         per_class=np.bincount(label, minlength=classes),
         labelled=labelled,
         widths=widths,

@@ -23,6 +23,7 @@ from vinfo_mpi.run import freshness
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.stages import extracted
+from vinfo_mpi.stages.extracted_checks import say_what_stands_out
 from vinfo_mpi.stages.pilot import Pilot, look_ahead
 from vinfo_mpi.storage import row_writer
 from vinfo_mpi.storage.activations import Layout
@@ -47,6 +48,8 @@ def extract_activations(run: Run, part: Part) -> None:
             checkpoint.load_into(network)
             run.ranks.on_root(run.subject.check_images_alone, network)
             _extract(run, part, network, checkpoint, bar)
+    if stale:
+        run.ranks.on_root(say_what_stands_out, run)
 
 
 def costs(work: Workload) -> Costs:
@@ -152,17 +155,17 @@ def _extract(run: Run, part: Part, network: nn.Module, checkpoint: Checkpoint, b
         read = run.subject.loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
         options = run.config.extract
 
-        def passes() -> Iterator[tuple[Arriving, np.ndarray, np.ndarray]]:
+        def passes() -> Iterator[tuple[Arriving, np.ndarray, np.ndarray, np.ndarray]]:
             for images, numbers, labels in read:
                 with run.clock.phase("network", wait=False):
                     reading = taps.read(network, pilot.taps, images, options, pilot.blocks)
                     sent = extracted.send(run, reading, shifts, numbers.numpy(), columns)
-                yield sent, numbers.numpy(), labels.numpy()
+                yield sent, numbers.numpy(), labels.numpy(), run.subject.loader.contents
 
         under_way = transfer.one_ahead(passes(), run.device)
-        for rows, (sent, numbers, labels) in zip(writer.todo, under_way, strict=True):
+        for rows, (sent, *known) in zip(writer.todo, under_way, strict=True):
             with run.clock.phase("network", wait=False):
-                values = extracted.values(run, sent, numbers, labels)
+                values = extracted.values(run, sent, *known)
             with run.clock.phase("write", wait=False):
                 writer.write(rows.start, values)
             bar.update(len(rows))

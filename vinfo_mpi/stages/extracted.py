@@ -13,7 +13,7 @@ from vinfo_mpi.networks.positions import kept_positions
 from vinfo_mpi.networks.taps import Reading
 from vinfo_mpi.parallel.transfer import Arriving
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.activations import MAP
+from vinfo_mpi.storage.activations import CONTENT, MAP
 from vinfo_mpi.storage.rows import Column
 
 
@@ -43,7 +43,9 @@ def send(
     return Arriving(values)
 
 
-def values(run: Run, sent: Arriving, ids: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+def values(
+    run: Run, sent: Arriving, ids: np.ndarray, labels: np.ndarray, contents: np.ndarray
+) -> dict[str, np.ndarray]:
     """Return one batch of every column; raise `InputError` for values that are not finite."""
     arrays, not_finite = sent.arrays()
     for name in not_finite:
@@ -55,4 +57,10 @@ def values(run: Run, sent: Arriving, ids: np.ndarray, labels: np.ndarray) -> dic
             f"check the weights and data.mean/std{remedy}"
         )
     held_out = run.subject.images.test[ids].astype(np.uint8)
-    return {"samples/id": ids, "samples/label": labels, "samples/held_out": held_out, **arrays}
+    samples = {
+        "samples/id": ids,
+        "samples/label": labels,
+        "samples/held_out": held_out,
+        CONTENT: contents,
+    }
+    return samples | arrays

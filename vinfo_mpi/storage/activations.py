@@ -18,6 +18,7 @@ from vinfo_mpi.storage.rows import Column, RowReader
 SCALES = {"sample": "samples/id"}
 SAMPLE = ("sample",)
 MAP = "penultimate/activations"  # the last tap unpooled
+CONTENT = "samples/content"
 UNLABELLED = "unlabelled"  # the one class of images without labels
 
 
@@ -60,6 +61,7 @@ class Layout:
             "samples/label": _number("int64", "class of the image"),
             "samples/prediction": _number("int64", "class with the largest logit"),
             "samples/held_out": _number("uint8", "1 where the image was not learned from"),
+            CONTENT: _number("int64", "hash of what the network saw: copies have the same"),
             "outputs": Column((self.outputs,), "float32", logits),
         }
         for order, (name, shift) in enumerate(self.shifts.items()):
@@ -127,6 +129,14 @@ class ActivationReader(RowReader):
             if self.attribute(f"taps/{name}/activations", "kind") in kinds:
                 orders[name] = self.attribute(f"taps/{name}/activations", "order")
         return sorted(orders, key=lambda name: orders[name])
+
+    def ids_of_originals(self) -> np.ndarray:
+        """Return the id of every image, of copies of an image that of the first: (N,) int64."""
+        ids = self.read("samples/id")
+        if CONTENT not in self:  # written by an earlier version
+            return ids
+        _, first, which = np.unique(self.read(CONTENT), return_index=True, return_inverse=True)
+        return ids[first][which]
 
     @property
     def classes(self) -> list[str]:

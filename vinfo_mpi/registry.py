@@ -174,9 +174,11 @@ ANALYSES = {
     ),
     "stability": Stage(
         "vinfo_mpi.analyses.stability:measure_stability",
-        reads=("activations", "dictionary", "codes"),
-        settings=("seed", "dictionary", "stability"),
+        reads=("activations", "dictionary", "codes", "score"),
+        settings=("seed", "dictionary", "encode", "score", "stability"),
+        ignores={"score": {"also"}},
         long=True,
+        version=2,  # complexity of the matched concepts
     ),
     "sedimentation": Stage(
         "vinfo_mpi.analyses.sedimentation:measure_sedimentation",

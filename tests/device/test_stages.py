@@ -118,7 +118,7 @@ STAGES = {
     "sparsity": result("sparsity", most=3, steps=CHECKPOINTS),
     "spectrum": result("spectrum", most=33, steps=CHECKPOINTS * 6),
     "robustness": result("robustness", "concepts/noise_variance", most=80, steps=2 * 3),
-    "stability": result("stability", "concepts/stability", most=5, steps=20),
+    "stability": result("stability", "concepts/stability", most=33, steps=20),
     "sedimentation": result("sedimentation", most=1400),
     "visualise": Stage(
         "visualisation.h5",

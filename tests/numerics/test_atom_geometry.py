@@ -24,7 +24,9 @@ def test_permuted_and_scaled_copies_match_perfectly():
     for label in range(6):
         rows = np.flatnonzero(group == label)
         others[rows] = atoms[random.permutation(rows)]
-    np.testing.assert_allclose(match(atoms, others * random.uniform(0.1, 10, (60, 1)), group), 1)
+    counterpart, similarity = match(atoms, others * random.uniform(0.1, 10, (60, 1)), group)
+    np.testing.assert_allclose(similarity, 1)
+    np.testing.assert_array_equal(others[counterpart], atoms)
 
 
 @given(st.integers(1, 5), st.integers(0, 1000), st.booleans())
@@ -33,16 +35,18 @@ def test_the_sum_of_similarities_is_the_greatest_of_all_permutations(k, seed, si
     others = dictionary(k, 4, [seed, 1]) - 0.5 * signed
     cosines = cosine_similarity(atoms, others)
     best = max(permutations(range(k)), key=lambda order: cosines[range(k), order].sum())
-    np.testing.assert_allclose(
-        match(atoms, others, np.zeros(k, int)), cosines[range(k), best], atol=1e-12
-    )
+    counterpart, similarity = match(atoms, others, np.zeros(k, int))
+    np.testing.assert_allclose(similarity, cosines[range(k), best], atol=1e-12)
+    np.testing.assert_allclose(cosines[range(k), counterpart], similarity, atol=1e-12)
 
 
 def test_atoms_are_not_matched_across_groups():
     atoms = np.eye(4)
     crossed = atoms[[2, 3, 0, 1]]
-    assert match(atoms, crossed, np.array([0, 0, 1, 1])).tolist() == [0, 0, 0, 0]
-    assert match(atoms, crossed, np.array([7, -1, 7, -1])).tolist() == [1, 1, 1, 1]
+    assert match(atoms, crossed, np.array([0, 0, 1, 1]))[1].tolist() == [0, 0, 0, 0]
+    counterpart, similarity = match(atoms, crossed, np.array([7, -1, 7, -1]))
+    assert counterpart.tolist() == [2, 3, 0, 1]
+    assert similarity.tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.filterwarnings("error")
@@ -50,7 +54,7 @@ def test_an_atom_of_zeros_is_similar_to_none():
     atoms = dictionary(4)
     atoms[1] = 0
     others = atoms.copy()
-    np.testing.assert_allclose(match(atoms, others, np.zeros(4, int)), [1, 0, 1, 1])
+    np.testing.assert_allclose(match(atoms, others, np.zeros(4, int))[1], [1, 0, 1, 1])
 
 
 def test_nearest_by_cosine():

@@ -57,11 +57,11 @@ RANDOM = {  # the stages whose results depend on the seed
         ({"dictionary": {"concepts_per_class": 3}}, {"dictionary", "stability", "sedimentation"}),
         (
             {"encode": {"positions": "pooled"}},
-            {"encode", "robustness", "sedimentation", "visualise"},
+            {"encode", "robustness", "stability", "sedimentation", "visualise"},
         ),
         (
             {"score": {"folds": 3}},
-            {"score", "dynamics", "flow", "redundancy", "sedimentation"},
+            {"score", "dynamics", "flow", "redundancy", "stability", "sedimentation"},
         ),
         ({"score": {"also": ["in-sample"]}}, {"score"}),
         ({"importance": {"target": "label"}}, {"importance", "metafeatures", "sedimentation"}),

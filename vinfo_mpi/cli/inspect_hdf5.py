@@ -22,6 +22,7 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     VINFORMATION,
 )
+from vinfo_mpi.results.schema_analyses import DICTIONARY_SE
 from vinfo_mpi.results.schema_metafeatures import CLUSTER
 from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.storage.rows import RowReader
@@ -41,7 +42,9 @@ LONG = ("config", "complete", "filetype")  # attributes that are long, or said o
 HEADS = ("dataset", "shape", "type", "min", "mean", "max", "NaN", "description")
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 NO_QUANTITIES = (NAME, CLASS, ALIVE, CLUSTER)
-COLUMNS = (NAME, CLASS, COMPLEXITY, COMPLEXITY.se, TEMPORAL, IMPORTANCE)  # of single concepts
+COLUMNS = (  # of single concepts
+    *(NAME, CLASS, COMPLEXITY, COMPLEXITY.se, DICTIONARY_SE, TEMPORAL, IMPORTANCE),
+)
 EXTREMES = {  # the dataset, and whether its largest values are looked for
     "simplest": (COMPLEXITY, False),
     "most complex": (COMPLEXITY, True),

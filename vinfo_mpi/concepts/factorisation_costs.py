@@ -19,12 +19,12 @@ def costs(work: Workload) -> Costs:
         memory=_memory(work),
         host=_block(work) + 2 * NUMBER * _numbers_of_sums(work),
         operations=products * work.iterations["dictionary"],
-        sent=_sent_by_start(work) + sent_by_iterations(work) + work.sent(sizes.concepts),
+        sent=_sent_by_start(work) + _sent_by_iterations(work) + work.sent(sizes.concepts),
         temporary=NUMBER * rows * _atoms_per_group(work),
     )
 
 
-def sent_by_iterations(work: Workload) -> float:
+def _sent_by_iterations(work: Workload) -> float:
     """Return the bytes sent by the iterations of a fit, and by the size of what is factorised."""
     sizes = work.sizes
     k = _atoms_per_group(work)

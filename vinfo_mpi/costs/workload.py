@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs.sizes import Sizes
@@ -58,7 +58,7 @@ class Costs:
         return 0.0 if self.on_cpu else self.memory
 
 
-def _unknown(stage: str) -> Costs:
+def _unknown(stage: str, work: Workload) -> Costs:
     raise LookupError(f"nothing is known of the costs of {stage}")
 
 
@@ -77,8 +77,8 @@ class Workload:
         Where the ranks compute: cpu or cuda.
     iterations : mapping of str to float
         Of fitting the dictionary, of finding codes.
-    costs_of : function of a stage
-        For stages that repeat others.
+    formulas : function of a stage and a workload
+        What each stage takes, for those that repeat others.
     """
 
     sizes: Sizes
@@ -87,7 +87,11 @@ class Workload:
     shared: bool = True
     device: str = "cpu"
     iterations: Mapping[str, float] = field(default_factory=lambda: TYPICAL)
-    costs_of: Callable[[str], Costs] = _unknown
+    formulas: Callable[[str, Workload], Costs] = _unknown
+
+    def costs_of(self, stage: str, config: Config | None = None) -> Costs:
+        """Return what another stage takes, with other settings where these are given."""
+        return self.formulas(stage, replace(self, config=config or self.config))
 
     @property
     def images_of_rank(self) -> int:

@@ -9,8 +9,10 @@ from scipy.optimize import linear_sum_assignment
 from vinfo_mpi.numerics.arrays import unit_rows
 
 
-def match(atoms: np.ndarray, others: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return the cosine similarity of every atom and its counterpart in another fit.
+def match(
+    atoms: np.ndarray, others: np.ndarray, group: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counterpart of every atom in another fit, and their cosine similarity.
 
     Within each group the atoms of both fits are paired one to one, such that the sum of the
     similarities is greatest (the assignment problem, in time cubic in the size of the group).
@@ -24,17 +26,17 @@ def match(atoms: np.ndarray, others: np.ndarray, group: np.ndarray) -> np.ndarra
 
     Returns
     -------
-    (K,) float64 array
-        In the order of `atoms`; an atom of zeros is similar to none: 0.
+    counterpart, similarity : (K,) int64 and float64 arrays
+        Rows of `others`, in the order of `atoms`; an atom of zeros is similar to none: 0.
     """
     units = unit_rows(np.asarray(atoms, np.float64))
     counterparts = unit_rows(np.asarray(others, np.float64))
-    similarity = np.empty(len(units))
+    counterpart = np.empty(len(units), np.int64)
     for label in np.unique(group):
         rows = np.flatnonzero(group == label)
         cosines = units[rows] @ counterparts[rows].T
-        similarity[rows] = cosines[linear_sum_assignment(cosines, maximize=True)]
-    return similarity
+        counterpart[rows] = rows[linear_sum_assignment(cosines, maximize=True)[1]]
+    return counterpart, (units * counterparts[counterpart]).sum(1)
 
 
 def nearest(atoms: torch.Tensor, chosen: range, count: int) -> tuple[torch.Tensor, torch.Tensor]:

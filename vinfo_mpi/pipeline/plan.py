@@ -165,12 +165,12 @@ def _check_memory(
 def costs_of_stages(stages: Iterable[str], work: Workload) -> dict[str, Costs | None]:
     """Return what each stage takes, None where its module does not say."""
 
-    def costs_of(stage: str) -> Costs | None:
+    def costs_of(stage: str, work: Workload) -> Costs | None:
         formula = getattr(importlib.import_module(STAGES[stage].module), "costs", None)
-        return None if formula is None else formula(with_others)
+        return None if formula is None else formula(work)
 
-    with_others = replace(work, costs_of=lambda stage: costs_of(stage) or Costs())
-    return {stage: costs_of(stage) for stage in stages}
+    work = replace(work, formulas=lambda stage, work: costs_of(stage, work) or Costs())
+    return {stage: costs_of(stage, work) for stage in stages}
 
 
 def disk_by_kind(costs: Iterable[Costs]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema import CONCEPT, TAPS, epochs, names
+from vinfo_mpi.results.schema import CONCEPT, PARTS, TAPS, epochs, names
 
 OVER_CONCEPTS = "its standard error over the concepts"
 OVER_CLASSES = (
@@ -218,4 +218,20 @@ STABILITY = Dataset(
     CONCEPT,
     "mean cosine of the atom and its counterparts in other fits",
     error=OVER_FITS,
+)
+_SCORED_ALIKE = "of the counterpart in the fit, encoded and scored alike; NaN: no variance"
+FIT_COMPLEXITY = Dataset("stability/complexity", SIMILARITY.axes, f"complexity {_SCORED_ALIKE}")
+FIT_PARTS = {  # by those of the dictionary's own concepts
+    own: Dataset(
+        f"stability/{own.column}",
+        SIMILARITY.axes,
+        f"{own.column} part of the complexity {_SCORED_ALIKE}",
+    )
+    for own in PARTS
+}
+DICTIONARY_SE = Dataset(
+    "concepts/dictionary_se",
+    CONCEPT,
+    "standard error of the complexity for the start of the dictionary's fit: standard deviation "
+    "over the concept and its counterparts in the other fits",
 )

@@ -30,13 +30,14 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     VINFORMATION,
 )
+from vinfo_mpi.results.schema_analyses import DICTIONARY_SE
 from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.results.written_by import stage_of_column
 from vinfo_mpi.storage.atomic import writing
 from vinfo_mpi.storage.hdf5 import open_checked
 
 # The columns that come first in a table of concepts.
-FIRST = (NAME, CLASS, ALIVE, COMPLEXITY, COMPLEXITY.se, TEMPORAL, IMPORTANCE)
+FIRST = (NAME, CLASS, ALIVE, COMPLEXITY, COMPLEXITY.se, DICTIONARY_SE, TEMPORAL, IMPORTANCE)
 
 
 class Results:

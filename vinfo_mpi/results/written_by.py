@@ -31,8 +31,11 @@ from vinfo_mpi.results.schema import (
 )
 from vinfo_mpi.results.schema_analyses import (
     BRANCHES,
+    DICTIONARY_SE,
     ENDS,
+    FIT_COMPLEXITY,
     FIT_ERROR,
+    FIT_PARTS,
     FLOW_BLOCKS,
     HOYER,
     MEASURES,
@@ -142,7 +145,10 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
         *(SIGMAS, VARIANCE, NOISE_VARIANCE, VARIANCE_UNDIVIDED, NOISE_VARIANCE_UNDIVIDED),
         *(RANGE, NOISE_RANGE),
     ),
-    "stability": (SEEDS, SIMILARITY, FIT_ERROR, STABILITY),
+    "stability": (
+        *(SEEDS, SIMILARITY, FIT_ERROR, STABILITY),
+        *(FIT_COMPLEXITY, *FIT_PARTS.values(), DICTIONARY_SE),
+    ),
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),
         *(MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),
@@ -154,9 +160,10 @@ _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dat
 
 def stage_of(dataset: Dataset) -> str:
     """Return the stage that writes a dataset, or that whose standard error it is."""
-    return _STAGES[dataset.name.removesuffix("_se")]
+    return _STAGES.get(dataset.name) or _STAGES[dataset.name.removesuffix("_se")]
 
 
 def stage_of_column(column: str) -> str:
     """Return the stage that writes a column of the table of concepts; score for an unknown one."""
-    return _STAGES.get(f"{INDEX.group}/{column.removesuffix('_se')}", "score")
+    name = f"{INDEX.group}/{column}"
+    return _STAGES.get(name) or _STAGES.get(name.removesuffix("_se"), "score")

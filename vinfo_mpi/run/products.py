@@ -147,6 +147,7 @@ PRODUCTS: dict[str, Product] = {
     "codes": RowFile("codes", "vinfo-codes"),
     "visualisation": File("visualisation", "vinfo-visualisation"),
     "report": Folder("report", "vinfo-report"),
+    "stability": ResultsPart("stability", beside="stability"),
     "sedimentation": ResultsPart("sedimentation", beside="sedimentation"),
 }
 

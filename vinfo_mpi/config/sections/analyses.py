@@ -69,6 +69,9 @@ class Stability(Section):
     """Whether another start of the factorisation finds the same atoms."""
 
     seeds: Count = Field(3, description="further fits, from random atoms")
+    score: bool = Field(
+        True, description="encode and score the images with each, for dictionary_se"
+    )
 
 
 class Sedimentation(Section):

@@ -48,7 +48,9 @@
     for (const name of ["complexity", "temporal", "importance"]) {
       if (!(name in values)) continue;
       const error = values[`${name}_se`];
-      parts.push([report.labels[name], element("span", {}, report.number(values[name]), ...error == null ? [] : [" ± ", report.number(error)])]);
+      const others = name === "complexity" ? values.dictionary_se : null;
+      parts.push([report.labels[name], element("span", {}, report.number(values[name]), ...error == null ? [] : [" ± ", report.number(error)],
+        ...others == null ? [] : [" over images, ± ", report.number(others), " over dictionaries"])]);
     }
     const place = places.get(concept);
     parts.push(["place", place === undefined ? "dead: no image activates it, or all do alike" : `${place + 1} of ${order.length}, from simple to complex`]);

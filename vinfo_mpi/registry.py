@@ -152,7 +152,7 @@ ANALYSES = {
         "vinfo_mpi.analyses.metafeatures:find_metafeatures",
         reads=("activations", "dictionary", "codes", "score"),
         settings=("seed", "importance", "metafeatures"),
-        version=3,  # importance for super-classes
+        version=4,  # importance for super-classes; errors over classes
         files={"super-classes": "metafeatures.super_classes"},
     ),
     "sparsity": Stage(

@@ -1,13 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawings import over_classes
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import sem
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from vinfo_mpi.numerics.clustering import kmeans, ranked, summary
+from vinfo_mpi.numerics.clustering import kmeans, ranked, standard_errors, summary
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -66,11 +68,24 @@ def columns(points):
 @given(members)
 def test_summary_is_that_of_pandas(points):
     cluster, values = columns(points)
-    size, mean, error = summary(cluster, values)
+    size, mean = summary(cluster, values)
     groups = pd.Series(values).groupby(cluster)
     assert size.tolist() == groups.size().tolist()
     np.testing.assert_allclose(mean, groups.mean(), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(error, groups.sem(), rtol=1e-9, atol=1e-9)
+
+
+def test_errors_are_over_classes_and_over_members_of_few():
+    random = np.random.default_rng(0)
+    cluster = np.array([0] * 80 + [1] * 40 + [2])
+    classes = np.r_[np.arange(80) % 8, np.arange(40) % 2, 0]
+    values = random.normal(size=121) + 3 * random.normal(size=8)[classes]
+    values[5] = np.nan
+    errors = standard_errors(cluster, values, classes)
+    members = (cluster == 0) & np.isfinite(values)
+    expected = over_classes(lambda draw: values[members][draw].mean(), classes[members])
+    assert errors[0] == pytest.approx(expected, rel=0.1)
+    assert errors[1] == pytest.approx(sem(values[cluster == 1]), rel=0.1)
+    assert np.isnan(errors[2])
 
 
 @given(members)
@@ -79,7 +94,7 @@ def test_ranked_clusters_are_the_same_ones_in_the_order_of_their_means(points):
     renumbered = ranked(cluster, values)
     pairs = set(zip(cluster, renumbered, strict=True))
     assert len(pairs) == len(set(cluster)) == len(set(renumbered))
-    _, mean, _ = summary(renumbered, values)
+    _, mean = summary(renumbered, values)
     known = np.isfinite(mean)
     assert (np.diff(mean[known]) >= 0).all()
     assert known[: known.sum()].all()  # clusters without a mean come last

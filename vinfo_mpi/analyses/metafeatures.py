@@ -131,7 +131,8 @@ def _of_atoms(run: Run, complexity: np.ndarray) -> Datasets:
     of_used = _compare(run, atoms[used])
     cluster = np.full(len(atoms), -1)
     cluster[used] = clustering.ranked(of_used["cluster"], complexity[used])
-    size, mean, error = clustering.summary(cluster[used], complexity[used])
+    size, mean = clustering.summary(cluster[used], complexity[used])
+    classes = read_table(run.dictionary, "vinfo-dictionary", "class")
     log.info("metafeatures: %d clusters of %d atoms, mean complexity from %.3f to %.3f",
              len(size), used.sum(), np.nanmin(mean), np.nanmax(mean))  # fmt: skip
     datasets: Datasets = {
@@ -139,7 +140,9 @@ def _of_atoms(run: Run, complexity: np.ndarray) -> Datasets:
         CLUSTERS: np.arange(len(size)),
         CLUSTER_SIZE: size,
         CLUSTER_COMPLEXITY: mean,
-        CLUSTER_COMPLEXITY.se: error,
+        CLUSTER_COMPLEXITY.se: clustering.standard_errors(
+            cluster[used], complexity[used], classes[used]
+        ),
         CLUSTER_SHOWN: _shown(len(size)),
         **_tree_of_concepts(atoms, used, complexity),
     }

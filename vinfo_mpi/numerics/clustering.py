@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from vinfo_mpi.numerics import bootstrap
+
 STARTS = 10  # of which K-means keeps the best
 
 
@@ -47,8 +49,8 @@ def ranked(cluster: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.argsort(order)[cluster]
 
 
-def summary(cluster: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return how many members each cluster has, the mean of their values and its standard error.
+def summary(cluster: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many members each cluster has, and the mean of their values.
 
     Parameters
     ----------
@@ -59,19 +61,34 @@ def summary(cluster: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
 
     Returns
     -------
-    size, mean, error : (G,) int64 and float64 arrays
-        A cluster without values has no mean, one with a single value no error: NaN.
+    size, mean : (G,) int64 and float64 arrays
+        A cluster without values has no mean: NaN.
     """
     size = np.bincount(cluster)
     known = np.isfinite(values)
-    cluster = cluster[known]
-    values = values[known]
+    with np.errstate(invalid="ignore"):
+        total = np.bincount(cluster[known], values[known], minlength=len(size))
+        return size, total / np.bincount(cluster[known], minlength=len(size))
 
-    def sum_by_cluster(weights: np.ndarray) -> np.ndarray:
-        return np.bincount(cluster, weights, minlength=len(size))
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        n = sum_by_cluster(np.ones_like(values))
-        mean = sum_by_cluster(values) / n
-        squares = sum_by_cluster(np.square(values - mean[cluster]))
-        return size, mean, np.sqrt(squares / (n - 1) / n)
+def standard_errors(cluster: np.ndarray, values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the standard error of the mean of each cluster, by `bootstrap.mean`.
+
+    Parameters
+    ----------
+    cluster, values : (K,) arrays
+        As of `summary`.
+    classes : (K,) integer array
+        Class of every member, over which the error is.
+
+    Returns
+    -------
+    (G,) float64 array
+        NaN for a cluster with fewer than two values.
+    """
+    errors = np.full(cluster.max() + 1, np.nan)
+    for number in range(len(errors)):
+        members = (cluster == number) & np.isfinite(values)
+        if members.sum() > 1:
+            errors[number] = bootstrap.mean(values[members], classes[members]).standard_error
+    return errors

@@ -5,7 +5,6 @@ from __future__ import annotations
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import CONCEPT, PARTS, TAPS, epochs, names
 
-OVER_CONCEPTS = "its standard error over the concepts"
 OVER_CLASSES = (
     "its standard error (bootstrap over the classes of the concepts; over the concepts where they "
     "belong to fewer than five)"

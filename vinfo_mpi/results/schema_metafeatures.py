@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import CONCEPT, names
-from vinfo_mpi.results.schema_analyses import OVER_CONCEPTS, OVER_IMAGES
+from vinfo_mpi.results.schema_analyses import OVER_CLASSES, OVER_IMAGES
 
 CLUSTER = Dataset(
     "concepts/cluster", CONCEPT, "cluster of the atom; -1: the atom is zero", "int64", None
@@ -23,7 +23,7 @@ CLUSTER_COMPLEXITY = Dataset(
     "metafeatures/complexity",
     ("cluster",),
     "mean complexity of the cluster's concepts",
-    error=OVER_CONCEPTS,
+    error=OVER_CLASSES,
 )
 CLUSTER_SHOWN = Dataset(
     "metafeatures/shown",

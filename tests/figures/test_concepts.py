@@ -19,8 +19,9 @@ def test_complexity(results, stored, living, ax):
     assert heights == np.histogram(values, np.arange(41) / 40)[0].tolist()
     said = numbers(FIGURES["complexity"].sentence(results))
     n, k, median, share, low, high, mean, error, classes = said[:9]
-    means = [stored[f"{COMPLEXITY}_{name}"][living].mean() for name in ("half", "limit")]
-    assert said[9:] == pytest.approx(means, abs=0.0006)
+    others = [f"{COMPLEXITY}_se", "concepts/dictionary_se"]
+    others += [f"{COMPLEXITY}_{name}" for name in ("half", "limit")]
+    assert said[9:] == pytest.approx([stored[name][living].mean() for name in others], abs=0.0006)
     assert (n, k, share, classes) == (living.sum(), len(living), 80, 10)
     assert [median, low, high] == pytest.approx(np.quantile(values, [0.5, 0.1, 0.9]), abs=0.005)
     assert mean == pytest.approx(values.mean(), abs=0.006)

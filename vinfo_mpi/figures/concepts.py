@@ -25,6 +25,7 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
 )
 from vinfo_mpi.results.schema_analyses import (
+    DICTIONARY_SE,
     NOISE_VARIANCE,
     NOISE_VARIANCE_UNDIVIDED,
     REDUNDANCY,
@@ -70,7 +71,19 @@ def say_complexity(results: Results) -> str:
         f"their mean is {style.number(mean.value, mean.standard_error)} "
         f"({style.errors_over(mean)})."
     )
-    return f"{said} {_say_number_of_images(results)}".rstrip()
+    return " ".join(filter(None, [said, _say_errors(results), _say_number_of_images(results)]))
+
+
+def _say_errors(results: Results) -> str:
+    """Return how well the complexity of a single concept is known; "" where nothing is known."""
+    of_what = {COMPLEXITY.se: "over the images", DICTIONARY_SE: "over starts of the dictionary"}
+    means = {
+        over: results.living[dataset.column].mean()
+        for dataset, over in of_what.items()
+        if dataset.column in results.living
+    }
+    known = [f"{mean:.3f} {over}" for over, mean in means.items() if np.isfinite(mean)]
+    return f"Mean standard error of a single one: {', '.join(known)}." if known else ""
 
 
 def _say_number_of_images(results: Results) -> str:

@@ -7,7 +7,7 @@ from torchvision.models import SwinTransformer
 
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import taps, tokens
+from vinfo_mpi.networks import layouts, taps, tokens
 
 
 @pytest.fixture
@@ -132,6 +132,38 @@ def test_class_token_that_the_head_does_not_look_at_is_not_read(images):
 def _with_prefix(network, images):
     values = network.patches(images).flatten(2).transpose(1, 2)
     return torch.cat([network.prefix.expand(len(values), -1, -1), values], 1) + network.position
+
+
+class Conditioned(Transformer):
+    """A class token that differs from image to image from the beginning."""
+
+    def forward(self, images):
+        values = self.patches(images).flatten(2).transpose(1, 2)
+        values = torch.cat([values.mean(1, keepdim=True), values], 1) + self.position
+        for block in self.blocks:
+            values = block(values)
+        return self.fc(values[:, 0])
+
+
+def test_tokens_that_are_no_grid_over_the_image_are_asked_for(images):
+    network = Conditioned(prefix=1).eval()
+    sentence = (
+        r"0 of the 17 tokens of 'blocks\.0' .* 17 are no grid over an image of 32 x 32 pixels"
+    )
+    with pytest.raises(InputError, match=sentence):
+        found(network, images, taps=["blocks.*"])
+    reading = read(network, images, taps=["blocks.*"], prefix_tokens=1, tokens="mean")
+    expected = recorded(network, images, "blocks.1")[:, 1:].mean(1)
+    torch.testing.assert_close(reading.pooled["blocks.1"], expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "fits"), [((32, 32), [16, 49]), ((32, 64), [8, 32]), ((30, 47), [6, 15])]
+)
+def test_which_numbers_of_patches_fill_an_image(size, fits):
+    for patches in fits:
+        assert layouts._fill_the_image(patches, size)
+        assert not layouts._fill_the_image(patches + 1, size)
 
 
 def test_tokens_after_the_patches_are_asked_for(images):

@@ -106,6 +106,17 @@ def test_unknown_family(images):
     assert names_of(taps.find(network, Extract(taps=["1"]), images)) == ["1"]
 
 
+def test_auto_does_not_stop_half_way(images):
+    def network(layers):
+        behind = [nn.Conv2d(3, 3, 1) for _ in range(layers)]
+        known = models.resnet.BasicBlock(3, 3)
+        return nn.Sequential(known, *behind, nn.Flatten(), nn.Linear(3 * 16 * 16, 2)).eval()
+
+    assert names_of(taps.find(network(1), Extract(), images)) == ["0"]
+    with pytest.raises(InputError, match="up to '0' alone, and 9 of 13 layers of this Sequential"):
+        taps.find(network(9), Extract(), images)
+
+
 def test_globs_do_not_cross_dots_unless_asked_to(resnet, images):
     def found(*patterns):
         return names_of(taps.find(resnet, Extract(taps=list(patterns)), images))

@@ -131,6 +131,14 @@ def prefix_of(call: Call, record: Record, axes: str, name: str, extract: Extract
             "cannot be told from two images; write how many of the first are class token or "
             "registers, extract.prefix_tokens: 0 for none"
         )
+    patches = count - prefix
+    if patches and not _fill_the_image(patches, record.size):
+        raise InputError(
+            f"extract.prefix_tokens: {prefix} of the {count} tokens of '{name}' are the same for "
+            f"all images, and the other {patches} are no grid over an image of "
+            f"{record.size[0]} x {record.size[1]} pixels: one of them may be a class token. Write "
+            f"how many of the first are no patches, extract.prefix_tokens: {prefix} if it is right"
+        )
     return prefix
 
 
@@ -195,10 +203,22 @@ def _neighbours(call: Call) -> list[tuple[Layer, int]]:
 
 
 def _in_proportion(call: Call, record: Record, channels: int) -> bool:
-    """Whether a map's sides are to each other as the input's, up to a row or column."""
+    """Whether a map's sides are to each other as the input's."""
     sides = [length for axis, length in enumerate(call.shape) if axis not in (0, channels)]
-    ratios = [pixels / length for pixels, length in zip(record.size, sides, strict=True)]
-    return abs(sides[0] * ratios[1] - record.size[0]) <= ratios[1] and min(ratios) >= 1
+    return _alike(sides[0], sides[1], record.size)
+
+
+def _fill_the_image(patches: int, size: tuple[int, int]) -> bool:
+    """Whether so many patches may be the rows and columns of a grid over an image."""
+    rows = [rows for rows in range(1, patches + 1) if patches % rows == 0]
+    return any(_alike(count, patches // count, size) for count in rows)
+
+
+def _alike(rows: int, columns: int, size: tuple[int, int]) -> bool:
+    """Whether the sides of a map are to each other as an image's, up to a row or column."""
+    height, width = size
+    ratio = width / columns
+    return abs(rows * ratio - height) <= ratio and min(height / rows, ratio) >= 1
 
 
 def _shape(call: Call) -> str:

@@ -11,6 +11,10 @@ from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks.families import FAMILIES, family_of_block, repeated_block
 from vinfo_mpi.networks.record import Call, Record
 
+# Of a network's layers, at most, behind the last block that auto knows: poolings by attention have
+# a third of those of a small transformer.
+BEHIND = 0.4
+
 
 def chosen(network: nn.Module, patterns: list[str] | str, record: Record) -> dict[str, Call]:
     """Return the calls that are read, by the names of the taps, in forward order.
@@ -78,7 +82,31 @@ def _of_blocks(network: nn.Module, record: Record) -> dict[str, Call]:
             f"({choices('', names)})"
         )
     named = {tap: call for name in blocks for tap, call in _each_call(record, name).items()}
-    return named | _last_map(network, list(named.values()), record)
+    named |= _last_map(network, list(named.values()), record)
+    _check_reach(network, list(named.values()), record)
+    return named
+
+
+def _check_reach(network: nn.Module, taps: list[Call], record: Record) -> None:
+    """Raise `InputError` where the network goes on for long behind the blocks that are known.
+
+    The last tap would be taken for the last map before the head.
+    """
+    places = {id(call): place for place, call in enumerate(record.calls)}
+    last = max(taps, key=lambda call: places[id(call)])
+    modules = dict(network.named_modules())
+    layers = [
+        place
+        for place, call in enumerate(record.calls)
+        if call.module and len(call.shape) > 2 and [*modules[call.module].parameters(recurse=False)]
+    ]
+    behind = sum(place > places[id(last)] for place in layers)
+    if behind > BEHIND * len(layers):
+        raise InputError(
+            f"extract.taps: auto finds blocks that it knows up to '{last.module}' alone, and "
+            f"{behind} of {len(layers)} layers of this {type(network).__name__} come behind it; "
+            "name modules or globs instead (--show-network lists them)"
+        )
 
 
 def _last_map(network: nn.Module, blocks: list[Call], record: Record) -> dict[str, Call]:

@@ -6,14 +6,17 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from contents import SMALL, check_with_sklearn, datasets
+from contents import check_with_sklearn, datasets
 from scipy.optimize import nnls
 from small_run import on, run_stage
 
 from vinfo_mpi.analyses.stability import deviation
-from vinfo_mpi.errors import NotApplicable
+from vinfo_mpi.errors import NotApplicable, Stopped
 from vinfo_mpi.numerics import nmf
+from vinfo_mpi.pipeline.engine import bring_up_to_date
 from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table, write_tables
+
+REPEATED = ("dictionary", "encode", "score")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_columns_are_mean_and_error_over_the_fits(files):
     assert 0.3 < results["concepts/stability"].mean() < 0.999
 
 
-def test_an_ended_stage_goes_on_after_the_fits_that_are_done(files, copy, python):
+def test_an_ended_stage_goes_on_with_fits_and_within_one(files, copy, monkeypatch, caplog):
     folder = copy(
         "config.yaml", "checkpoints", "activations", "dictionary.h5", "codes.h5", "results.h5"
     )
@@ -114,20 +117,25 @@ def test_an_ended_stage_goes_on_after_the_fits_that_are_done(files, copy, python
         "fingerprint": key,
     }
     write_tables(folder / ".stability.pieces/seed_1.h5", tables, attributes)
-    again = python("-m", "vinfo_mpi.analyses.stability", *SMALL, "--run-dir", folder)
-    assert again.returncode == 0, again.stderr
-    assert "stability: 1 fits reused, 1 new" in again.stderr
+
+    def stop(run, part):
+        raise Stopped
+
+    run = on(folder)
+    caplog.set_level("INFO")
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr("vinfo_mpi.stages.score.score_concepts", stop)
+        bring_up_to_date(run, ["stability"], only=True)
+    bring_up_to_date(run, ["stability"], only=True)
+    assert "stability: 1 fits reused, 1 new" in caplog.text
+    began = [caplog.text.count(f"stability: epoch_002: {stage}") for stage in REPEATED]
+    assert began == [1, 1, 2]
     results = datasets(folder / "results.h5")
-    np.testing.assert_allclose(
-        results["stability/similarity"],
-        [done["similarity"], files[2]["stability/similarity"][1]],
-        atol=1e-9,
-    )
-    assert results["stability/relative_error"][0] == 0.5
-    assert (results["stability/late"][0] == 0.25).all()
-    np.testing.assert_allclose(
-        results["stability/complexity"][1], files[2]["stability/complexity"][1], atol=1e-9
-    )
+    for name, of_first in done.items():
+        np.testing.assert_array_equal(results[f"stability/{name}"][0], of_first)
+        np.testing.assert_allclose(
+            results[f"stability/{name}"][1], files[2][f"stability/{name}"][1], atol=1e-9
+        )
     assert not (folder / ".stability.pieces").exists()
     assert not (folder / "stability").exists()
 

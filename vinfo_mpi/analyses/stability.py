@@ -58,10 +58,11 @@ def measure_stability(run: Run, part: Part) -> None:
     folder = run.folder / "stability"
     fits = []
     for seed in seeds.tolist():
-        compare = partial(_compare, run, part, seed, folder, atoms, group)
+        compare = partial(_compare, run, part, seed, folder / f"seed_{seed}", atoms, group)
         fits.append(part.partial_results.get(f"seed_{seed}", compare))
-        run.ranks.on_root(partial(shutil.rmtree, folder, ignore_errors=True))
+        _remove(run, folder / f"seed_{seed}")  # its codes are as large as those of the run
         run.safe_point()
+    _remove(run, folder)
     part.partial_results.log_reused("fits")
     similarity = np.stack([fit["similarity"] for fit in fits])  # (seeds, K)
     error = np.stack([fit["relative_error"] for fit in fits])
@@ -138,15 +139,19 @@ def from_random(config: Config, seed: int) -> Config:
     return config.model_copy(update=changes)
 
 
+def _remove(run: Run, folder: Path) -> None:
+    run.ranks.on_root(partial(shutil.rmtree, folder, ignore_errors=True))
+
+
 def _compare(
-    run: Run, part: Part, seed: int, folder: Path, atoms: np.ndarray, group: np.ndarray
+    run: Run, part: Part, seed: int, outputs: Path, atoms: np.ndarray, group: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return how the concepts of a fit are, each in the place of its counterpart of the run's.
 
-    What an ended job has left in the folder is gone on from.
+    What an ended job has left in the folder `outputs` is gone on from.
     """
     view = copy.copy(run)
-    view.outputs = folder / f"seed_{seed}"
+    view.outputs = outputs
     view.config = from_random(run.config, seed)
     part.bring_up_to_date(view, "dictionary")
     with open_checked(view.dictionary, "vinfo-dictionary") as file:

@@ -1,6 +1,6 @@
-"""Write docs/networks.md: how the networks of the test over all families are read.
+"""Write docs/families.md: how the networks of the test over all families are read.
 
-python docs/networks.py > docs/networks.md
+python docs/families.py > docs/families.md
 """
 
 import sys
@@ -18,7 +18,7 @@ HEAD = """\
 # How networks are read
 
 Small members of every family with random weights, as `extract.taps: auto` reads them: made by
-`python docs/networks.py` from the cases of `tests/networks/test_all_families.py`, which compares
+`python docs/families.py` from the cases of `tests/networks/test_all_families.py`, which compares
 every tap, the last map and the logits with plain hooks. `--show-network` shows the same of yours.
 
 | network | blocks of | pixels | taps | first | last | axes | prefix tokens | read | last map |

@@ -154,6 +154,8 @@ def test_what_cannot_be_looked_into_is_refused():
     quantised = torch.ao.nn.quantized.dynamic.Linear(3, 2)
     with pytest.raises(InputError, match=r"quantised.*in float32"):
         condition.in_float32(nn.Sequential(quantised))
+    with pytest.raises(InputError, match=r"lazy: '0\.weight' has no shape before a first image"):
+        condition.in_float32(nn.Sequential(nn.LazyLinear(2)))
 
 
 def test_the_wrong_size_and_channels_are_said():

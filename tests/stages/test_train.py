@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 from contents import SMALL
+from small_run import on
 
 from vinfo_mpi.config.schema import Train
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.stages import train
 from vinfo_mpi.stages.train import optimiser_of, order, rate
 
 
@@ -56,6 +58,17 @@ def test_the_last_layer_alone_learns(python, tmp_path):
     after = torch.load(tmp_path / "checkpoints/epoch_001.pt")["state"]
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     assert changed == ["fc.weight", "fc.bias"]
+
+
+def test_more_ranks_than_images_matter_only_where_a_step_is_made(tmp_path):
+    for epochs in (0, 1):
+        run = on(tmp_path, f"train.epochs={epochs}", "train.batch=4", "train.warmup_epochs=0")
+        run.ranks.size = 6
+        if epochs == 0:
+            assert train._prepare(run).epoch == 0
+            continue
+        with pytest.raises(InputError, match="4 images per step are fewer than 6 ranks"):
+            train._prepare(run)
 
 
 def test_a_frozen_network_is_taken_as_it_is_but_not_trained():

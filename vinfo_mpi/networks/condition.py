@@ -35,6 +35,12 @@ def in_float32(network: nn.Module) -> nn.Module:
                 f"the network is quantised ('{name}' is {type(module).__module__}."
                 f"{type(module).__name__}); give the one that it was made from, in float32"
             )
+    for name, parameter in network.named_parameters():
+        if nn.parameter.is_lazy(parameter):
+            raise InputError(
+                f"the network is lazy: '{name}' has no shape before a first image; pass one through "
+                "in network.target, or give network.weights"
+            )
     kinds = {value.dtype for value in network.parameters() if value.is_floating_point()}
     if kinds - {torch.float32}:
         names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))

@@ -123,7 +123,7 @@ def _prepare(run: Run) -> Training:
     options = run.config.train
     ids = run.subject.images.training(options.per_class, run.config.seed, run.subject.skipped)
     batch = min(options.batch, len(ids))
-    if batch < run.ranks.size:
+    if options.epochs and batch < run.ranks.size:
         raise InputError(
             f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; "
             "use fewer ranks"

@@ -38,8 +38,8 @@ def in_float32(network: nn.Module) -> nn.Module:
     for name, parameter in network.named_parameters():
         if nn.parameter.is_lazy(parameter):
             raise InputError(
-                f"the network is lazy: '{name}' has no shape before a first image; pass one through "
-                "in network.target, or give network.weights"
+                f"the network is lazy: '{name}' has no shape before a first image; pass one "
+                "through in network.target, or give network.weights"
             )
     kinds = {value.dtype for value in network.parameters() if value.is_floating_point()}
     if kinds - {torch.float32}:

@@ -310,19 +310,38 @@ def temporal(run: Run) -> Numbers:
     return {"dynamics/vinformation": v[:, 0]} | numbers
 
 
-def importance(run: Run) -> Numbers:
-    """Code times slope of the class's logit along the atom: by size, with sign, as a share."""
-    target = run.settings["importance"]["importance"]["target"]
+def contributions(run: Run, stage: str) -> np.ndarray:
+    """Return the part of the logit explained that is owed to each concept: (N, K)."""
+    target = run.settings[stage]["importance"]["target"]
     weight = run.read(run.final, "head/weight").astype(float)  # only of a linear head
     atoms = run.read("dictionary", "atoms").astype(float)
     classes = run.read(run.final, f"samples/{target}")
-    contribution = run.codes * (weight @ atoms.T)[classes]  # (N, K)
+    return run.codes * (weight @ atoms.T)[classes]
+
+
+def importance(run: Run) -> Numbers:
+    """Code times slope of the class's logit along the atom: by size, with sign, as a share."""
+    contribution = contributions(run, "importance")
     squares = np.square(contribution)
     whole = squares.sum(1, keepdims=True)
     return {
         "concepts/importance": np.abs(contribution).mean(0),
         "concepts/importance_signed": contribution.mean(0),
         "concepts/importance_share": (squares / np.where(whole > 0, whole, 1)).mean(0),
+    }
+
+
+def super_classes(run: Run) -> Numbers:
+    """Importance over the images of each super-class, with its standard error over them."""
+    if "metafeatures/super_class" not in run.stored:
+        raise NotChecked("metafeatures.super_classes names no file")
+    size = np.abs(contributions(run, "metafeatures"))
+    groups = run.stored["metafeatures/super_class"]
+    of_groups = [size[groups[run.labels] == group] for group in range(groups.max() + 1)]
+    errors = [values.std(0, ddof=1) / np.sqrt(len(values)) for values in of_groups]
+    return {
+        "metafeatures/super_importance": np.array([values.mean(0) for values in of_groups]),
+        "metafeatures/super_importance_se": np.array(errors),
     }
 
 
@@ -446,6 +465,7 @@ QUANTITIES: dict[Callable[[Run], Numbers], str] = {
     predictors: "score",
     temporal: "dynamics",
     importance: "importance",
+    super_classes: "metafeatures",
     flow: "flow",
     redundancy: "redundancy",
     spectrum: "spectrum",

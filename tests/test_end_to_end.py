@@ -83,6 +83,7 @@ def test_every_number_is_computed_again_from_the_files_alone(run, python):
     for names in (
         "vinformation dynamics/vinformation flow/main_cka flow/shortcut_vinformation",
         "redundancy/values redundancy/values_se spectrum/eigenvalues spectrum/quality",
+        "metafeatures/super_importance metafeatures/super_importance_se",
         "spectrum/utilisation spectrum/significant spectrum/laziness_se",
     ):
         assert set(names.split()) <= set(differences)

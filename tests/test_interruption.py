@@ -26,7 +26,7 @@ from vinfo_mpi.storage.rows import RowReader
 SETTINGS = [
     "data.image_size=16", "network.width=0.0625", "train.epochs=3", "train.batch=64",
     "dictionary.kind=joint", "dictionary.concepts=50", "dictionary.tolerance=1e-12",
-    "dictionary.max_iterations=60", "encode.tolerance=1e-6", "score.folds=100", "analyses=[]",
+    "dictionary.max_iterations=60", "encode.tolerance=1e-5", "score.folds=50", "analyses=[]",
     "pages=[]", "extract.maps=final", "machine.batch=40", "machine.rows=200",
     "machine.save_minutes=0.0015",
 ]  # fmt: skip
@@ -43,7 +43,7 @@ MADE = {  # what each stage makes, in order
     "score": "results.h5",
     "dynamics": "results.h5",
 }
-ENDS = ["kill one", "kill one", "kill one", "kill all", "kill all"]
+ENDS = ["kill one", "kill one", "kill all"]
 STOPPED = ("train", "extract", "dictionary")  # each saves in a way of its own
 UNFINISHED = {  # what shows that there is something to go on from
     "train": "checkpoints/unfinished.pt",

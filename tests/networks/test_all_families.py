@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import open_clip.model
 import pytest
-import timm
 import torch
 import torchvision
-import transformers
 from torch import nn
 
 from vinfo_mpi.config.schema import Extract
@@ -44,12 +41,22 @@ def torchvisions(name, **options):
     return lambda: torchvision.models.get_model(name, weights=None, num_classes=7, **options)
 
 
+# What takes seconds to import, not in processes that only collect the tests.
+
+
 def timms(name, **options):
-    return lambda: timm.create_model(name, pretrained=False, num_classes=7, **options)
+    def build():
+        import timm
+
+        return timm.create_model(name, pretrained=False, num_classes=7, **options)
+
+    return build
 
 
 def transformer(kind, head="ForImageClassification", **options):
     def build():
+        import transformers
+
         config = getattr(transformers, f"{kind}Config")(**options)
         return getattr(transformers, kind.removesuffix("Vision") + head)(config)
 
@@ -57,8 +64,12 @@ def transformer(kind, head="ForImageClassification", **options):
 
 
 def tower(**options):
-    config = open_clip.model.CLIPVisionCfg(**options)
-    return lambda: open_clip.model._build_vision_tower(16, config)
+    def build():
+        import open_clip.model
+
+        return open_clip.model._build_vision_tower(16, open_clip.model.CLIPVisionCfg(**options))
+
+    return build
 
 
 def small_mixer():

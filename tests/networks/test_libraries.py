@@ -28,7 +28,8 @@ def loaded(own):
 
 
 def test_timm(tmp_path):
-    timm = pytest.importorskip("timm")
+    import timm
+
     torch.manual_seed(0)
     network = architectures.build(Network(name="timm/test_resnet"), 7)
     assert network.num_classes == 7
@@ -50,7 +51,6 @@ def test_timm(tmp_path):
 
 
 def test_open_clip():
-    pytest.importorskip("open_clip")
     clip = Network(name="open_clip/ViT-B-32", weights="laion2b_s34b_b79k")
     own = architectures.own_preprocessing(clip)
     assert (own.size, own.resize, own.interpolation) == ((224, 224), 224, "bicubic")
@@ -63,7 +63,8 @@ def test_open_clip():
 
 
 def test_hugging_face(tmp_path):
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     torch.manual_seed(0)
     config = transformers.ViTConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
@@ -89,8 +90,9 @@ def test_hugging_face(tmp_path):
 
 
 def test_pictures_that_a_library_prepares_otherwise_are_refused(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    timm = pytest.importorskip("timm")
+    import timm
+    import transformers
+
     transformers.MobileViTImageProcessor(do_flip_channel_order=True).save_pretrained(tmp_path)
     padded = next(
         name for name in timm.list_pretrained()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from vinfo_mpi.networks import architectures
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
@@ -41,6 +40,9 @@ def _say_copies(run: Run, activations: ActivationReader) -> None:
 
 
 def _say_accuracy(run: Run, activations: ActivationReader) -> None:
+    # Not imported where nothing is extracted: torchvision takes seconds.
+    from vinfo_mpi.networks import architectures
+
     promised = architectures.promised_accuracy(run.config.network)
     if promised is None or not activations.labelled:
         return

@@ -88,6 +88,11 @@ class Subject:
             self.config.data, architectures.own_preprocessing(self.config.network)
         )
 
+    @property
+    def promised_accuracy(self) -> float | None:
+        """The share of ImageNet's validation images that the weights predict; None: not known."""
+        return architectures.promised_accuracy(self.config.network)
+
     def say_input(self) -> None:
         """Log what is done to images before the network sees them, and what nobody has said."""
         log.info("input: %s", self.preprocessing)

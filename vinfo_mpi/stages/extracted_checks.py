@@ -40,10 +40,7 @@ def _say_copies(run: Run, activations: ActivationReader) -> None:
 
 
 def _say_accuracy(run: Run, activations: ActivationReader) -> None:
-    # Not imported where nothing is extracted: torchvision takes seconds.
-    from vinfo_mpi.networks import architectures
-
-    promised = architectures.promised_accuracy(run.config.network)
+    promised = run.subject.promised_accuracy
     if promised is None or not activations.labelled:
         return
     right = activations.read("samples/prediction") == activations.read("samples/label")

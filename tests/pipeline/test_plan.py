@@ -48,8 +48,8 @@ def write(folder, settings):
 
 
 @pytest.fixture
-def mpirun(mpirun):
-    """Processes whose memory is their own."""
+def cold(mpirun):
+    """Return mpirun of processes whose memory is their own."""
     return partial(mpirun, cold=True)
 
 
@@ -67,15 +67,15 @@ def figures(text, what):
 @pytest.mark.parametrize(
     "settings", [None, VIRTUAL, LARGE], ids=["the run of all tests", "a file per rank", "large"]
 )
-def test_the_plan_is_what_the_run_takes(run, tmp_path, mpirun, settings):
+def test_the_plan_is_what_the_run_takes(run, tmp_path, cold, settings):
     folder = run[0]
     command = ["-m", "vinfo_mpi", *OPTIONS, "--run-dir", folder]
     if settings:
         folder = tmp_path / "run"
         command = write(tmp_path, settings)
-        done = mpirun(2, *command, limit=240)
+        done = cold(2, *command, limit=240)
         assert done.returncode == 0, done.stderr
-    planned = mpirun(2, *command, "--dry-run")
+    planned = cold(2, *command, "--dry-run")
     assert planned.returncode == 0, planned.stderr
     assert "not planned" not in planned.stdout
 
@@ -103,9 +103,9 @@ def test_the_plan_is_what_the_run_takes(run, tmp_path, mpirun, settings):
         assert sent[stage] == pytest.approx(really, rel=0.05)  # rounded for people
 
 
-def test_the_plan_says_whose_limit_it_is(tmp_path, mpirun):
+def test_the_plan_says_whose_limit_it_is(tmp_path, cold):
     command = write(tmp_path, SMALL)
-    plan = mpirun(2, *command, "--dry-run", SLURM_MEM_PER_NODE="4000")
+    plan = cold(2, *command, "--dry-run", SLURM_MEM_PER_NODE="4000")
     assert plan.returncode == 0, plan.stderr
     limit = re.search(r"per rank of ([\d.]+) GiB \(Slurm's --mem\)", plan.stdout)
     # Libraries count once, so that it is a little more than half; it is rounded.
@@ -119,8 +119,8 @@ def refusal(result):
     return line
 
 
-def test_less_than_the_program_itself_takes(tmp_path, mpirun):
-    result = mpirun(2, *write(tmp_path, SMALL), SLURM_MEM_PER_NODE="500")
+def test_less_than_the_program_itself_takes(tmp_path, cold):
+    result = cold(2, *write(tmp_path, SMALL), SLURM_MEM_PER_NODE="500")
     assert re.search(
         r"per rank, [\d.]+ MiB are free or allowed \(Slurm's --mem\); "
         r"the program alone takes more",
@@ -129,8 +129,8 @@ def test_less_than_the_program_itself_takes(tmp_path, mpirun):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_less_than_the_stages_take(tmp_path, mpirun):
-    result = mpirun(2, *write(tmp_path, LARGE), "--set", "machine.memory_limit=1.2")
+def test_less_than_the_stages_take(tmp_path, cold):
+    result = cold(2, *write(tmp_path, LARGE), "--set", "machine.memory_limit=1.2")
     assert re.search(
         r"stage train needs [\d.]+ GiB .*, 1\.2 GiB .* \(machine\.memory_limit\); "
         r"use more ranks, or",

@@ -51,12 +51,13 @@ def python(request):
 
     It runs python and gives a `subprocess.CompletedProcess` with text output. A program that takes
     longer than `limit` seconds is killed and fails the test. Commands of vinfo_mpi find torch
-    imported, unless they are to begin `cold`.
+    imported, unless they are to begin `cold`, or to import from elsewhere.
     """
 
     def run(*arguments, launcher=(), cold=False, **options):
         of_ours = arguments[0] == "-m" and arguments[1].startswith("vinfo_mpi")
-        words = request.getfixturevalue("warm") if of_ours and not cold else (sys.executable,)
+        cold = cold or not of_ours or "PYTHONPATH" in options
+        words = (sys.executable,) if cold else request.getfixturevalue("warm")
         return _run(*launcher, *words, *arguments, **options)
 
     return run

@@ -105,7 +105,7 @@ def test_label_out_of_range(untrained, vinfo):
     text = """
 from torchvision.datasets import FakeData
 
-def dataset(vinfo):
+def dataset():
     made = FakeData(40, (3, 9, 9), 8)
     made.classes = ["cat", "dog"]
     return made
@@ -120,7 +120,7 @@ def test_network_with_fewer_outputs_than_classes(untrained, vinfo):
     text = """
 import torchvision
 
-def network(vinfo):
+def network():
     return torchvision.models.resnet18(num_classes=7)
 """
     (untrained / "own.py").write_text(text)
@@ -165,7 +165,7 @@ class Network(nn.Sequential):
     def forward(self, images):
         return super().forward(images / images.mean((1, 2, 3), keepdim=True))
 
-def network(vinfo):
+def network():
     pool = nn.AdaptiveAvgPool2d(1)
     return Network(nn.Conv2d(3, 4, 3), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, 2))
 """

@@ -158,8 +158,9 @@ class Job:
         """Wait until a rerun need not do all of the stage again, or the job has ended."""
 
         def saved():
+            # More than the first rows of each rank, whose checksums follow them.
             return any(
-                path.stat().st_blocks * 512 > 50_000 or path.suffix != ".partial"
+                path.stat().st_blocks * 512 > 200_000 or path.suffix != ".partial"
                 for path in folder.glob(UNFINISHED[stage])
             )
 

@@ -1,8 +1,10 @@
 """What every command shares: help, mistakes, what it shows instead of running."""
 
+import re
+
 import h5py
 import pytest
-from contents import ROOT
+from contents import ROOT, SMALL
 
 STAGES = [
     "train",
@@ -51,6 +53,22 @@ def test_help_is_shown_once(mpirun):
     result = mpirun(2, "-m", "vinfo_mpi.score", "--help")
     assert result.returncode == 0
     assert result.stdout.count("usage:") == 1
+
+
+# --- nothing to do ---
+
+IMPORTS_OF_RANK = """
+import atexit, os, runpy, sys
+atexit.register(lambda: os.write(1, f"torch: {'torch' in sys.modules};".encode()))
+runpy.run_module("vinfo_mpi.score", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_only_the_rank_that_looks_imports_torch(run, mpirun):
+    done = mpirun(3, "-c", IMPORTS_OF_RANK, *SMALL, "--run-dir", run[0])
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("[rank 0] score: up to date") == 1
+    assert sorted(re.findall(r"torch: (\w+);", done.stdout)) == ["False", "False", "True"]
 
 
 # --- mistakes ---

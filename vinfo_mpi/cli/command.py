@@ -20,6 +20,8 @@ from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import launcher, malloc, signals
 
 if TYPE_CHECKING:
+    from mpi4py import MPI
+
     from vinfo_mpi.run.run import Run
 
 DEFAULT_CONFIG = Path(__file__).parents[2] / "config" / "quickstart.yaml"
@@ -97,22 +99,19 @@ def parse(stage: str | None, description: str | None) -> argparse.Namespace:
 
 def _start(stage: str | None, options: argparse.Namespace, config: Config) -> None:
     """Do what the options say, all ranks together."""
-    import torch
+    from vinfo_mpi.parallel import alone
 
+    in_job = "SLURM_JOB_ID" in os.environ or options.verbose
+    shown = options.info or options.show_network or options.dry_run
+    look_first = not (in_job or shown or options.force)
+    # Torch takes seconds on every rank: the others import it where there is something to do.
+    if look_first and alone.on_root(lambda comm: _is_up_to_date(stage, options, config, comm)):
+        return
     from vinfo_mpi.cli.header import head
-    from vinfo_mpi.parallel import devices, logs
-    from vinfo_mpi.parallel.ranks import Ranks
     from vinfo_mpi.pipeline import engine
-    from vinfo_mpi.run.run import Run
 
-    ranks = Ranks()
-    logs.start(ranks.rank, options.verbose)
-    device, bindings = devices.bind(ranks, config.machine.device)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    folder = Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / config.name)
-    typed = shlex.join(["python", "-m", registry.command(stage), *sys.argv[1:]])
-    run = Run(config, folder, ranks, device, bindings, typed)
+    run = _run_of(stage, options, config)
+    ranks = run.ranks
     if options.info:
         ranks.on_root(lambda: print(head(run)))
         return
@@ -124,12 +123,53 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
     if options.dry_run:
         engine.check_plan(run, show=True)
         return
-    in_job = "SLURM_JOB_ID" in os.environ or options.verbose
     if in_job:
         ranks.on_root(lambda: print(head(run), flush=True))
     engine.bring_up_to_date(run, _targets(stage, config), options.only, options.force)
     if stage is None or in_job:
         ranks.on_root(_end_of_log, run, stage is None, in_job)
+
+
+def _run_of(
+    stage: str | None, options: argparse.Namespace, config: Config, comm: MPI.Comm | None = None
+) -> Run:
+    """Return the run that the options name, of the ranks of a communicator (default: all)."""
+    import torch
+
+    from vinfo_mpi.parallel import devices, logs
+    from vinfo_mpi.parallel.ranks import Ranks
+    from vinfo_mpi.run.run import Run
+
+    ranks = Ranks() if comm is None else Ranks(comm)
+    logs.start(ranks.rank, options.verbose)
+    device, bindings = devices.bind(ranks, config.machine.device)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    folder = Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / config.name)
+    typed = shlex.join(["python", "-m", registry.command(stage), *sys.argv[1:]])
+    return Run(config, folder, ranks, device, bindings, typed)
+
+
+def _is_up_to_date(
+    stage: str | None, options: argparse.Namespace, config: Config, comm: MPI.Comm
+) -> bool:
+    """Whether there is nothing to do, which is said then; on one rank.
+
+    What is wrong is for all ranks to find, together.
+    """
+    from vinfo_mpi.pipeline import engine
+
+    targets = _targets(stage, config)
+    try:
+        run = _run_of(stage, options, config, comm)
+        if not engine.is_up_to_date(run, targets):
+            return False
+        engine.bring_up_to_date(run, targets, options.only)
+    except InputError:
+        return False
+    if stage is None:
+        _end_of_log(run, whole=True, in_job=False)
+    return True
 
 
 def _network(run: Run) -> str:

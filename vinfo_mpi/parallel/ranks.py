@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,9 +18,9 @@ import torch
 from mpi4py import MPI
 
 from vinfo_mpi.parallel.partition import block, sizes
+from vinfo_mpi.parallel.waiting import wait
 
 T = TypeVar("T")
-POLLING_INTERVAL = 1e-3  # seconds between looks at whether a call in the background is done
 LARGEST_COUNT = 2**30  # elements in one MPI call: Open MPI 4 fails above 2**31 - 1
 
 
@@ -179,10 +178,7 @@ class Ranks:
 
         MPI would keep the core busy that another thread computes on.
         """
-        request = self.comm.Ibarrier()
-        while not request.Test():
-            # For so long, whatever the time is: time.sleep waits until a moment.
-            select.select([], [], [], POLLING_INTERVAL)
+        wait(self.comm.Ibarrier())
 
     def hosts(self) -> list[str]:
         """Return the host of every rank."""

@@ -40,9 +40,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     if force and {"train", "extract"} & set(targets):
         run.ranks.on_root(image_list.forget, run.folder)
     planned = False
-    for stage in STAGES:
-        if not any(stage == target or stage in before(target) for target in targets):
-            continue
+    for stage in _needed(targets):
         repeat = force and stage in targets
         if not repeat and run.ranks.on_root(is_current, run, stage):
             log.info("%s: up to date", stage)
@@ -61,6 +59,20 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             if targets == [stage]:
                 raise
             log.info("%s: left out: %s", stage, error)
+
+
+def is_up_to_date(run: Run, targets: list[str]) -> bool:
+    """Whether nothing is to be run for the targets; one rank may ask alone."""
+    return all(is_current(run, stage) for stage in _needed(targets))
+
+
+def _needed(targets: list[str]) -> list[str]:
+    """Return the stages that the targets need, and the targets, in order."""
+    return [
+        stage
+        for stage in STAGES
+        if any(stage == target or stage in before(target) for target in targets)
+    ]
 
 
 def check_plan(run: Run, show: bool = False) -> None:

@@ -59,12 +59,13 @@ def test_help_is_shown_once(mpirun):
 
 IMPORTS_OF_RANK = """
 import atexit, os, runpy, sys
+os.sched_setaffinity(0, {0})
 atexit.register(lambda: os.write(1, f"torch: {'torch' in sys.modules};".encode()))
 runpy.run_module("vinfo_mpi.score", run_name="__main__", alter_sys=True)
 """
 
 
-def test_only_the_rank_that_looks_imports_torch(run, mpirun):
+def test_only_the_rank_that_looks_imports_torch_where_ranks_share_cores(run, mpirun):
     done = mpirun(3, "-c", IMPORTS_OF_RANK, *SMALL, "--run-dir", run[0])
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("[rank 0] score: up to date") == 1

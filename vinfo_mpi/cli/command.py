@@ -103,8 +103,8 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
 
     in_job = "SLURM_JOB_ID" in os.environ or options.verbose
     shown = options.info or options.show_network or options.dry_run
-    look_first = not (in_job or shown or options.force)
-    # Torch takes seconds on every rank: the others import it where there is something to do.
+    # Where ranks share cores each waits for torch of all: not where there is nothing to do.
+    look_first = not (in_job or shown or options.force) and alone.crowded()
     if look_first and alone.on_root(lambda comm: _is_up_to_date(stage, options, config, comm)):
         return
     from vinfo_mpi.cli.header import head

@@ -62,12 +62,17 @@ def ask(name, arguments):
     wanted = (arguments, dict(os.environ), str(Path.cwd()), list(os.sched_getaffinity(0)))
     file = os.memfd_create("wanted")
     os.write(file, json.dumps(wanted).encode())
-    socket.send_fds(connection, [b"run"], [file, 0, 1, 2])
+    socket.send_fds(connection, [b"run"], [file, 0, 1, 2, *of_launcher(os.environ)])
     code = os.waitstatus_to_exitcode(int(connection.recv(16)))
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
+
+
+def of_launcher(environment):
+    """Return the connection to the launcher that a rank is given: MPICH's stands in PMI_FD."""
+    return [int(environment["PMI_FD"])] if "PMI_FD" in environment else []
 
 
 def serve(name):
@@ -99,7 +104,7 @@ def reap(*_):
 
 def keep(connection):
     """Fork again, and send how that ends; return, in the fork, what it was sent."""
-    _, sent, _, _ = socket.recv_fds(connection, 8, 4)
+    _, sent, _, _ = socket.recv_fds(connection, 8, 5)
     process = os.fork()
     if process == 0:
         connection.close()
@@ -122,9 +127,10 @@ def run(wanted, *streams):
     with os.fdopen(wanted) as file:
         file.seek(0)
         (_, module, *arguments), environment, folder, cores = json.load(file)
-    for number, fd in enumerate(streams):
-        os.dup2(fd, number)
-        os.close(fd)
+    for number, fd in zip([0, 1, 2, *of_launcher(environment)], streams, strict=True):
+        if fd != number:
+            os.dup2(fd, number)
+            os.close(fd)
     os.environ.clear()
     os.environ.update(environment)
     os.sched_setaffinity(0, cores)

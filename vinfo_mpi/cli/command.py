@@ -159,12 +159,10 @@ def _is_up_to_date(
     """
     from vinfo_mpi.pipeline import engine
 
-    targets = _targets(stage, config)
     try:
         run = _run_of(stage, options, config, comm)
-        if not engine.is_up_to_date(run, targets):
+        if not engine.say_up_to_date(run, _targets(stage, config)):
             return False
-        engine.bring_up_to_date(run, targets, options.only)
     except InputError:
         return False
     if stage is None:

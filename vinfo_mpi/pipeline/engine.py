@@ -34,9 +34,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     force : bool
         Repeat the targets even where they are up to date.
     """
-    run.lock()
-    run.ranks.on_root(_check_same_experiment, run, "train" in targets and force)
-    run.save_config()
+    _claim(run, "train" in targets and force)
     if force and {"train", "extract"} & set(targets):
         run.ranks.on_root(image_list.forget, run.folder)
     planned = False
@@ -61,9 +59,25 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             log.info("%s: left out: %s", stage, error)
 
 
-def is_up_to_date(run: Run, targets: list[str]) -> bool:
-    """Whether nothing is to be run for the targets; one rank may ask alone."""
-    return all(is_current(run, stage) for stage in _needed(targets))
+def say_up_to_date(run: Run, targets: list[str]) -> bool:
+    """Return whether nothing is to be run for the targets, which is logged then.
+
+    One rank may ask alone.
+    """
+    stages = _needed(targets)
+    if not all(is_current(run, stage) for stage in stages):
+        return False
+    _claim(run, retrain=False)
+    for stage in stages:
+        log.info("%s: up to date", stage)
+    return True
+
+
+def _claim(run: Run, retrain: bool) -> None:
+    """Keep other jobs off the run's folder, and write down its configuration."""
+    run.lock()
+    run.ranks.on_root(_check_same_experiment, run, retrain)
+    run.save_config()
 
 
 def _needed(targets: list[str]) -> list[str]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,6 +169,9 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
         "--device", default="cpu", choices=["cpu", "cuda"], help="where ours computes"
     )
     parser.add_argument(
+        "--busy", action="store_true", help="beside another process, which wants a core"
+    )
+    parser.add_argument(
         "--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE"
     )
     arguments = parser.parse_args()
@@ -173,11 +179,27 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
         malloc.keep_freed()  # as our commands do: for peers too
     rows: list[Row] = []
     print(doc.split("\n")[0], flush=True)
-    for case in cases(Options(arguments.full, arguments.repeats, arguments.device)):
-        show(table(case))
-        rows += case
-        save(arguments.json, {"rows": [asdict(row) for row in rows]})
+    with beside_another_process(arguments.busy):
+        for case in cases(Options(arguments.full, arguments.repeats, arguments.device)):
+            show(table(case))
+            rows += case
+            save(arguments.json, {"busy": arguments.busy, "rows": [asdict(row) for row in rows]})
     print(f"{arguments.json}: the same as JSON")
+
+
+@contextmanager
+def beside_another_process(busy: bool) -> Iterator[None]:
+    """Keep a core busy meanwhile, if so, as a process of another user does on a shared node."""
+    if not busy:
+        yield
+        return
+    # In a session of its own: the kernel shares the cores between sessions first.
+    command = [sys.executable, "-c", "while True: pass"]
+    with subprocess.Popen(command, start_new_session=True) as neighbour:
+        try:
+            yield
+        finally:
+            neighbour.kill()
 
 
 def show(result: Table) -> None:

@@ -1,5 +1,7 @@
 import json
+import os
 
+import psutil
 import pytest
 import torch
 
@@ -55,3 +57,13 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsy
     assert [row["method"] for row in content["rows"]] == ["one"]
     assert len(content["rows"][0]["seconds"]) == 2
     assert content["machine"]["matrix products, float64, operations/s"] > 0
+
+
+def test_another_process_is_beside_it_for_as_long_as_asked():
+    before = psutil.Process().children()
+    with side_by_side.beside_another_process(True):
+        [neighbour] = [child for child in psutil.Process().children() if child not in before]
+        assert os.getsid(neighbour.pid) != os.getsid(0)
+    assert not neighbour.is_running()
+    with side_by_side.beside_another_process(False):
+        assert psutil.Process().children() == before

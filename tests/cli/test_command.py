@@ -183,3 +183,10 @@ def test_info(mpirun, tmp_path):
     assert ("parallel: all ranks write one file" if parallel else "serial") in result.stdout
     assert "ranks 0-1, 1 thread each" in result.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_waiting_threads_leave_the_core_to_others(python, tmp_path):
+    command = ("-m", "vinfo_mpi", "--info", "--run-dir", tmp_path / "run")
+    result = python(*command, cold=True, OMP_DISPLAY_ENV="TRUE")
+    assert result.returncode == 0, result.stderr
+    assert set(re.findall(r"OMP_WAIT_POLICY\s*=\s*'(\w+)'", result.stderr)) == {"PASSIVE"}

@@ -260,7 +260,16 @@ def test_timings_are_kept_per_stage(run):
 def test_the_dry_run_shows_the_plan_and_does_nothing(tmp_path, python):
     done = python("-m", "vinfo_mpi", *SMALL, "--run-dir", tmp_path / "none", "--dry-run")
     assert done.returncode == 0, done.stderr
-    for text in ("400 images", "8: layer1.0 (4)", "disk", "memory", "operations", "40"):
+    for text in (
+        "would run\n",
+        "dictionary     missing\n",
+        "400 images",
+        "8: layer1.0 (4)",
+        "disk",
+        "memory",
+        "operations",
+        "40",
+    ):
         assert text in done.stdout
     assert not (tmp_path / "none").exists()
 

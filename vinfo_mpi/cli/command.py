@@ -28,7 +28,7 @@ DEFAULT_CONFIG = Path(__file__).parents[2] / "config" / "quickstart.yaml"
 FLAGS = {
     "--only": "run this stage alone; fail if its inputs are missing",
     "--force": "run this stage even if it is up to date",
-    "--dry-run": "show the plan: images, taps, disk, memory, operations",
+    "--dry-run": "show what would run and why, and the plan: disk, memory, operations",
     "--show-network": "show modules and their shapes, which are read, tokens, the head",
     "--stages": "show the run's name and the stages of the whole pipeline, a pair a line",
     "--info": "show versions, MPI, HDF5, and where each rank computes",
@@ -124,7 +124,7 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
         ranks.on_root(lambda: print(_network(run)))
         return
     if options.dry_run:
-        engine.check_plan(run, show=True)
+        engine.show(run, _targets(stage, config), options.only, options.force)
         return
     if in_job:
         ranks.on_root(lambda: print(head(run), flush=True))

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import importlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from vinfo_mpi.errors import Failure, InputError, NotApplicable
 from vinfo_mpi.parallel import limits, logs, memory
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.pipeline import measured, plan
 from vinfo_mpi.registry import STAGES, before, command
-from vinfo_mpi.run import image_list
-from vinfo_mpi.run.freshness import is_current, settings
+from vinfo_mpi.run import configuration, image_list, previous, staleness
+from vinfo_mpi.run.freshness import is_current
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.run.staleness import Stale
 
 
 def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bool = False) -> None:
@@ -34,29 +33,44 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     force : bool
         Repeat the targets even where they are up to date.
     """
-    _claim(run, "train" in targets and force)
+    run.lock()
+    run.ranks.on_root(configuration.check_same_experiment, run, "train" in targets and force)
+    stages = _needed(targets)
+    stale = run.ranks.on_root(staleness.find, run, stages)
+    if only:
+        _check_inputs(stale, targets)
     if force and {"train", "extract"} & set(targets):
         run.ranks.on_root(image_list.forget, run.folder)
-    planned = False
-    for stage in _needed(targets):
+    begun = False
+    for stage in stages:
         repeat = force and stage in targets
-        if not repeat and run.ranks.on_root(is_current, run, stage):
+        current = run.ranks.on_root(is_current, run, stage) if begun else stage not in stale
+        if current and not repeat:
             log.info("%s: up to date", stage)
             continue
-        if only and stage not in targets:
-            raise InputError(
-                f"--only {' '.join(targets)}: its input from '{stage}' is missing, damaged or "
-                f"stale; run {command(stage)} first"
-            )
-        if not planned:
-            check_plan(run)
-            planned = True
+        if not begun:
+            earlier = [] if force else run.ranks.on_root(previous.to_keep, run, stale)
+            check_plan(run, earlier)
+            run.ranks.on_root(_begin, run, stages, stale, earlier)
+            begun = True
         try:
             _run_stage(run, stage, repeat)
         except NotApplicable as error:
             if targets == [stage]:
                 raise
             log.info("%s: left out: %s", stage, error)
+
+
+def show(run: Run, targets: list[str], only: bool = False, force: bool = False) -> None:
+    """Print which of these stages would run and why, and the plan; nothing is written."""
+    retrain = "train" in targets and force
+    run.ranks.on_root(configuration.check_same_experiment, run, retrain)
+    stale = run.ranks.on_root(staleness.find, run, _needed(targets))
+    if only:
+        _check_inputs(stale, targets)
+    earlier = [] if force else run.ranks.on_root(previous.to_keep, run, stale)
+    run.ranks.on_root(lambda: print(_outlook(targets, stale, earlier, force), flush=True))
+    check_plan(run, earlier, show=True)
 
 
 def say_up_to_date(run: Run, targets: list[str]) -> bool:
@@ -67,17 +81,56 @@ def say_up_to_date(run: Run, targets: list[str]) -> bool:
     stages = _needed(targets)
     if not all(is_current(run, stage) for stage in stages):
         return False
-    _claim(run, retrain=False)
+    run.lock()
+    configuration.check_same_experiment(run, retrain=False)
     for stage in stages:
         log.info("%s: up to date", stage)
     return True
 
 
-def _claim(run: Run, retrain: bool) -> None:
-    """Keep other jobs off the run's folder, and write down its configuration."""
-    run.lock()
-    run.ranks.on_root(_check_same_experiment, run, retrain)
-    run.save_config()
+def _check_inputs(stale: Mapping[str, Stale], targets: list[str]) -> None:
+    """Raise `InputError` where a stage before the targets would have to run."""
+    for stage, why in stale.items():
+        if stage not in targets:
+            state = "missing" if why.is_new else f"stale ({why})"
+            raise InputError(
+                f"--only {' '.join(targets)}: its input from '{stage}' is {state}; "
+                f"run {command(stage)} first"
+            )
+
+
+def _begin(
+    run: Run, stages: list[str], stale: Mapping[str, Stale], earlier: Sequence[Path]
+) -> None:
+    """Keep earlier results, say what is stale, and write down the configuration; on one rank."""
+    for stage, why in stale.items():
+        if not why.is_new:
+            log.info("%s: %s", stage, why)
+    if earlier:
+        log.info("what this replaces is kept in %s", previous.keep(run, earlier))
+    configuration.write(run, stages)
+
+
+def _outlook(
+    targets: list[str], stale: Mapping[str, Stale], earlier: Sequence[Path], force: bool
+) -> str:
+    """Return which stages would run, with the reasons, and which would not."""
+    lines = []
+    current = []
+    for stage in _needed(targets):
+        reasons = [str(stale[stage])] if stage in stale else []
+        if force and stage in targets:
+            reasons.append("--force")
+        if reasons:
+            lines.append(f"  {stage:<14} {', '.join(reasons)}")
+        else:
+            current.append(stage)
+    heading = ["would run"] if lines else ["nothing to run"]
+    after = [f"up to date     {', '.join(current)}"] if current else []
+    if earlier:
+        names = ", ".join(dict.fromkeys(path.name for path in earlier))
+        after.append(f"kept           under previous/: {names}")
+    return "\n".join([*heading, *lines, *after, ""])
 
 
 def _needed(targets: list[str]) -> list[str]:
@@ -89,10 +142,10 @@ def _needed(targets: list[str]) -> list[str]:
     ]
 
 
-def check_plan(run: Run, show: bool = False) -> None:
+def check_plan(run: Run, earlier: Sequence[Path] = (), show: bool = False) -> None:
     """Raise `InputError` if the run cannot work or does not fit, before any work; or show the plan.
 
-    The plan is checked when it is shown, too.
+    The plan is checked when it is shown, too. Earlier results that are kept need room beside it.
     """
     limit = limits.memory_of_rank(run.ranks)
     device_limit = memory.limit_of_device(run.ranks, run.bindings)
@@ -108,7 +161,7 @@ def check_plan(run: Run, show: bool = False) -> None:
             run.ranks.on_root(measured.write, run, sizes)
 
     def compare() -> None:
-        whole = plan.make(run, sizes, limit, device_limit)
+        whole = plan.make(run, sizes, limit, device_limit, previous.size(earlier))
         if show:
             print(whole.text())
         whole.check()
@@ -155,40 +208,3 @@ def _work(stage: str) -> Any:
     """Return the function that does the work of a stage."""
     module, _, function = STAGES[stage].work.partition(":")
     return getattr(importlib.import_module(module), function)
-
-
-def _check_same_experiment(run: Run, retrain: bool) -> None:
-    """Refuse to replace the checkpoints of another experiment that happen to lie in this folder."""
-    path = run.folder / "config.yaml"
-    trained = any((run.folder / "checkpoints").glob("epoch_*.pt"))
-    if retrain or not path.exists() or not trained:
-        return
-    earlier = yaml.safe_load(path.read_text())
-    if not isinstance(earlier, dict):
-        raise InputError(f"{path} is damaged; name another folder with --run-dir, or delete it")
-    for name, now in _leaves(json.loads(json.dumps(settings(run.config, "train")))):
-        then = _at(earlier, name)
-        if then != now:
-            raise InputError(
-                f"{run.folder} holds the checkpoints of another experiment ({name} was {then}, "
-                f"now {now}); name another folder with --run-dir, or train again with "
-                "python -m vinfo_mpi.train --force"
-            )
-
-
-def _at(values: Any, path: str) -> Any:
-    """Return the value at a dotted path, None where there is none."""
-    for name in path.split("."):
-        values = values.get(name) if isinstance(values, dict) else None
-    return values
-
-
-def _leaves(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return every value with its dotted path."""
-    leaves: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            leaves += _leaves(value, f"{prefix}{name}.")
-        else:
-            leaves.append((f"{prefix}{name}", value))
-    return leaves

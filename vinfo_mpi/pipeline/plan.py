@@ -36,6 +36,8 @@ class Plan:
         The memory is per rank.
     device_limit : Limit, or None
         The same of the device's memory; None where the ranks compute on the CPU.
+    kept : float
+        Bytes on disk of earlier results that stay beside the new ones.
     """
 
     facts: Mapping[str, str]
@@ -44,6 +46,7 @@ class Plan:
     disk_limit: Limit
     memory_limit: Limit
     device_limit: Limit | None = None
+    kept: float = 0.0
 
     @property
     def known(self) -> dict[str, Costs]:
@@ -107,6 +110,13 @@ class Plan:
     def check(self) -> None:
         """Raise `InputError` if the plan does not fit, with figures and the setting to change."""
         need = sum(self.disk.values()) + self.temporary
+        if self.disk_limit.size < need <= self.disk_limit.size + self.kept:
+            raise InputError(
+                f"the run needs {units.size(need)} of disk beside the earlier results, which are "
+                f"kept, {units.size(self.disk_limit.size)} are free or allowed "
+                f"({self.disk_limit.source}); replace them with --force, or move them out of the "
+                "run's folder"
+            )
         if need > self.disk_limit.size:
             raise InputError(
                 f"the run needs {units.size(need)} of disk, {units.size(self.disk_limit.size)} are "
@@ -132,8 +142,17 @@ class Plan:
         return [title, *_rows(self.device_memory, units.size), ""]
 
 
-def make(run: Run, sizes: Sizes, memory_limit: Limit, device_limit: Limit | None = None) -> Plan:
-    """Return the plan of a run; the limits are what every rank may use of the two memories."""
+def make(
+    run: Run,
+    sizes: Sizes,
+    memory_limit: Limit,
+    device_limit: Limit | None = None,
+    kept: float = 0.0,
+) -> Plan:
+    """Return the plan of a run; the limits are what every rank may use of the two memories.
+
+    `kept` are the bytes of earlier results that stay beside the new ones.
+    """
     machine = run.config.machine
     shared = run.storage == "parallel"
     work = Workload(sizes, run.config, run.ranks.size, shared, run.device.type)
@@ -141,11 +160,11 @@ def make(run: Run, sizes: Sizes, memory_limit: Limit, device_limit: Limit | None
     if machine.memory_limit is not None:
         memory_limit = Limit(machine.memory_limit * GIB, "machine.memory_limit")
     base = sizes.base + sizes.remembered
-    plan = Plan(_facts(run, sizes), costs, base, Limit(0.0, ""), memory_limit, device_limit)
+    plan = Plan(_facts(run, sizes), costs, base, Limit(0.0, ""), memory_limit, device_limit, kept)
     if machine.disk_limit is not None:
         plan.disk_limit = Limit(machine.disk_limit * GIB, "machine.disk_limit")
     else:
-        plan.disk_limit = _free_disk(run.folder, sum(plan.disk.values()))
+        plan.disk_limit = _free_disk(run.folder, sum(plan.disk.values()), kept)
     return plan
 
 
@@ -202,12 +221,13 @@ def _facts(run: Run, sizes: Sizes) -> dict[str, str]:
     }
 
 
-def _free_disk(folder: Path, needed: float) -> Limit:
+def _free_disk(folder: Path, needed: float, kept: float) -> Limit:
     """Return what the file system has free, and what this run has written and needs again."""
     place = existing(folder)
-    used = 0
-    if folder.exists():
-        used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    used = -kept
+    for path in folder.rglob("*"):
+        if path.is_file() and "previous" not in path.relative_to(folder).parts[:1]:
+            used += path.stat().st_size
     free = shutil.disk_usage(place).free + min(used, needed)
     return Limit(float(free), f"free at {place}")
 

@@ -31,8 +31,8 @@ _MADE_AGAIN = (
 Provenance = Mapping[str, Any]
 
 
-def fingerprint(path: Path, stage: str) -> str | None:
-    """Return the fingerprint of a stage's part, None where there is none.
+def attributes(path: Path, stage: str) -> dict[str, Any]:
+    """Return where a stage's part comes from, nothing where there is none.
 
     Raises
     ------
@@ -40,10 +40,15 @@ def fingerprint(path: Path, stage: str) -> str | None:
         If the file is damaged: it holds what other stages have computed, and is not to be replaced.
     """
     if not path.exists():
-        return None
+        return {}
     with open_checked(path, "vinfo-results") as file:
         provenance = file.get(f"provenance/{stage}")
-        return None if provenance is None else str(provenance.attrs["fingerprint"])
+        return {} if provenance is None else dict(provenance.attrs)
+
+
+def fingerprint(path: Path, stage: str) -> str | None:
+    """Return the fingerprint of a stage's part, None where there is none; see `attributes`."""
+    return attributes(path, stage).get("fingerprint")
 
 
 def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Provenance) -> None:

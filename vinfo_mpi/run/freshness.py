@@ -30,14 +30,23 @@ def settings(config: Config, stage: str) -> dict[str, Any]:
     return relevant
 
 
-def inputs(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> Fingerprints:
+def inputs(
+    run: Run,
+    stage: str,
+    checkpoint: Checkpoint | None = None,
+    to_be_written: Fingerprints | None = None,
+) -> Fingerprints:
     """Return the fingerprints of what a stage reads, None for what is not there.
 
-    `checkpoint` is the one whose activations are extracted; default: the last one.
+    `checkpoint` is the one whose activations are extracted; default: the last one. Of what is still
+    `to_be_written` by stages before it these fingerprints count.
     """
     fingerprints: Fingerprints = {}
     for name in (*STAGES[stage].reads, *STAGES[stage].shows):
-        fingerprints |= product(name).fingerprints(run, checkpoint or run.final)
+        there = product(name).fingerprints(run, checkpoint or run.final)
+        fingerprints |= there | {
+            key: value for key, value in (to_be_written or {}).items() if key in there
+        }
     for name, setting in STAGES[stage].files.items():
         path = attrgetter(setting)(run.config)
         if path is not None:
@@ -64,9 +73,11 @@ def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> s
     return fingerprint_of(run, stage, inputs(run, stage, checkpoint))
 
 
-def fingerprint_of(run: Run, stage: str, fingerprints: Fingerprints) -> str:
+def fingerprint_of(
+    run: Run, stage: str, fingerprints: Fingerprints, version: int | None = None
+) -> str:
     """Return what the stage's file carries if it is made from inputs with these fingerprints."""
-    version = STAGES[stage].version
+    version = version or STAGES[stage].version
     name = stage if version == 1 else f"{stage}, version {version}"
     return digest(name, settings(run.config, stage), fingerprints)
 
@@ -91,18 +102,22 @@ def stale_activations(run: Run) -> list[Checkpoint]:
     def stale(checkpoint: Checkpoint) -> bool:
         path = run.activations(checkpoint)
         stored = rows.fingerprint(path, "vinfo-activations")
-        if stored != fingerprint(run, "extract", checkpoint):
-            return True
-        return run.keeps_map(checkpoint) and not rows.holds(path, MAP)
+        return stored != fingerprint(run, "extract", checkpoint) or lacks_map(run, checkpoint)
 
     return [checkpoint for checkpoint in run.checkpoints if stale(checkpoint)]
+
+
+def lacks_map(run: Run, checkpoint: Checkpoint) -> bool:
+    """Whether the finished activations of a checkpoint lack a map that is asked for."""
+    return run.keeps_map(checkpoint) and not rows.holds(run.activations(checkpoint), MAP)
 
 
 def _trained(run: Run) -> bool:
     """Whether every checkpoint of ours is there, from this very training."""
     key = made_with(run)
-    return all(
-        checkpoint.path.exists() and checkpoint.content().get("made_with") == key
-        for checkpoint in run.checkpoints
-        if checkpoint.ours
-    )
+    return all(trained(checkpoint, key) for checkpoint in run.checkpoints if checkpoint.ours)
+
+
+def trained(checkpoint: Checkpoint, key: str) -> bool:
+    """Whether a checkpoint of ours is there, from the training with this key (see `made_with`)."""
+    return checkpoint.path.exists() and checkpoint.content().get("made_with") == key

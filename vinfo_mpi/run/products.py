@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.results import store
@@ -30,6 +30,12 @@ class Product(Protocol):
     def fingerprints(self, run: Run, checkpoint: Checkpoint) -> Fingerprints:
         """Return what its files carry, those of a checkpoint where it has several."""
 
+    def attributes(self, run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Return what it says of where it comes from, nothing where it is not there, whole."""
+
+    def made_of(self, run: Run) -> list[Path]:
+        """Return the files and folders that hold it, finished as it is."""
+
     def discard(self, run: Run) -> None:
         """Delete it, finished or not, on one rank; what can only be replaced whole may stay."""
 
@@ -43,6 +49,14 @@ class Checkpoints:
     def fingerprints(self, run: Run, checkpoint: Checkpoint) -> Fingerprints:
         """Return that of one checkpoint. See `Product`."""
         return {f"checkpoints/{checkpoint.name}": checkpoint.fingerprint()}
+
+    def attributes(self, run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Return nothing: config.yaml says what they were trained with. See `Product`."""
+        return {}
+
+    def made_of(self, run: Run) -> list[Path]:
+        """Return nothing: none is ever replaced unasked. See `Product`."""
+        return []
 
     def discard(self, run: Run) -> None:
         """Keep them: training deletes them, once it has looked at its settings. See `Product`."""
@@ -63,6 +77,14 @@ class Activations:
             for each in checkpoints
         }
 
+    def attributes(self, run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Return those of a checkpoint's file. See `Product`."""
+        return hdf5.attributes(run.activations(checkpoint), self.filetype)
+
+    def made_of(self, run: Run) -> list[Path]:
+        """Return the files of all checkpoints. See `Product`."""
+        return [path for each in run.checkpoints for path in rows.made_of(run.activations(each))]
+
     def discard(self, run: Run) -> None:
         """Delete the activations of all checkpoints. See `Product`."""
         for checkpoint in run.checkpoints:
@@ -80,6 +102,14 @@ class File:
     def fingerprints(self, run: Run, checkpoint: Checkpoint) -> Fingerprints:
         """Return the file's. See `Product`."""
         return {self.name: hdf5.fingerprint(self.path(run), self.filetype)}
+
+    def attributes(self, run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Return the file's. See `Product`."""
+        return hdf5.attributes(self.path(run), self.filetype)
+
+    def made_of(self, run: Run) -> list[Path]:
+        """Return the file. See `Product`."""
+        return rows.made_of(self.path(run))
 
     def discard(self, run: Run) -> None:
         """Delete the file, and what was to become it. See `Product`."""
@@ -116,6 +146,15 @@ class Folder:
         """Return the folder's. See `Product`."""
         return {self.name: folders.fingerprint(run.outputs / self.name)}
 
+    def attributes(self, run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Return the folder's. See `Product`."""
+        return folders.attributes(run.outputs / self.name)
+
+    def made_of(self, run: Run) -> list[Path]:
+        """Return the folder. See `Product`."""
+        path = run.outputs / self.name
+        return [path] if folders.fingerprint(path) else []
+
     def discard(self, run: Run) -> None:
         """Delete what is unfinished: the folder stays until it is replaced. See `Product`."""
         folders.discard_unfinished(run.outputs / self.name)
@@ -132,6 +171,14 @@ class ResultsPart:
     def fingerprints(self, run: Run, checkpoint: Checkpoint) -> Fingerprints:
         """Return the part's. See `Product`."""
         return {self.stage: store.fingerprint(run.results, self.stage)}
+
+    def attributes(self, run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Return the part's. See `Product`."""
+        return store.attributes(run.results, self.stage)
+
+    def made_of(self, run: Run) -> list[Path]:
+        """Return the file that holds it, with all parts. See `Product`."""
+        return [run.results] if store.fingerprint(run.results, self.stage) else []
 
     def discard(self, run: Run) -> None:
         """Delete what lies beside it: the part stays until it is replaced. See `Product`."""

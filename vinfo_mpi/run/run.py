@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vinfo_mpi.config.load import dump_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import Stopped
 from vinfo_mpi.networks import checkpoints, heads
@@ -251,10 +250,6 @@ class Run:
 
     def _count_written(self, count: int) -> None:
         self.clock.bytes_written += count
-
-    def save_config(self) -> None:
-        """Write the configuration with all defaults filled in."""
-        self.ranks.on_root(write_text, self.folder / "config.yaml", dump_config(self.config))
 
     def save_timings(self, stage: str) -> None:
         """Add the stage's times to timings.json."""

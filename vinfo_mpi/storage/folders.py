@@ -62,9 +62,15 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def attributes(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of itself, nothing where it is not there or damaged."""
+    try:
+        content = json.loads((folder / PROVENANCE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def fingerprint(folder: Path) -> str | None:
     """Return the fingerprint that a folder carries, None where there is none."""
-    try:
-        return json.loads((folder / PROVENANCE).read_text())["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return attributes(folder).get("fingerprint")

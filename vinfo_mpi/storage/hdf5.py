@@ -138,13 +138,18 @@ def _problem(file: h5py.File, expected: str | None) -> str | None:
     return None
 
 
-def fingerprint(path: Path, filetype: str) -> str | None:
-    """Return the fingerprint of a whole file of this kind, None where there is no such file."""
+def attributes(path: Path, filetype: str) -> dict[str, Any]:
+    """Return what a whole file of this kind says of itself; nothing where there is no such file."""
     try:
         with open_checked(path, filetype) as file:
-            return str(file.attrs["fingerprint"])
-    except (InputError, KeyError):
-        return None
+            return dict(file.attrs)
+    except InputError:
+        return {}
+
+
+def fingerprint(path: Path, filetype: str) -> str | None:
+    """Return the fingerprint of a whole file of this kind, None where there is no such file."""
+    return attributes(path, filetype).get("fingerprint")
 
 
 def write_tables(path: Path, tables: Mapping[str, Table], attributes: Mapping[str, Any]) -> None:

@@ -128,6 +128,16 @@ def parts_of(path: Path) -> list[Path]:
     return list(path.parent.glob(f"{path.stem}.parts.*"))
 
 
+def made_of(path: Path) -> list[Path]:
+    """Return a finished file of rows and the folders of its parts; nothing where it is damaged."""
+    try:
+        with RowReader(path) as file:
+            folders = {path.parent / Path(name).parts[0] for name in file.parts()}
+    except InputError:
+        return []
+    return [path, *sorted(folders)]
+
+
 class RowReader:
     """Reads rows of a finished file, whichever way it was written.
 
@@ -208,8 +218,8 @@ class RowReader:
         """Return an attribute of a dataset or group."""
         return self.file[name].attrs[key]
 
-    def _check_parts(self) -> None:
-        """A virtual dataset may read as zeros where a part is missing or damaged: look before."""
+    def parts(self) -> list[str]:
+        """Return where the parts lie that virtual datasets show, from the file's folder."""
         names: set[str] = set()
 
         def visit(_: str, thing: object) -> None:
@@ -217,7 +227,11 @@ class RowReader:
                 names.update(source.file_name for source in thing.virtual_sources())
 
         self.file.visititems(visit)
-        for name in sorted(names):
+        return sorted(names)
+
+    def _check_parts(self) -> None:
+        """A virtual dataset may read as zeros where a part is missing or damaged: look before."""
+        for name in self.parts():
             try:
                 h5py.File(self.path.parent / name, "r").close()
             except OSError as error:

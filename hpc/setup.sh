@@ -103,7 +103,7 @@ if [ -n "$beside" ]; then
     [ $kind = system ] || own+=(h5py)
     install --ignore-installed --no-deps "${own[@]}"
 fi
-install --upgrade pip setuptools wheel
+install --upgrade pip setuptools setuptools-scm wheel
 if [ $kind = system ]; then
     # The MPI build of h5py has to see the numpy, mpi4py and cython it will run with: no build isolation.
     grep -v '^h5py' requirements.txt > "$venv/requirements.txt"

@@ -7,12 +7,12 @@ bash hpc/setup.sh
 # What tests need beside it, before they run side by side: a Slurm for the job scripts, a clock that
 # is off, a browser for the pages, and a compiler for the pretended GPU.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    for program in slurmctld slurmd munged ip faketime chromium c++; do
+    for program in git slurmctld slurmd munged ip faketime chromium c++; do
         command -v $program >/dev/null && continue
         export DEBIAN_FRONTEND=noninteractive
         apt-get update -qq
         apt-get install -y -qq --no-install-recommends slurm-wlm munge iproute2 util-linux faketime chromium \
-            g++ >/dev/null
+            g++ git >/dev/null
         break
     done
 fi

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from vinfo_mpi.run.run import Run
 
-DEFAULT_CONFIG = Path(__file__).parents[2] / "config" / "quickstart.yaml"
+DEFAULT_CONFIG = Path(__file__).parents[1] / "config" / "quickstart.yaml"
 FLAGS = {
     "--only": "run this stage alone; fail if its inputs are missing",
     "--force": "run this stage even if it is up to date",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import subprocess
@@ -54,10 +55,28 @@ def digest(*parts: Any) -> str:
 
 @cache
 def git_commit() -> str:
-    """Return the commit of this program, unknown where there is no repository."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """Return the commit of this program: of its checkout, else the one that it was built from."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
     try:
+        # A repository around an environment is somebody else's: it does not know this file.
+        subprocess.run(
+            [*git, "ls-files", "--error-unmatch", here.name],
+            capture_output=True,
+            timeout=10,
+            check=True,
+        )
+        command = [*git, "rev-parse", "HEAD"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
         return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
+        return _built_from()
+
+
+def _built_from() -> str:
+    """Return the commit that the package was built from, unknown where no build has stamped it."""
+    try:
+        stamp = importlib.import_module("vinfo_mpi.run._version")
+    except ImportError:
         return "unknown"
+    return (stamp.commit_id or "unknown").removeprefix("g")

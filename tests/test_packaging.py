@@ -1,0 +1,129 @@
+"""What is built runs where nothing of the checkout is, and knows where it comes from."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import h5py
+import pytest
+import yaml
+from contents import ROOT
+
+NEEDED = [
+    "config/quickstart.yaml",
+    "pages/assets/report.js",
+    "pages/templates/index.html",
+    "py.typed",
+]
+# The sample, as short as it goes.
+QUICK = [
+    "data={per_class: 20, image_size: 16}",
+    "network.width=0.0625",
+    "train.epochs=1",
+    "dictionary.concepts_per_class=2",
+    "analyses=[]",
+    "pages=[report]",
+]
+
+
+def call(*words, cwd=None):
+    """Run a command that finds nothing of the checkout; fail with what it printed if it does."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    words = [str(word) for word in words]
+    options = {"env": environment, "cwd": cwd, "text": True, "timeout": 240}
+    done = subprocess.run(words, capture_output=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A repository of this program alone, whatever the tests run from; one commit."""
+    folder = tmp_path_factory.mktemp("checkout") / "vinfo_mpi"
+    left_out = shutil.ignore_patterns(".git", ".venv*", "runs", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=left_out)
+    git = ("git", "-C", folder, "-c", "user.name=somebody", "-c", "user.email=somebody@localhost")
+    call("git", "init", "--quiet", folder)
+    call(*git, "add", "--all")
+    call(*git, "commit", "--quiet", "--message", "A commit")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def commit(checkout):
+    return call("git", "-C", checkout, "rev-parse", "HEAD").strip()
+
+
+@pytest.fixture(scope="module")
+def built(checkout, tmp_path_factory):
+    """The folder of an sdist and of the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, checkout)
+    return folder
+
+
+def test_the_sdist_brings_what_a_checkout_has(built):
+    [path] = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for name in (
+        "LICENSE",
+        "CITATION.cff",
+        "hpc/setup.sh",
+        "slurm/full_pipeline.sh",
+        "tests/conftest.py",
+    ):
+        assert name in names
+    assert "config/quickstart.yaml" in names
+
+
+def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
+    [wheel] = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {f"vinfo_mpi/{name}" for name in NEEDED} <= set(names)
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+    # What it depends on comes from the environment of the tests, in which it is not installed by a
+    # path file: those count in the environment's own folder alone.
+    environment = tmp_path / "environment"
+    call(sys.executable, "-m", "venv", "--without-pip", environment)
+    python = environment / "bin" / "python"
+    call(
+        sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel
+    )
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(call(python, "-c", ask).strip())
+    (packages / "beside.pth").write_text(call(sys.executable, "-c", ask))
+    # A repository of somebody else's around it.
+    empty = tmp_path / "empty"
+    call("git", "init", "--quiet", tmp_path)
+    empty.mkdir()
+    where = "import vinfo_mpi; print(vinfo_mpi.__file__)"
+    assert Path(call(python, "-c", where, cwd=empty).strip()).is_relative_to(packages)
+    settings = [word for setting in QUICK for word in ("--set", setting)]
+    call(python, "-m", "vinfo_mpi", *settings, cwd=empty)
+    [folder] = (empty / "runs").iterdir()
+    assert (folder / "report" / "index.html").exists()
+    with h5py.File(folder / "results.h5") as file:
+        stamped = file.attrs["git_commit"]
+        assert file.attrs["vinfo_version"] in wheel.name
+    assert len(stamped) >= 7 and commit.startswith(stamped)
+
+
+def test_a_checkout_names_its_commit(python, checkout, commit):
+    ask = "from vinfo_mpi.run.provenance import git_commit; print(git_commit())"
+    assert python("-c", ask, PYTHONPATH=str(checkout), cwd=checkout).stdout.strip() == commit
+
+
+def test_the_citation_asks_for_the_papers_that_the_method_is_of():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    cited = {reference["title"] for reference in citation["references"]}
+    references = re.sub(r"\s+", " ", (ROOT / "docs" / "method.md").read_text())
+    assert len(cited) == 2
+    assert all(title in references for title in cited)

@@ -17,6 +17,7 @@ from benchmarks import limits, side_by_side
 from benchmarks.side_by_side import Contestant, Options, Row
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import CHECKSUMS, Column, RowReader
 
@@ -89,8 +90,8 @@ def _write_ours(
         "fingerprint": "0",
     }
     rows = len(values["map"])
-    writer = RowWriter(path, columns, batches * rows, rows, Ranks(), attributes, kind=kind)
-    with writer:
+    file = RowFile(path, columns, batches * rows, Ranks(), attributes, kind=kind)
+    with RowWriter([file], rows, Ranks()) as writer:
         for block in writer.todo:
             writer.write(block.start, values)
 

@@ -76,7 +76,7 @@ def test_the_processor_holds_little_beside(costs):
 def test_a_plan_for_a_gpu_has_limits_of_both_memories(tmp_path):
     run = SimpleNamespace(
         config=CONFIG, device=SimpleNamespace(type="cuda"), ranks=SimpleNamespace(size=1),
-        bindings=[], folder=tmp_path, storage="virtual",
+        bindings=[], folder=tmp_path,
     )  # fmt: skip
     roomy = Limit(8e10, "free on A GPU cuda:0 of here")
     memory = Limit(2e10, "of the test")
@@ -90,6 +90,37 @@ def test_a_plan_for_a_gpu_has_limits_of_both_memories(tmp_path):
     sentence = r"^stage \w+ needs .* of its GPU's memory per rank, 3\.7 GiB are free .*A GPU cuda:0"
     with pytest.raises(InputError, match=sentence):
         small.check()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_as_many_checkpoints_are_extracted_together_as_half_of_what_is_left_holds(tmp_path, device):
+    sizes = replace(IMAGENET, checkpoints=90)
+
+    def planned(limit, **machine):
+        config = CONFIG.model_copy(update={"machine": CONFIG.machine.model_copy(update=machine)})
+        run = SimpleNamespace(
+            config=config, device=SimpleNamespace(type=device), ranks=SimpleNamespace(size=1),
+            bindings=[], folder=tmp_path,
+        )  # fmt: skip
+        roomy = Limit(1e15, "of the test")
+        limits = (limit, None) if device == "cpu" else (roomy, limit)
+        return plan.make(run, sizes, *limits)
+
+    def need(made):
+        memory = made.memory if device == "cpu" else made.device_memory
+        return memory["extract"]
+
+    alone = need(planned(Limit(1e15, "of the test"), checkpoints=1))
+    assert planned(Limit(1e15, "of the test")).together == 90
+    assert planned(Limit(alone, "of the test")).together == 1
+    made = planned(Limit(alone + 4e9, "of the test"))  # a hundred megabytes of weights each
+    assert 15 < made.together <= 20
+    assert need(made) - alone <= 2e9 < need(made) - alone + 2e8
+    assert planned(Limit(alone, "of the test"), checkpoints=7).together == 7
+    assert (
+        "each image once for 7 checkpoints together"
+        in planned(Limit(alone, "of the test"), checkpoints=7).text()
+    )
 
 
 def test_a_plan_for_the_cpu_has_none(tmp_path):

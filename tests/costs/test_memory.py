@@ -52,7 +52,8 @@ def write(folder, n):
         ("vinfo-activations", run.activations(run.final), layout.columns(), layout.tables()),
         ("vinfo-codes", run.codes, codes.columns(CONCEPTS), {}),
     ):
-        with run.writer(path, columns, n, 500, run.provenance(filetype, "", {}), tables) as writer:
+        file = run.row_file(path, columns, n, run.provenance(filetype, "", {}), tables)
+        with run.writer([file], 500) as writer:
             for rows in writer.todo:
                 random = np.random.default_rng(rows.start)
                 values = {

@@ -18,6 +18,7 @@ from row_files import (
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.storage.hdf5 import Table
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, remove
 
@@ -27,11 +28,12 @@ ONLY_PARALLEL = pytest.mark.skipif("parallel" not in KINDS, reason="this h5py is
 def write(ranks, path, rows, batch, kind):
     """Write the file, each rank its block, and return what it must hold."""
     values = content(rows)
-    with RowWriter(path, COLUMNS, rows, batch, ranks, ATTRIBUTES, TABLES, SCALES, kind) as writer:
+    file = RowFile(path, COLUMNS, rows, ranks, ATTRIBUTES, TABLES, SCALES, kind)
+    with RowWriter([file], batch, ranks) as writer:
         for block in batches(ranks.block(rows), batch):
             writer.write(block.start, block_of(values, block))
         writer.drain()
-        writer.attributes["written"] = sum(ranks.allgather(writer.bytes_written))  # known only now
+        file.attributes["written"] = sum(ranks.allgather(writer.bytes_written))  # known only now
     return values
 
 
@@ -118,7 +120,8 @@ def test_a_file_is_replaced(ranks, shared_path, before, after, first, second):
 def test_until_it_is_whole_the_file_before_stays(ranks, shared_path, kind):
     path = shared_path / "codes.h5"
     expected = write(ranks, path, 6, 2, kind)
-    with RowWriter(path, COLUMNS, 4, 4, ranks, ATTRIBUTES, TABLES, SCALES, kind) as writer:
+    file = RowFile(path, COLUMNS, 4, ranks, ATTRIBUTES, TABLES, SCALES, kind)
+    with RowWriter([file], 4, ranks) as writer:
         with RowReader(path, "vinfo-codes") as reader:
             assert np.array_equal(reader.read("codes"), expected["codes"])
         block = ranks.block(4)
@@ -174,7 +177,8 @@ def test_the_shared_file_is_aligned_on_request(ranks, shared_path, alignment):
     width = alignment // 4 // 3 - 5
     columns = {"maps": Column((width,), "float32", Table(None, "maps"))}
     values = np.arange(10 * width, dtype="float32").reshape(10, width)
-    with RowWriter(path, columns, 10, 4, ranks, ATTRIBUTES, options=options) as writer:
+    file = RowFile(path, columns, 10, ranks, ATTRIBUTES, options=options)
+    with RowWriter([file], 4, ranks) as writer:
         for block in writer.todo:
             writer.write(block.start, {"maps": values[block.start : block.stop]})
     with h5py.File(path) as file:
@@ -193,8 +197,9 @@ def test_ranks_of_several_nodes_write_collectively(ranks, shared_path, nodes):
     ranks.local_size = ranks.size - nodes + 1
     path = shared_path / "codes.h5"
     rows = 5 * ranks.size + 1  # a rank has a batch more than the others
-    with RowWriter(path, COLUMNS, rows, 2, ranks, ATTRIBUTES, kind="parallel") as writer:
-        collective = writer._backend._transfer.get_dxpl_mpio() == h5py.h5fd.MPIO_COLLECTIVE
+    file = RowFile(path, COLUMNS, rows, ranks, ATTRIBUTES, kind="parallel")
+    with RowWriter([file], 2, ranks) as writer:
+        collective = file._backend._transfer.get_dxpl_mpio() == h5py.h5fd.MPIO_COLLECTIVE
         assert collective == (nodes > 1)
         for block in writer.todo:
             writer.write(block.start, block_of(content(rows), block))

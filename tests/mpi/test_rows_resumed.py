@@ -6,6 +6,7 @@ from row_files import ATTRIBUTES, COLUMNS, KINDS, SCALES, TABLES, assert_holds, 
 
 from vinfo_mpi.errors import Stopped
 from vinfo_mpi.parallel.ranks import Ranks
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 
 
@@ -16,25 +17,23 @@ def begin(ranks, path, rows, kind, last, fingerprint="abc"):
     """
     values = content(rows)
     wished = []
-    writer = RowWriter(
+    file = RowFile(
         path,
         COLUMNS,
         rows,
-        2,
         ranks,
         ATTRIBUTES | {"fingerprint": fingerprint},
         TABLES,
         SCALES,
         kind,
         resume=True,
-        stopping=lambda: bool(wished),
     )
-    with writer:
+    with RowWriter([file], 2, ranks, stopping=lambda: bool(wished)) as writer:
         for block in writer.todo:
             if ranks.rank == ranks.size - 1 and not last:
                 wished.append(block)
             writer.write(block.start, block_of(values, block))
-    return writer.reused
+    return file.reused
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,6 +66,36 @@ def test_other_ranks_go_on(ranks, shared_path, kind):
         if after is ranks or ranks.is_root:
             assert 2 <= begin(after, path, rows, kind, last=True) < rows
         ranks.barrier()
+        assert_holds(path, rows)
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_files_are_written_together_and_gone_on_with(ranks, shared_path, kind, nodes):
+    """A file of which an earlier job has left some beside one that is new; on several nodes, too.
+
+    There ranks write together: they must not meet in different files.
+    """
+    ranks.local_size = ranks.size - nodes + 1
+    rows = 20 * ranks.size + 1  # a rank has a batch more than the others
+    paths = [shared_path / "0" / "codes.h5", shared_path / "1" / "codes.h5"]
+    with pytest.raises(Stopped):
+        begin(ranks, paths[1], rows, kind, last=False)
+    attributes = ATTRIBUTES | {"fingerprint": "abc"}
+    files = [
+        RowFile(path, COLUMNS, rows, ranks, attributes, TABLES, SCALES, kind, resume=True)
+        for path in paths
+    ]
+    written = [0, 0]
+    with RowWriter(files, 2, ranks) as writer:
+        for block in writer.todo:
+            for number, file in enumerate(files):
+                values = block_of(content(rows), block) if block in file.todo else {}
+                written[number] += len(block) if values else 0
+                writer.write(block.start, values, number)
+    assert files[0].reused == 0 < files[1].reused
+    assert written[0] == len(ranks.block(rows)) >= written[1]
+    for path in paths:
         assert_holds(path, rows)
 
 

@@ -100,11 +100,13 @@ WRITING = """
 from pathlib import Path
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.hdf5 import Table
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, storage_kind
 columns = {{"codes": Column((3,), "float32", Table(None, "codes"))}}
 kind = storage_kind("auto")
-with RowWriter(Path("{path}"), columns, 8, 1, Ranks(), {{}}, kind=kind) as writer:
+file = RowFile(Path("{path}"), columns, 8, Ranks(), {{}}, kind=kind)
+with RowWriter([file], 1, Ranks()) as writer:
     writer.write(4 * rank, {{"codes": np.ones((1, 3))}})
     if rank in {failing}: raise ValueError("a bug")
     for row in range(1, 4): writer.write(4 * rank + row, {{"codes": np.ones((1, 3))}})

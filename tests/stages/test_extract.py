@@ -24,7 +24,8 @@ def test_the_pilot_runs_in_batches_of_the_machine(tmp_path, monkeypatch):
     network = on(tmp_path).subject.network().eval()
 
     def looked(batch):
-        return pilot.look_ahead(on(tmp_path, f"machine.batch={batch}"), network, True)
+        run = on(tmp_path, f"machine.batch={batch}")
+        return pilot.look_ahead(run, network, pilot.few_images(run), True)
 
     together = looked(PILOT)
     batches = looked(10)

@@ -15,6 +15,7 @@ from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage import rows as row_files
 from vinfo_mpi.storage.hdf5 import Table
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, batch_rows, storage_kind
 
@@ -28,7 +29,8 @@ dtypes = st.sampled_from(["float16", "float32", "float64", "int64", "uint8"])
 def write(path, columns, values, batch, kind):
     """Write a file from whole columns; return what the writer says it has written."""
     count = len(next(iter(values.values())))
-    with RowWriter(path, columns, count, batch, Ranks(), ATTRIBUTES, kind=kind) as writer:
+    file = RowFile(path, columns, count, Ranks(), ATTRIBUTES, kind=kind)
+    with RowWriter([file], batch, Ranks()) as writer:
         for rows in batches(range(count), batch):
             writer.write(
                 rows.start,
@@ -113,9 +115,10 @@ def test_an_error_of_the_writing_thread_surfaces(tmp_path, kind, wrong):
     path = tmp_path / "codes.h5"
     columns = {"codes": Column((3,), "float32", Table(None, "codes"))}
     write(path, columns, {"codes": np.zeros((1, 3))}, 1, kind)
+    file = RowFile(path, columns, 4, Ranks(), ATTRIBUTES, kind=kind)
     with (
         pytest.raises((OSError, TypeError, ValueError)),
-        RowWriter(path, columns, 4, 2, Ranks(), ATTRIBUTES, kind=kind) as writer,
+        RowWriter([file], 2, Ranks()) as writer,
     ):
         writer.write(wrong[0], {"codes": wrong[1]})
         writer.drain()
@@ -127,9 +130,10 @@ def test_an_error_of_the_writing_thread_surfaces(tmp_path, kind, wrong):
 def test_an_error_ends_a_long_series_of_writes(tmp_path, kind):
     """Soon, and without waiting for a thread that takes no more."""
     columns = {"codes": Column((3,), "float32", Table(None, "codes"))}
+    file = RowFile(tmp_path / "codes.h5", columns, 50, Ranks(), ATTRIBUTES, kind=kind)
     with (
         pytest.raises((OSError, TypeError, ValueError)),
-        RowWriter(tmp_path / "codes.h5", columns, 50, 1, Ranks(), ATTRIBUTES, kind=kind) as writer,
+        RowWriter([file], 1, Ranks()) as writer,
     ):
         for row in range(50):
             writer.write(row, {"codes": np.ones((1, 4))})

@@ -25,6 +25,7 @@ from vinfo_mpi.parallel.partition import batches, block
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.storage.atomic import sync, writing
 from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader
 
@@ -184,9 +185,8 @@ def _hdf5(
     attributes = {"filetype": "vinfo-codes", "format_version": FORMAT_VERSIONS["vinfo-codes"]}
 
     def write() -> None:
-        with RowWriter(
-            path, columns, rows, BATCH, ranks, attributes, kind=kind, options=options
-        ) as writer:
+        file = RowFile(path, columns, rows, ranks, attributes, kind=kind, options=options)
+        with RowWriter([file], BATCH, ranks) as writer:
             for batch in writer.todo:
                 writer.write(batch.start, {"rows": _values(batch)})
 

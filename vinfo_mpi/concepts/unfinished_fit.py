@@ -60,9 +60,8 @@ def save(
     rows_of_rank = run.ranks.block(total)
     codes = state.codes.T.reshape(len(ids), positions, k)
     # Whole or not at all: what is half written is of another iteration than what comes next.
-    with run.writer(
-        _path(run), columns, total, size, attributes, tables, stopping=lambda: False
-    ) as writer:
+    file = run.row_file(_path(run), columns, total, attributes, tables)
+    with run.writer([file], size, stopping=lambda: False) as writer:
         for block in batches(rows_of_rank, size):
             here = slice(block.start - rows_of_rank.start, block.stop - rows_of_rank.start)
             values = {"codes": codes[here].cpu().numpy(), "samples/id": ids[here]}

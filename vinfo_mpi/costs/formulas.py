@@ -12,6 +12,7 @@ from vinfo_mpi.storage.rows import CHECKSUMS, Column, checksum_column
 NUMBER = 8  # bytes: float64 or int64
 DATASET = 1280  # bytes in a file beside a dataset's values: header, description, axis labels
 INDEX = 2048  # and where its chunks are
+OPEN = 2**15  # of memory for every dataset of a file that is being written; measured
 FILE = 5120  # bytes of a file without datasets: groups, configuration, other attributes
 
 
@@ -20,7 +21,13 @@ def images_in_flight(work: Workload, count: int, waiting: int) -> float:
 
     8-bit batches, `waiting` of them ahead, and three steps of the normalisation.
     """
-    return count * work.sizes.channels * work.sizes.size**2 * (waiting + 2 + 3 * 4)
+    bytes_alone = count * work.sizes.channels * work.sizes.size**2 * (waiting + 2)
+    return bytes_alone + 3 * images_of_network(work, count)
+
+
+def images_of_network(work: Workload, count: int) -> float:
+    """Return the bytes of images as the network takes them: in float32."""
+    return 4 * count * work.sizes.channels * work.sizes.size**2
 
 
 def head(work: Workload, images: int) -> float:

@@ -75,6 +75,8 @@ class Workload:
         Whether the ranks write one file together, not one each.
     device : str
         Where the ranks compute: cpu or cuda.
+    together : int
+        Checkpoints that are extracted together.
     iterations : mapping of str to float
         Of fitting the dictionary, of finding codes.
     formulas : function of a stage and a workload
@@ -86,6 +88,7 @@ class Workload:
     ranks: int
     shared: bool = True
     device: str = "cpu"
+    together: int = 1
     iterations: Mapping[str, float] = field(default_factory=lambda: TYPICAL)
     formulas: Callable[[str, Workload], Costs] = _unknown
 

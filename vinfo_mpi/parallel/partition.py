@@ -1,6 +1,9 @@
 """Dividing rows and concepts among the ranks, and work into what fits the memory."""
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def block(total: int, parts: int, index: int) -> range:
@@ -31,6 +34,17 @@ def batches(rows: range, size: int) -> list[range]:
     return [
         range(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)
     ]
+
+
+def evenly(items: Sequence[T], at_most: int) -> list[Sequence[T]]:
+    """Cut items into as few consecutive groups of at most so many as there can be, as even as can.
+
+    >>> evenly("abcde", 3), evenly("", 3)
+    (['abc', 'de'], [])
+    """
+    parts = -(-len(items) // at_most)
+    blocks = [block(len(items), parts, index) for index in range(parts)]
+    return [items[rows.start : rows.stop] for rows in blocks]
 
 
 def fitting(sizes: Sequence[int], room: int) -> list[range]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from vinfo_mpi.parallel.limits import Limit
 from vinfo_mpi.registry import STAGES
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.atomic import existing
+from vinfo_mpi.storage.rows import storage_kind
 
 GIB = 2**30
 
@@ -38,6 +40,8 @@ class Plan:
         The same of the device's memory; None where the ranks compute on the CPU.
     kept : float
         Bytes on disk of earlier results that stay beside the new ones.
+    together : int
+        Checkpoints that are extracted together: each image is read once for them.
     """
 
     facts: Mapping[str, str]
@@ -47,6 +51,7 @@ class Plan:
     memory_limit: Limit
     device_limit: Limit | None = None
     kept: float = 0.0
+    together: int = 1
 
     @property
     def known(self) -> dict[str, Costs]:
@@ -154,18 +159,47 @@ def make(
     `kept` are the bytes of earlier results that stay beside the new ones.
     """
     machine = run.config.machine
-    shared = run.storage == "parallel"
+    shared = storage_kind(machine.storage) == "parallel"
     work = Workload(sizes, run.config, run.ranks.size, shared, run.device.type)
-    costs = costs_of_stages(run.config.stages, work)
     if machine.memory_limit is not None:
         memory_limit = Limit(machine.memory_limit * GIB, "machine.memory_limit")
     base = sizes.base + sizes.remembered
-    plan = Plan(_facts(run, sizes), costs, base, Limit(0.0, ""), memory_limit, device_limit, kept)
+    together = machine.checkpoints or _together(work, base, memory_limit, device_limit)
+    together = min(together, sizes.checkpoints)
+    costs = costs_of_stages(run.config.stages, replace(work, together=together))
+    facts = _facts(run, sizes, together)
+    plan = Plan(facts, costs, base, Limit(0.0, ""), memory_limit, device_limit, kept, together)
     if machine.disk_limit is not None:
         plan.disk_limit = Limit(machine.disk_limit * GIB, "machine.disk_limit")
     else:
         plan.disk_limit = _free_disk(run.folder, sum(plan.disk.values()), kept)
     return plan
+
+
+def _together(work: Workload, base: float, host: Limit, device: Limit | None) -> int:
+    """Return how many checkpoints are extracted together.
+
+    As many as fit into half of the memory that extraction leaves free, the processor's and the
+    device's.
+    """
+    limits = [host, *([] if device is None else [device])]
+
+    def needs(count: int) -> list[float]:
+        costs = costs_of_stages(["extract"], replace(work, together=count))["extract"] or Costs()
+        if device is None:
+            return [base + costs.memory]
+        return [base + costs.beside_device, costs.on_device]
+
+    alone = needs(1)
+
+    def too_many(count: int) -> bool:
+        room = [(limit.size - need) / 2 for limit, need in zip(limits, alone, strict=True)]
+        return any(
+            need - first > free for need, first, free in zip(needs(count), alone, room, strict=True)
+        )
+
+    counts = range(2, work.sizes.checkpoints + 1)
+    return 1 + bisect_left(counts, True, key=too_many)
 
 
 def _check_memory(
@@ -201,7 +235,7 @@ def disk_by_kind(costs: Iterable[Costs]) -> dict[str, float]:
     return kinds
 
 
-def _facts(run: Run, sizes: Sizes) -> dict[str, str]:
+def _facts(run: Run, sizes: Sizes, together: int) -> dict[str, str]:
     """Return what is run on what."""
     network = run.config.network.name or run.config.network.target
     widths = ", ".join(f"{name} ({width})" for name, width in sizes.widths.items())
@@ -213,11 +247,12 @@ def _facts(run: Run, sizes: Sizes) -> dict[str, str]:
         "input": sizes.input,
         "data": f"{run.config.data.source}, {sizes.n} images of {sizes.size} pixels analysed, "
         f"{len(sizes.classes)} classes",
+        "reading": f"each image once for {together} checkpoints together",
         "taps": f"{len(sizes.widths)}: {widths}",
         "last tap": f"{sizes.positions} of {sizes.map} positions, {sizes.d} channels",
         "concepts": str(sizes.concepts),
         "ranks": f"{run.ranks.size} on {len(hosts)} nodes, {run.device}",
-        "storage": run.storage,
+        "storage": storage_kind(run.config.machine.storage),
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from vinfo_mpi.storage.activations import SCALES, ActivationReader
 from vinfo_mpi.storage.atomic import write_text
 from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
 from vinfo_mpi.storage.partial_results import PartialResults
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
 from vinfo_mpi.storage.rows import Column, RowReader, storage_kind
 
@@ -57,6 +58,8 @@ class Run:
         Where every rank computes.
     clock : Clock
         Of the stage that is running.
+    together : int
+        Checkpoints that are extracted together, as the plan says.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Run:
         self.device = device
         self.bindings = bindings
         self.command = command
+        self.together = 1
         self.begin()
         self._lock: TextIO | None = None
 
@@ -184,28 +188,25 @@ class Run:
         """Return an array as a float64 tensor on this rank's device."""
         return torch.from_numpy(values).to(self.device).to(torch.float64)  # fewer bytes are sent
 
-    @property
-    def storage(self) -> Literal["parallel", "virtual"]:
-        """How row files are written."""
-        return storage_kind(self.config.machine.storage)
-
-    def writer(
+    def row_file(
         self,
         path: Path,
         columns: Mapping[str, Column],
         rows: int,
-        batch: int,
         attributes: Mapping[str, Any],
         tables: Mapping[str, Table] | None = None,
-        **more: Any,
-    ) -> RowWriter:
-        """Return what writes a file of rows as the configuration says; see `RowWriter`."""
+        resume: bool = False,
+    ) -> RowFile:
+        """Return a file of rows as the configuration says, to be written."""
         machine = self.config.machine
         options = {"alignment": (machine.alignment or 0) * 2**20, "hints": machine.hints}
-        return RowWriter(
-            path, columns, rows, batch, self.ranks, attributes, tables, SCALES, self.storage,
-            options=options, count_bytes=self._count_written, **more,
-        )  # fmt: skip
+        kind = storage_kind(machine.storage)
+        return RowFile(path, columns, rows, self.ranks, attributes, tables, SCALES, kind,
+                       resume=resume, options=options)  # fmt: skip
+
+    def writer(self, files: Sequence[RowFile], batch: int, **more: Any) -> RowWriter:
+        """Return what writes files of the same rows in batches; see `RowWriter`."""
+        return RowWriter(files, batch, self.ranks, count_bytes=self._count_written, **more)
 
     def bar(self, what: str, total: int) -> tqdm:
         """Return a progress bar of rank 0; in a log file it writes a line now and then."""
@@ -273,8 +274,7 @@ class Run:
         Parameters
         ----------
         save : function
-            Saves what is done; called by all ranks when one is asked to stop, and every
-            machine.save_minutes.
+            Saves what is done: when a rank is asked to stop, and every machine.save_minutes.
 
         Raises
         ------

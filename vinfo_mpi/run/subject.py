@@ -15,7 +15,7 @@ from vinfo_mpi.data import datasets
 from vinfo_mpi.data.datasets import Images
 from vinfo_mpi.data.loading import Loader, unreadable
 from vinfo_mpi.data.preprocessing import Preprocessing
-from vinfo_mpi.networks import architectures, condition, readout, taps
+from vinfo_mpi.networks import architectures, readout, taps
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.parallel.logs import log
@@ -119,11 +119,6 @@ class Subject:
         if checkpoint is not None:
             checkpoint.load_into(network)
         return network.to(self.device)
-
-    def check_images_alone(self, network: nn.Module) -> None:
-        """Raise `InputError` where what the network makes of an image depends on others."""
-        images, _, _ = next(self.loader.batches([self.ids[:2]]))
-        condition.check_images_alone(network, images)
 
     def tap(self, network: nn.Module, name: str) -> tuple[Tap, torch.Tensor]:
         """Return one of the network's taps by its name, and a blank image as the network takes."""

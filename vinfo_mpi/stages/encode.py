@@ -15,7 +15,7 @@ from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage import codes as codes_file
 from vinfo_mpi.storage.activations import MAP, ActivationReader
-from vinfo_mpi.storage.row_writer import RowWriter
+from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.rows import batch_rows
 
 
@@ -26,14 +26,15 @@ def encode_images(run: Run, part: Part) -> None:
         n, positions, _ = activations.shape(MAP)
         columns = codes_file.columns(len(blocks.atoms))
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
-        with run.writer(run.codes, columns, n, size, part.provenance, resume=True) as writer:
-            if writer.reused:
-                log.info("encode: %d images reused, %d to do", writer.reused, n - writer.reused)
+        file = run.row_file(run.codes, columns, n, part.provenance, resume=True)
+        with run.writer([file], size) as writer:
+            if file.reused:
+                log.info("encode: %d images reused, %d to do", file.reused, n - file.reused)
             for block in run.progress(writer.todo, "encode: blocks"):
                 writer.write(block.start, blocks.encode(block))
             writer.drain()
-            figures = _faithfulness(run, writer)
-            writer.attributes |= figures
+            figures = _faithfulness(run, file)
+            file.attributes |= figures
     kept = f"{100 * figures['predictions_kept']:.2f} % of the predictions kept"
     log.info(
         "encode: relative error %.4f, %s, KKT residual %.1e",
@@ -110,11 +111,9 @@ class ImageBlocks:
         return classes == before.to(self.run.device)
 
 
-def _faithfulness(run: Run, writer: RowWriter) -> dict[str, float]:
+def _faithfulness(run: Run, file: RowFile) -> dict[str, float]:
     """Return how faithful the codes of all images are, those that were reused as well."""
-    stored = {
-        name: torch.from_numpy(writer.read(f"fidelity/{name}")) for name in codes_file.FIDELITY
-    }
+    stored = {name: torch.from_numpy(file.read(f"fidelity/{name}")) for name in codes_file.FIDELITY}
     figures = fidelity.finish(stored, run.ranks.sum)
     largest = max(stored["kkt_residual"].tolist(), default=0.0)
     return figures | {"kkt_residual": max(run.ranks.allgather(largest))}

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-import torch
-from torch import nn
-from tqdm import tqdm
 
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.networks import branches, taps, tokens
-from vinfo_mpi.networks.checkpoints import Checkpoint
-from vinfo_mpi.networks.positions import kept_positions
-from vinfo_mpi.parallel import prefetch, transfer
+from vinfo_mpi.networks.positions import PILOT
+from vinfo_mpi.parallel import prefetch
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.parallel.transfer import Arriving
+from vinfo_mpi.parallel.partition import evenly
 from vinfo_mpi.run import freshness
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.stages import extracted
+from vinfo_mpi.stages.extract_group import extract_group
 from vinfo_mpi.stages.extracted_checks import say_what_stands_out
-from vinfo_mpi.stages.pilot import Pilot, look_ahead
 from vinfo_mpi.storage import row_writer
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.rows import batch_rows
@@ -42,12 +36,11 @@ def extract_activations(run: Run, part: Part) -> None:
     )
     run.subject.say_input()
     network = run.subject.network()
+    together = run.config.machine.checkpoints or run.together
     with run.bar("extract: images", len(stale) * len(run.ranks.block(len(ids)))) as bar:
-        for checkpoint in stale:
+        for group in evenly(stale, together):
             run.safe_point()
-            checkpoint.load_into(network)
-            run.ranks.on_root(run.subject.check_images_alone, network)
-            _extract(run, part, network, checkpoint, bar)
+            extract_group(run, part, network, group, bar)
     if stale:
         run.ranks.on_root(say_what_stands_out, run)
 
@@ -60,10 +53,13 @@ def costs(work: Workload) -> Costs:
     row = sum(column.row_bytes for column in columns.values())
     queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
     in_flight = formulas.images_in_flight(work, images, prefetch.AHEAD)
-    network = 2 * sizes.weights + sizes.forward + in_flight
+    pilot = formulas.images_of_network(work, min(PILOT, sizes.n))
+    held = work.together * sizes.weights if work.together > 1 else 0
+    files = work.together * formulas.OPEN * len(columns)
+    network = 2 * sizes.weights + held + sizes.forward + max(in_flight, pilot)
     return Costs(
-        memory=network + queue if work.device == "cpu" else network,
-        host=sizes.weights + in_flight + queue,
+        memory=network + queue + files if work.device == "cpu" else network,
+        host=sizes.weights + in_flight + queue + files,
         operations=float(sizes.operations * sizes.n * sizes.checkpoints),
         disk={"activations": _disk(work)},
     )
@@ -116,73 +112,3 @@ def planned_layout(
 
 def _blank(widths: Mapping[str, int]) -> dict[str, np.ndarray]:
     return {name: np.empty(width, np.float32) for name, width in widths.items()}
-
-
-@torch.inference_mode()
-def _extract(run: Run, part: Part, network: nn.Module, checkpoint: Checkpoint, bar: tqdm) -> None:
-    """Write the activations of one checkpoint, whose weights the network holds.
-
-    Each rank reads its own images and writes its own rows. Branches are kept for the network that
-    is analysed, maps where they are asked for.
-    """
-    ids = run.subject.ids
-    keep_branches = checkpoint == run.final and run.config.extract.branches
-    with run.clock.phase("pilot"):
-        pilot = run.ranks.on_root(look_ahead, run, network, keep_branches)
-        shifts = {
-            name: torch.from_numpy(shift).to(run.device) for name, shift in pilot.shifts.items()
-        }
-    if checkpoint == run.final and (sentence := tokens.sentence(pilot.taps)) is not None:
-        log.info("extract: %s", sentence)
-    layout = _layout(run, pilot, run.keeps_map(checkpoint))
-    columns = layout.columns()
-    writer = run.writer(
-        run.activations(checkpoint),
-        columns,
-        len(ids),
-        batch_rows(columns, run.config.machine.batch),
-        part.provenance_of(checkpoint) | {"epoch": checkpoint.epoch},
-        layout.tables(),
-        resume=True,
-    )
-    with writer:
-        if writer.reused:
-            left = len(ids) - writer.reused
-            log.info(
-                "extract: %s: %d images reused, %d to do", checkpoint.name, writer.reused, left
-            )
-        bar.update(len(run.ranks.block(len(ids))) - sum(map(len, writer.todo)))
-        read = run.subject.loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
-        options = run.config.extract
-
-        def passes() -> Iterator[tuple[Arriving, np.ndarray, np.ndarray, np.ndarray]]:
-            for images, numbers, labels in read:
-                with run.clock.phase("network", wait=False):
-                    reading = taps.read(network, pilot.taps, images, options, pilot.blocks)
-                    sent = extracted.send(run, reading, shifts, numbers.numpy(), columns)
-                yield sent, numbers.numpy(), labels.numpy(), run.subject.loader.contents
-
-        under_way = transfer.one_ahead(passes(), run.device)
-        for rows, (sent, *known) in zip(writer.todo, under_way, strict=True):
-            with run.clock.phase("network", wait=False):
-                values = extracted.values(run, sent, *known)
-            with run.clock.phase("write", wait=False):
-                writer.write(rows.start, values)
-            bar.update(len(rows))
-
-
-def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
-    """Return what the activations file of a checkpoint holds."""
-    positions, channels = pilot.map_shape
-    positions = kept_positions(run.config, run.subject.ids[:1], positions).shape[1]
-    of_branches = {f"{name}.{branch}" for name in pilot.blocks for branch in branches.BRANCHES}
-    return Layout(
-        {name: shift for name, shift in pilot.shifts.items() if name not in of_branches},
-        {name: shift for name, shift in pilot.shifts.items() if name in of_branches},
-        run.config.extract.pooling,
-        run.config.extract.dtype,
-        pilot.outputs,
-        run.subject.images.classes,
-        (positions, channels) if keep_map else None,
-        pilot.head,
-    )

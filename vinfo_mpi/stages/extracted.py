@@ -44,17 +44,22 @@ def send(
 
 
 def values(
-    run: Run, sent: Arriving, ids: np.ndarray, labels: np.ndarray, contents: np.ndarray
+    run: Run,
+    checkpoint: str,
+    sent: Arriving,
+    ids: np.ndarray,
+    labels: np.ndarray,
+    contents: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Return one batch of every column; raise `InputError` for values that are not finite."""
+    """Return a checkpoint's batch of every column; raise `InputError` for what is not finite."""
     arrays, not_finite = sent.arrays()
     for name in not_finite:
         finite = np.isfinite(arrays[name].reshape(len(ids), -1)).all(1)
         half = run.config.extract.dtype == "float16"  # from which they may come
         remedy = ", or store extract.dtype: float32" if half else ""
         raise InputError(
-            f"/{name}: the activations of sample {ids[~finite][0]} hold NaN or infinity; "
-            f"check the weights and data.mean/std{remedy}"
+            f"/{name}: the activations of sample {ids[~finite][0]} hold NaN or infinity "
+            f"at {checkpoint}; check the weights and data.mean/std{remedy}"
         )
     held_out = run.subject.images.test[ids].astype(np.uint8)
     samples = {

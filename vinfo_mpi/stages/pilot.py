@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,19 +46,23 @@ class Pilot:
     head: tuple[np.ndarray, np.ndarray] | None
 
 
-def look_ahead(run: Run, network: nn.Module, with_branches: bool) -> Pilot:
-    """Find taps, branches, mean activations, shapes and the head on a few images.
-
-    They are spread evenly over those analysed.
-    """
+def few_images(run: Run) -> list[torch.Tensor]:
+    """Return a few images, spread evenly over those analysed, in batches of the machine."""
     ids = run.subject.ids[evenly_spaced(len(run.subject.ids), PILOT)]
-    blocks_of_ids = batches(range(len(ids)), run.config.machine.batch)
+    blocks = batches(range(len(ids)), run.config.machine.batch)
+    read = run.subject.loader.batches([ids[block.start : block.stop] for block in blocks])
+    return [images for images, _, _ in read]
+
+
+@torch.inference_mode()
+def look_ahead(
+    run: Run, network: nn.Module, few: Sequence[torch.Tensor], with_branches: bool
+) -> Pilot:
+    """Find taps, branches, mean activations, shapes and the head on `few_images`."""
     vectors: list[dict[str, torch.Tensor]] = []
     means = []
     outputs = []
-    for images, _, _ in run.subject.loader.batches(
-        [ids[block.start : block.stop] for block in blocks_of_ids]
-    ):
+    for images in few:
         if not vectors:
             where = taps.find(network, run.config.extract, images[:1])
             # One image has thousands of positions to test the claim on, and all outputs of all

@@ -19,6 +19,11 @@ class Machine(Section):
         "auto", description="cuda: a GPU or nothing; auto: the CPU where no rank sees a GPU"
     )
     batch: Count = Field(128, description="images per forward pass of a rank")
+    checkpoints: Count | None = Field(
+        None,
+        description="that are extracted together, each image being read once for them; default: "
+        "as many as fit into half of the memory that is left",
+    )
     rows: Count = Field(1024, description="rows per block of linear algebra")
     workers: Annotated[int, Field(ge=0)] = Field(
         0, description="processes per rank that read images"

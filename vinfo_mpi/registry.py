@@ -91,7 +91,11 @@ SPINE = {
         reads=("activations",),
         makes=("dictionary",),
         settings=("seed", "dictionary"),
-        files={"atoms": "dictionary.file"},
+        files={
+            "atoms": "dictionary.file",
+            "autoencoder": "dictionary.autoencoder",
+            "settings of the autoencoder": "dictionary.autoencoder_settings",
+        },
         remedy="use more ranks, or lower data.per_class or extract.positions",
     ),
     "encode": Stage(

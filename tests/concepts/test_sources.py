@@ -214,7 +214,7 @@ def test_importance_of_a_curved_head_is_taken_at_the_rebuilt_vector():
 def test_unknown_sources_are_refused():
     for source, sentence in (
         ("pac", "did you mean 'pca'"),
-        ("atoms.pt", r"valid: nmf, .*factors, the path of a file \.npy, "),
+        ("atoms.pt", r"valid: nmf, .*factors, sae, the path of a file \.npy, "),
     ):
         with pytest.raises(
             InputError, match=rf"dictionary\.source: '{source}' is none; {sentence}"

@@ -1,6 +1,7 @@
 """How images are expressed in a dictionary.
 
-By non-negative least squares, by a projection, or by codes that are known. Whichever it is,
+By non-negative least squares, by an encoder of its own, by a projection, or by codes that are
+known. Whichever it is,
 x ≈ offset + codes @ atoms.
 """
 
@@ -13,8 +14,10 @@ from typing import Protocol
 
 import torch
 
+from vinfo_mpi.concepts.saes.features import Features, FromFile, FromFunction
 from vinfo_mpi.config.schema import Encode
 from vinfo_mpi.numerics import nnls
+from vinfo_mpi.numerics.autoencoder import Encoder as OfAutoencoder
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 
@@ -82,7 +85,7 @@ class NonNegative:
 
     def encode(self, observed: Observations) -> Encoded:
         """Return the codes of every position, or of their mean. See `Encoder`."""
-        vectors = self._vectors(observed)
+        vectors = _vectors(observed, self.options)
         images, positions, _ = vectors.shape
         solved = self.dictionary.encode(
             vectors.flatten(0, 1), self.options.tolerance, self.options.max_iterations
@@ -98,16 +101,11 @@ class NonNegative:
         atom shares with others still does not count; and the cosine of vector and atom holds
         vectors near that atom, where its code is large. See `Encoder`.
         """
-        vectors = self._vectors(observed)
+        vectors = _vectors(observed, self.options)
         atoms = self.dictionary.atoms[concepts]
         codes = torch.einsum("bpd,bd->bp", vectors, self._unconstrained[concepts])
         cosine = torch.nn.functional.cosine_similarity(vectors, atoms[:, None], dim=2)
         return (codes * cosine.clamp(min=SMALLEST_COSINE) ** SHARPNESS).mean(1)
-
-    def _vectors(self, observed: Observations) -> torch.Tensor:
-        if self.options.positions == "pooled":
-            return observed["map"].mean(1, keepdim=True)
-        return observed["map"]
 
     @cached_property
     def _unconstrained(self) -> torch.Tensor:
@@ -116,6 +114,41 @@ class NonNegative:
         products = atoms.T @ atoms
         products.diagonal().add_(RIDGE * products.diagonal().mean())
         return torch.linalg.solve(products, atoms.T).T
+
+
+class Own:
+    """Codes are those that an encoder of the concepts' own gives.
+
+    Parameters
+    ----------
+    features : Features
+    chosen : (K,) int64 tensor
+        Which of its features are the concepts.
+    options : Encode
+    """
+
+    reads: tuple[str, ...] = ("map",)
+
+    def __init__(self, features: Features, chosen: torch.Tensor, options: Encode) -> None:
+        self.features = features
+        self.chosen = chosen
+        self.options = options
+
+    def encode(self, observed: Observations) -> Encoded:
+        """Return the codes of every position, or of their mean. See `Encoder`."""
+        vectors = _vectors(observed, self.options)
+        codes = self.features.codes(vectors.flatten(0, 1))[:, self.chosen]
+        codes = codes.reshape(*vectors.shape[:2], -1)
+        return Encoded(vectors, codes, vectors.new_zeros(len(vectors)))
+
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+        """Return what the features' activation is given, mean over positions. See `Encoder`.
+
+        Where a feature does not fire, no gradient of its code leads away.
+        """
+        vectors = _vectors(observed, self.options)
+        values = self.features.before(vectors.flatten(0, 1)).reshape(*vectors.shape[:2], -1)
+        return values.mean(1).gather(1, self.chosen[concepts][:, None])[:, 0]
 
 
 class Linear:
@@ -160,6 +193,8 @@ def encoder(run: Run) -> Encoder:
     dictionary = _read(run, "atoms", "offset", "projection", "centre")
     if options.kind_of_source.codes == "non-negative":
         return NonNegative(dictionary["atoms"], run.config.encode)
+    if options.kind_of_source.codes == "encoder":
+        return Own(*_features(run, dictionary["atoms"].shape[1]), run.config.encode)
     if options.kind_of_source.codes == "projection":
         return Linear(dictionary["offset"], dictionary["projection"])
     return Known(options.source, dictionary["centre"])
@@ -181,6 +216,34 @@ def decoder(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     dictionary = _read(run, "atoms", "offset")
     atoms = dictionary["atoms"]
     return atoms, dictionary.get("offset", atoms.new_zeros(atoms.shape[1]))
+
+
+def _features(run: Run, channels: int) -> tuple[Features, torch.Tensor]:
+    """Return the features of the run's autoencoder, and which of them are concepts."""
+    function = run.config.dictionary.autoencoder_function
+    names = ("weight", "bias", "threshold")
+    stored = _read(run, "feature", *(f"encoder/{name}" for name in names))
+    chosen = stored["feature"].long()
+    if function is not None:
+        return FromFunction(function, channels, run.device), chosen
+    with open_checked(run.dictionary, "vinfo-dictionary") as file:
+        said = {name: int(file.attrs[name]) for name in ("top_k", "reached", "signed")}
+    encoder = OfAutoencoder(
+        stored["encoder/weight"],
+        stored["encoder/bias"],
+        said["top_k"] or None,
+        stored.get("encoder/threshold"),
+        bool(said["reached"]),
+        bool(said["signed"]),
+    )
+    return FromFile(encoder), chosen
+
+
+def _vectors(observed: Observations, options: Encode) -> torch.Tensor:
+    """Return what is encoded: (B, P, d), or P = 1 where it is the pooled vector."""
+    if options.positions == "pooled":
+        return observed["map"].mean(1, keepdim=True)
+    return observed["map"]
 
 
 def _read(run: Run, *names: str) -> dict[str, torch.Tensor]:

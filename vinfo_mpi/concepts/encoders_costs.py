@@ -20,7 +20,7 @@ def memory(work: Workload) -> float:
     positions = work.sizes.positions
     images = _images(work)
     vectors_of_image = positions
-    if work.config.encode.positions == "pooled" or not _non_negative(work):
+    if work.config.encode.positions == "pooled" or not _by_position(work):
         vectors_of_image = 1
     rows = images * vectors_of_image
 
@@ -29,7 +29,8 @@ def memory(work: Workload) -> float:
         solver = _solver(work, rows)
     else:
         dictionary = 2 * NUMBER * k * d
-        solver = 0.0
+        # Codes of all features, before and after their activation, those of the concepts.
+        solver = 5 * held(NUMBER * rows * k) if _by_position(work) else 0.0
     vectors = 6 * held(NUMBER * rows * d)  # true, rebuilt, differences, squares
     queue = _queue(work) if work.device == "cpu" else 0.0
     return dictionary + solver + vectors + queue + formulas.head(work, images)
@@ -57,15 +58,20 @@ def operations(work: Workload) -> float:
     n = work.sizes.n
     k = work.sizes.concepts
     d = work.sizes.d
+    pooled = work.config.encode.positions == "pooled" or not _by_position(work)
+    vectors = n if pooled else n * work.sizes.positions
     if not _non_negative(work):
-        return 2.0 * n * k * 2 * d
-    vectors = n if work.config.encode.positions == "pooled" else n * work.sizes.positions
+        return 2.0 * vectors * k * 2 * d
     products = min(k, d) * work.iterations["encode"] * (1 + 1 / nnls.CHECK)
     return 4.0 * vectors * k * (d + products)
 
 
 def _non_negative(work: Workload) -> bool:
     return work.config.dictionary.kind_of_source.codes == "non-negative"
+
+
+def _by_position(work: Workload) -> bool:
+    return work.config.dictionary.kind_of_source.codes in ("non-negative", "encoder")
 
 
 def _solver(work: Workload, rows: int) -> float:

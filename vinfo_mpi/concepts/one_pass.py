@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vinfo_mpi.concepts.dictionary_tables import Tables, tables_of
 from vinfo_mpi.concepts.stored import Observed, factors
 from vinfo_mpi.config.schema import Dictionary
 from vinfo_mpi.costs import formulas
@@ -24,18 +25,6 @@ from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage import atom_files
 from vinfo_mpi.storage.hdf5 import Table, fixed_width
-
-Tables = dict[str, Table]
-DATASETS = {
-    "atoms": (
-        "x ≈ codes · atoms + offset (0 where there is none), x the last tap",
-        ("concept", "channel"),
-    ),
-    "offset": ("what remains of the last tap without concepts", ("channel",)),
-    "projection": ("codes = (x - offset) · projection", ("channel", "concept")),
-    "centre": ("codes = factors or logits - centre", ("concept",)),
-    "class": ("class whose images the atom was fitted to; -1: all", ("concept",)),
-}
 
 
 class OnePass(ABC):
@@ -84,7 +73,7 @@ class AtomFile(OnePass):
         run = observed.run
         tap = observed.activations.taps[-1]
         atoms = run.ranks.on_root(_read_atoms, run.config.dictionary, observed.channels, tap)
-        return _tables(torch.from_numpy(atoms))
+        return tables_of(torch.from_numpy(atoms))
 
     def costs(self, work: Workload) -> Costs:
         """Return the memory of the atoms: as read, in float64, scaled."""
@@ -149,7 +138,7 @@ class KnownCodes(OnePass):
         atoms, _ = directions.decoder(gram)
         # Where the zero of a factor or logit lies means nothing: codes are what is more or less
         # than the mean.
-        tables = _tables(atoms, offset=gram.mean(1), centre=gram.mean(0))
+        tables = tables_of(atoms, offset=gram.mean(1), centre=gram.mean(0))
         tables["names"] = Table(fixed_width(names), "name of the concept", axes=("concept",))
         return tables
 
@@ -226,15 +215,4 @@ def _costs_of_products(work: Workload, sent: int) -> Costs:
 
 
 def _tables_of_directions(basis: Directions) -> Tables:
-    return _tables(basis.atoms, offset=basis.offset, projection=basis.projection)
-
-
-def _tables(atoms: torch.Tensor, **beside: torch.Tensor) -> Tables:
-    """Return atoms, and what is stored beside them, as datasets; the concepts have no class."""
-    values = {name: tensor.cpu().numpy() for name, tensor in {"atoms": atoms, **beside}.items()}
-    values["class"] = np.full(len(atoms), -1)
-    tables = {}
-    for name, array in values.items():
-        sentence, axes = DATASETS[name]
-        tables[name] = Table(array, sentence, axes=axes)
-    return tables
+    return tables_of(basis.atoms, offset=basis.offset, projection=basis.projection)

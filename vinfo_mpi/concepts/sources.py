@@ -4,6 +4,7 @@ With every kind x ≈ offset + codes @ atoms, x being the last tap:
 
 - nmf: the atoms of a factorisation of the last tap,
 - a file: atoms that another program has found,
+- sae: features of a sparse autoencoder, whose codes its own encoder gives,
 - neurons, pca, eigenfunctions: directions of the pooled last tap, whose codes are projections,
 - logits, factors: codes that are known, minus their means; the atoms are the least-squares decoder
   of the pooled last tap.
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from vinfo_mpi.concepts import one_pass
 from vinfo_mpi.concepts.factorisation import Factorisation
+from vinfo_mpi.concepts.saes.source import SPARSE_FEATURES
 from vinfo_mpi.config.schema import Dictionary
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.run.part import Part
@@ -52,7 +54,11 @@ class ConceptKind(Protocol):
         """Return what making them takes, but for the dictionary on disk."""
 
 
-KINDS: dict[str, ConceptKind] = {"nmf": Factorisation(), **one_pass.KINDS}
+KINDS: dict[str, ConceptKind] = {
+    "nmf": Factorisation(),
+    **one_pass.KINDS,
+    "sae": SPARSE_FEATURES,
+}
 
 
 def concept_kind(options: Dictionary) -> ConceptKind:

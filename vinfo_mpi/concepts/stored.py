@@ -24,6 +24,8 @@ class Observed:
 
     Attributes
     ----------
+    map_shape : tuple of int
+        Images, positions and channels of the last tap.
     channels : int
         Of the last tap.
     """
@@ -31,7 +33,8 @@ class Observed:
     def __init__(self, run: Run, activations: ActivationReader) -> None:
         self.run = run
         self.activations = activations
-        self.channels = activations.shape(MAP)[2]
+        self.map_shape = activations.shape(MAP)
+        self.channels = self.map_shape[2]
         self._last = f"taps/{activations.taps[-1]}"
         self._shift = run.tensor(activations.read(f"{self._last}/shift"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,12 @@ POINTER = b"version https://git-lfs"
 UNSUPPORTED = re.compile(r"GLOBAL ([\w.]+)")
 
 
-def load(path: Path, where: str) -> Any:
+def load(
+    path: Path, where: str, own_stand_in: Callable[[str], type | None] = lambda name: None
+) -> Any:
     """Return the content of a file that torch has saved; `where` begins the sentence.
+
+    `own_stand_in` may give a class in place of one of a full name, before the usual ones.
 
     Raises
     ------
@@ -85,7 +90,7 @@ def load(path: Path, where: str) -> Any:
             raise InputError(f"{where} is not there; give the path of a state dict") from None
         except Exception as error:
             name = _unsupported(error)
-            kind = stand_in(name) if name else None
+            kind = (own_stand_in(name) or stand_in(name)) if name else None
             if name is None or kind is None or name in stand_ins:
                 raise InputError(_sentence(path, where, error, name)) from None
             stand_ins[name] = kind

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from vinfo_mpi.config.concept_sources import ATOM_FILE, ATOM_FILES, SOURCES, ConceptSource
-from vinfo_mpi.config.sections.section import Count, Positive, Section
+from vinfo_mpi.config.concept_sources import (
+    ATOM_FILE,
+    ATOM_FILES,
+    AUTOENCODER_SETTINGS,
+    AUTOENCODER_WEIGHTS,
+    SOURCES,
+    ConceptSource,
+)
+from vinfo_mpi.config.sections.section import Count, Number, Positive, Section
 from vinfo_mpi.errors import choices
 
 
@@ -17,8 +25,18 @@ class Dictionary(Section):
 
     source: str = Field(
         "nmf",
-        description="nmf, neurons, pca, eigenfunctions, logits, factors, "
+        description="nmf, neurons, pca, eigenfunctions, logits, factors, sae, "
         "or a file of atoms (.npy, .npz, .safetensors)",
+    )
+    sae: str | None = Field(
+        None,
+        description="source: sae: file or folder of a sparse autoencoder, as Overcomplete, "
+        "SAELens, saev and dictionary_learning write them, or package.module:function",
+    )
+    top_k: Number | None = Field(
+        None,
+        description="source: sae: features that are active at once, where the file does not say; "
+        "0: all that are positive",
     )
     kind: Literal["class-wise", "joint"] = "class-wise"
     concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
@@ -37,6 +55,8 @@ class Dictionary(Section):
     )
     max_iterations: Count = 500
 
+    added_later: ClassVar[tuple[str, ...]] = ("sae", "top_k")
+
     @property
     def kind_of_source(self) -> ConceptSource:
         """What is true of all dictionaries of this source."""
@@ -47,9 +67,36 @@ class Dictionary(Section):
         """The file that the atoms come from, None for the other sources."""
         return None if self.source in SOURCES else Path(self.source).expanduser()
 
+    @property
+    def autoencoder_function(self) -> str | None:
+        """The function that returns a sparse autoencoder, None where it comes from a file."""
+        function = self.sae is not None and re.fullmatch(r"[\w.]+:\w+", self.sae)
+        return self.sae if function else None
+
+    @property
+    def autoencoder(self) -> Path | None:
+        """The file of a sparse autoencoder's weights, that of its folder; it may be missing."""
+        if self.sae is None or self.autoencoder_function:
+            return None
+        path = Path(self.sae).expanduser()
+        inside = [path / name for name in AUTOENCODER_WEIGHTS if (path / name).is_file()]
+        return inside[0] if inside else path
+
+    @property
+    def autoencoder_settings(self) -> Path | None:
+        """The file of settings beside these weights, None where there is none."""
+        if self.autoencoder is None:
+            return None
+        beside = [self.autoencoder.with_name(name) for name in AUTOENCODER_SETTINGS]
+        return next((path for path in beside if path.is_file()), None)
+
     def identity(self) -> dict[str, Any]:
-        """Return all settings of a factorisation; other sources know none."""
-        return super().identity() if self.kind_of_source.fitted else {"source": self.source}
+        """Return all settings of a factorisation; other sources know few, or none."""
+        if self.kind_of_source.fitted:
+            return super().identity()
+        if self.source == "sae":
+            return {"source": "sae", "top_k": self.top_k, "sae": self.autoencoder_function}
+        return {"source": self.source}
 
     @field_validator("source")
     @classmethod
@@ -58,6 +105,15 @@ class Dictionary(Section):
             valid = choices(source, [*SOURCES, f"the path of a file {', '.join(ATOM_FILES)}"])
             raise ValueError(f"dictionary.source: '{source}' is none; {valid}")
         return source
+
+    @model_validator(mode="after")
+    def _autoencoder_is_named(self) -> Dictionary:
+        if (self.source == "sae") != (self.sae is not None):
+            raise ValueError(
+                "dictionary.source: sae and dictionary.sae: (a file, a folder, or "
+                "package.module:function) go together; give both"
+            )
+        return self
 
     @model_validator(mode="after")
     def _solver_fits(self) -> Dictionary:

@@ -1,0 +1,1 @@
+"""Sparse autoencoders that other programs have trained: their files, and their features."""

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -67,6 +68,33 @@ def test_unreadable_images_are_listed(folder):
     [(index, sentence)] = unreadable(folder, range(9))
     assert index == 4
     assert "1/4.png" in sentence
+
+
+def readers():
+    """Return the processes below this one, but for multiprocessing's own."""
+    servers = psutil.Process().children()
+    return {process for server in servers for process in server.children()}
+
+
+def test_processes_that_read_serve_until_they_may_rest(folder):
+    """Whatever is asked of them; those that somebody has left are not asked again."""
+    loader = Loader(folder, HALF, CPU, workers=1)
+    batches = [np.array([0, 1]), np.array([2])]
+    before = readers()
+    plain = torch.cat([images for images, _, _ in loader.batches(batches)])
+    first = readers() - before
+    assert len(first) == 1
+    augmented = [*loader.batches(batches[:1], "crop", 3), *loader.batches(batches[:1], "crop", 4)]
+    again = torch.cat([images for images, _, _ in loader.batches(batches)])
+    assert readers() - before == first
+    assert torch.equal(plain, again)
+    assert not torch.equal(augmented[0][0], augmented[1][0])
+    next(loader.batches(batches))
+    assert torch.equal(next(loader.batches(batches))[0], plain[:2])
+    list(loader.batches(batches))
+    loader.rest()
+    psutil.wait_procs(first, timeout=10)
+    assert not readers() & first
 
 
 def test_remembered_images_are_the_same(folder):

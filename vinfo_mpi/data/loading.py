@@ -8,7 +8,7 @@ import multiprocessing.forkserver
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -57,8 +57,8 @@ class Loader:
     device : torch.device
         Where batches go; they travel as 8-bit images and are normalised there.
     workers : int
-        Processes that read; 0: a thread of this process, which also remembers up to `MEMORY`
-        bytes of images.
+        Processes that read, from the first batches until `rest`; 0: a thread of this process, which
+        also remembers up to `MEMORY` bytes of images.
 
     Attributes
     ----------
@@ -75,6 +75,7 @@ class Loader:
         self.workers = workers
         self.contents = np.empty(0, np.int64)
         self._known: dict[int, torch.Tensor] = {}
+        self._idle: tuple[_Requests, DataLoader] | None = None
         if workers:
             _check_travels(images)
             # Without this each worker would import torch again.
@@ -95,32 +96,63 @@ class Loader:
         InputError
             For an image that cannot be read.
         """
-        # What is a picture is resized as one: a tensor made of it would be rounded otherwise than
-        # by the transforms that weights come with.
-        steps = [*self.preprocessing.coloured(), *AUGMENTATIONS[augment](self.preprocessing)]
-        transform = v2.Compose([*steps, v2.ToImage()])
-        augmented = augment != "none"
-        known = None if augmented or self.workers else self._known
-        loader: DataLoader = DataLoader(
-            _Reader(self.images, self.preprocessing, transform, known, seed if augmented else None),
-            batch_sampler=[batch.tolist() for batch in batches],
-            num_workers=self.workers,
-            collate_fn=_collate,
-            # No fork once MPI has started.
-            multiprocessing_context="forkserver" if self.workers else None,
-            generator=torch.Generator(),  # the loader would draw from the network's random numbers
-            pin_memory=self.device.type == "cuda",
-        )
+        # Processes that are still reading for someone who has left are not asked again.
+        requests, loader = self._idle or self._readers()
+        self._idle = None
+        requests.are(batches, augment, seed)
         # A thread would draw from the same random numbers as the network's dropout: augmented
         # images are read in turn, or by processes.
         batch: Any
-        for batch in loader if augmented else ahead(loader, device=self.device):
+        for batch in loader if augment != "none" else ahead(loader, device=self.device):
             if isinstance(batch, str):
                 raise InputError(batch)
             images, ids, labels, contents = batch
             self.contents = contents.numpy()
             on_device = images.to(self.device, non_blocking=True)
             yield self.preprocessing.network_input(on_device), ids, labels
+        self._idle = (requests, loader)
+
+    def rest(self) -> None:
+        """End the processes that read."""
+        self._idle = None
+
+    def _readers(self) -> tuple[_Requests, DataLoader]:
+        """Return what reads, and what it is asked for; processes start with the first batch."""
+        requests = _Requests()
+        loader: DataLoader = DataLoader(
+            _Reader(self.images, self.preprocessing, None if self.workers else self._known),
+            batch_sampler=requests,
+            num_workers=self.workers,
+            collate_fn=_collate,
+            # No fork once MPI has started.
+            multiprocessing_context="forkserver" if self.workers else None,
+            persistent_workers=self.workers > 0,
+            generator=torch.Generator(),  # the loader would draw from the network's random numbers
+            pin_memory=self.device.type == "cuda",
+        )
+        return requests, loader
+
+
+class _Request(NamedTuple):
+    """An image by its number, how it is augmented, and the seed of that."""
+
+    number: int
+    augment: str
+    seed: int
+
+
+class _Requests:
+    """The images that are wanted next, batch by batch."""
+
+    def are(self, batches: Sequence[np.ndarray], augment: str, seed: int) -> None:
+        """Set them."""
+        self._batches = batches
+        self._augment = augment
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[list[_Request]]:
+        for batch in self._batches:
+            yield [_Request(index, self._augment, self._seed) for index in batch.tolist()]
 
 
 class _Reader(Dataset):
@@ -133,34 +165,44 @@ class _Reader(Dataset):
         self,
         images: Images,
         preprocessing: Preprocessing,
-        transform: v2.Transform,
         known: dict[int, torch.Tensor] | None,
-        seed: int | None,
     ) -> None:
         self.images = images
         self.preprocessing = preprocessing
-        self.transform = transform
         self.known = known
-        self.seed = seed
+        self.transforms: dict[str, v2.Transform] = {}
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int, int, int] | str:
+    def __getitem__(self, request: _Request) -> tuple[torch.Tensor, int, int, int] | str:
+        index = request.number
         try:
-            image = self._image(index)
+            image = self._image(*request)
             return image, index, int(self.images.labels[index]), _content(image)
         except InputError as error:
             return str(error)
 
-    def _image(self, index: int) -> torch.Tensor:
-        if self.known is not None and index in self.known:
-            return self.known[index]
-        with torch.random.fork_rng([], enabled=self.seed is not None):
-            if self.seed is not None:
-                torch.default_generator.manual_seed(int(hashed(np.array([index]), self.seed)[0]))
+    def _image(self, index: int, augment: str, seed: int) -> torch.Tensor:
+        augmented = augment != "none"
+        known = {} if augmented or self.known is None else self.known
+        if index in known:
+            return known[index]
+        with torch.random.fork_rng([], enabled=augmented):
+            if augmented:
+                torch.default_generator.manual_seed(int(hashed(np.array([index]), seed)[0]))
             image = self.preprocessing.checked(self.images.read(index), index)
-            image = self.transform(image).as_subclass(torch.Tensor)
-        if self.known is not None and len(self.known) * image.nbytes <= MEMORY:
-            self.known[index] = image
+            image = self._transform(augment)(image).as_subclass(torch.Tensor)
+        if len(known) * image.nbytes <= MEMORY:
+            known[index] = image
         return image
+
+    def _transform(self, augment: str) -> v2.Transform:
+        """Return what makes an image of the network's size; it is made once."""
+        if augment not in self.transforms:
+            # What is a picture is resized as one: a tensor made of it would be rounded otherwise
+            # than by the transforms that weights come with.
+            target = self.preprocessing
+            steps = [*target.coloured(), *AUGMENTATIONS[augment](target), v2.ToImage()]
+            self.transforms[augment] = v2.Compose(steps)
+        return self.transforms[augment]
 
 
 def _content(image: torch.Tensor) -> int:

@@ -183,6 +183,7 @@ def _run_stage(run: Run, stage: str, repeat: bool) -> None:
     with _memory_explained(run, stage):
         _work(stage)(run, part)
     run.save_timings(stage)
+    run.end()
 
 
 @contextmanager

@@ -246,6 +246,11 @@ class Run:
         self.clock = Clock(self.ranks, self.device)
         self._next_saving = time.monotonic() + 60 * self.config.machine.save_minutes
 
+    def end(self) -> None:
+        """End what a stage leaves running: processes that read images."""
+        if "subject" in vars(self):
+            self.subject.rest()
+
     def _count_read(self, count: int) -> None:
         self.clock.bytes_read += count
 
@@ -254,9 +259,8 @@ class Run:
 
     def save_timings(self, stage: str) -> None:
         """Add the stage's times to timings.json."""
-        path = self.folder / "timings.json"
         timings = self.ranks.on_root(timings_of, self.folder) | {stage: self.clock.summary()}
-        self.ranks.on_root(write_text, path, json.dumps(timings, indent=1))
+        self.ranks.on_root(write_text, self.folder / "timings.json", json.dumps(timings, indent=1))
 
     # --- going on after an end ---
 

@@ -111,6 +111,11 @@ class Subject:
         """What gives batches of images to the network."""
         return Loader(self.images, self.preprocessing, self.device, self.config.machine.workers)
 
+    def rest(self) -> None:
+        """End what reads images, once a stage has done with them."""
+        if "loader" in vars(self):
+            self.loader.rest()
+
     def network(self, checkpoint: Checkpoint | None = None) -> nn.Module:
         """Return the network on this rank's device, with a checkpoint's weights."""
         torch.manual_seed(self.config.seed)

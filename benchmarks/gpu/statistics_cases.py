@@ -38,7 +38,7 @@ CASES = Cases()
 def attribution_sums(place: Place) -> Sequence[torch.Tensor]:
     """Sums of contributions to logits."""
     sums = attribution.Attribution(CONCEPTS, place(X).device)
-    sums.add(place(CODES), place(2 * CODES - 1))
+    sums.add(place(CODES * (2 * CODES - 1)))
     return [sums.sums]
 
 

@@ -182,7 +182,7 @@ def test_the_pooled_vector_is_the_mean_over_positions(pooling):
         MAP: maps.flatten(2).transpose(1, 2).numpy(),
     }
     file = SimpleNamespace(
-        taps=["last"],
+        map_tap="last",
         shape=lambda name: arrays[name].shape,
         read=lambda name, rows=None: arrays[name][rows.start : rows.stop] if rows else arrays[name],
     )

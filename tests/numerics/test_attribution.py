@@ -25,7 +25,7 @@ def test_gradient_times_input_equals_autograd_with_respect_to_the_codes():
     codes, atoms, weight, classes = problem()
     attribution = Attribution(K)
     for half in (slice(0, 11), slice(11, N)):
-        attribution.add(codes[half], (weight @ atoms.T)[classes[half]])
+        attribution.add(codes[half] * (weight @ atoms.T)[classes[half]])
     z = codes.clone().requires_grad_()
     logits = (z @ atoms @ weight.T).gather(1, classes[:, None]).sum()
     contribution = (torch.autograd.grad(logits, z)[0] * codes).detach()

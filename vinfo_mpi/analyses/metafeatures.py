@@ -72,7 +72,8 @@ def find_metafeatures(run: Run, part: Part) -> None:
         classes = activations.classes
         groups = _read_super_classes(run, classes)
         datasets = _of_atoms(run, part.read_results(COMPLEXITY))
-        explained = groups is not None and run.config.network.classifies
+        last = run.config.dictionary.tap == "last"
+        explained = groups is not None and run.config.network.classifies and last
         of_classes, attribution = _sums_over_classes(run, activations, explained)
     datasets[CLASSES] = classes
     datasets |= _tree(of_classes, LINKAGE, LEAVES)

@@ -110,7 +110,7 @@ class NoisyImages:
         self.run = run
         self.activations = activations
         self.codes = codes
-        self.coder = Coder(run, activations.taps[-1])
+        self.coder = Coder(run, activations.map_tap)
         self.sigmas = run.tensor(np.array(run.config.robustness.sigmas)).float()
         self.std = torch.tensor(run.subject.preprocessing.std, device=run.device)
         self.between_images = _variance_between_images(run, codes)

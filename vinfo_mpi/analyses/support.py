@@ -41,6 +41,11 @@ def measure_support(run: Run, part: Part) -> None:
     """Write the accuracy against the proportion of concepts kept, for several orders of them."""
     if not run.config.network.classifies:
         raise NotApplicable("support needs a classifier; network.outputs is none")
+    if run.config.dictionary.tap != "last":
+        raise NotApplicable(
+            "support removes concepts of the last tap; those of dictionary.tap: "
+            f"{run.config.dictionary.tap} lie before it"
+        )
     complexity = part.read_results(COMPLEXITY)
     importance = part.read_results(IMPORTANCE)
     classes = part.read_results(CLASS)

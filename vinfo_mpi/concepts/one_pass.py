@@ -54,7 +54,7 @@ class OnePass(ABC):
             concepts = len(tables["atoms"].values)
             if not concepts:
                 raise InputError(
-                    f"dictionary.source is {source}, but {activations.taps[-1]} shows the same "
+                    f"dictionary.source is {source}, but {activations.map_tap} shows the same "
                     "for all images"
                 )
         log.info("dictionary: %d concepts (%s)", concepts, source)
@@ -71,7 +71,7 @@ class AtomFile(OnePass):
     def tables(self, observed: Observed) -> Tables:
         """Return the atoms, scaled to unit length."""
         run = observed.run
-        tap = observed.activations.taps[-1]
+        tap = observed.activations.map_tap
         atoms = run.ranks.on_root(_read_atoms, run.config.dictionary, observed.channels, tap)
         return tables_of(torch.from_numpy(atoms))
 

@@ -35,7 +35,7 @@ class Observed:
         self.activations = activations
         self.map_shape = activations.shape(MAP)
         self.channels = self.map_shape[2]
-        self._last = f"taps/{activations.taps[-1]}"
+        self._last = f"taps/{activations.map_tap}"
         self._shift = run.tensor(activations.read(f"{self._last}/shift"))
 
     def read(self, names: tuple[str, ...], rows: range) -> dict[str, torch.Tensor]:

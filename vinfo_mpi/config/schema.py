@@ -128,6 +128,19 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _concepts_by_position(self) -> Config:
+        """Beside the last tap, the network goes on from whole maps that the codes rebuild."""
+        by_position = self.dictionary.kind_of_source.codes in ("non-negative", "encoder")
+        whole = self.encode.positions == "all" and self.extract.positions == "all"
+        if self.dictionary.tap != "last" and not (by_position and whole):
+            raise ValueError(
+                "dictionary.tap: another tap than the last needs codes of every position: "
+                "dictionary.source: nmf, sae or a file, with encode.positions and "
+                "extract.positions: all"
+            )
+        return self
+
     @field_validator("analyses")
     @classmethod
     def _known(cls, names: list[str] | str) -> list[str] | str:

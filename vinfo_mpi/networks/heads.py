@@ -10,7 +10,7 @@ from torch import nn
 
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import hooks
-from vinfo_mpi.networks.layouts import Tap
+from vinfo_mpi.networks.layouts import USUAL_AXES, Tap, in_usual_order
 from vinfo_mpi.networks.readout import columns_in
 
 # Largest difference of logits, relative to their spread, for a head to count as linear.
@@ -101,6 +101,45 @@ def replaced(
             return network(blank.expand(len(vectors), -1, -1, -1))
 
     return head
+
+
+def with_map(
+    network: nn.Module, tap: Tap, images: torch.Tensor, vectors: torch.Tensor
+) -> torch.Tensor:
+    """Return the logits of images if the tap had these vectors at its positions.
+
+    Tokens that are no positions, and paths around the tap, stay the images' own.
+
+    Parameters
+    ----------
+    network : nn.Module
+    tap : Tap
+    images : (N, channels, H, W) tensor
+    vectors : (N, P, d) tensor
+        As `taps.positions` gives them.
+    """
+
+    def replace(module: str, call: int, output: Any) -> Any:
+        if call != tap.call:
+            return None
+        values = hooks.first_tensor(output)
+        assert values is not None
+        usual = USUAL_AXES[len(tap.axes)]
+        ordered = in_usual_order(values, tap.axes)
+        own = vectors.to(values.dtype)
+        if usual == "NCHW":
+            ordered = own.transpose(1, 2).reshape(ordered.shape)
+        elif usual == "NC":
+            ordered = own[:, 0]
+        elif tap.tokens == "class":
+            ordered = torch.cat([own, ordered[:, 1:]], dim=1)
+        else:
+            ordered = torch.cat([ordered[:, : tap.prefix], own], dim=1)
+        restored = ordered.permute([usual.index(axis) for axis in tap.axes])
+        return hooks.with_first_tensor(output, restored.contiguous())
+
+    with hooks.calls(network, [tap.module], replace):
+        return network(images)
 
 
 def after_relu(network: nn.Module) -> str:

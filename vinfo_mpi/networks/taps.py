@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vinfo_mpi.config.schema import Extract
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks import branches, hooks, layouts, names, tokens
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.layouts import Tap, in_usual_order
@@ -32,7 +32,7 @@ class Reading:
         One vector per image for the main branch and the shortcut of every residual block that was
         asked for.
     map : (N, P, d) tensor
-        The last tap, one vector per image and position.
+        The last tap, or another one, one vector per image and position.
     outputs : (N, C) tensor
         Logits.
     """
@@ -64,6 +64,23 @@ def find(network: nn.Module, extract: Extract, example: torch.Tensor) -> list[Ta
     calls = names.chosen(network, extract.taps, record)
     found = [_laid_out(network, name, call, record, extract) for name, call in calls.items()]
     return tokens.choose(network, found, extract, example)
+
+
+def tap_of_map(taps: list[Tap], name: str) -> Tap:
+    """Return the tap whose map is kept: the one of this name, or the last.
+
+    Raises
+    ------
+    InputError
+        If none has the name.
+    """
+    if name == "last":
+        return taps[-1]
+    chosen = [tap for tap in taps if tap.name == name]
+    if not chosen:
+        names = [tap.name for tap in taps]
+        raise InputError(f"dictionary.tap: '{name}' is no tap that is read; {choices(name, names)}")
+    return chosen[0]
 
 
 def named(network: nn.Module, name: str, extract: Extract, example: torch.Tensor) -> Tap:
@@ -115,10 +132,11 @@ def read(
     images: torch.Tensor,
     extract: Extract,
     blocks: Mapping[str, Block] | None = None,
+    map_tap: str = "last",
 ) -> Reading:
     """Run the network once; return what its taps, and the branches of these blocks, showed.
 
-    With gradients where they are enabled.
+    With gradients where they are enabled. `map_tap` names the one whose map is kept.
 
     Raises
     ------
@@ -127,6 +145,7 @@ def read(
     """
     blocks = blocks or {}
     at = {(tap.module, tap.call): tap for tap in taps}
+    with_map = tap_of_map(taps, map_tap)
     pooled: dict[str, torch.Tensor] = {}
     nonzero: dict[str, torch.Tensor] = {}
     pooled_branches: dict[str, torch.Tensor] = {}
@@ -141,7 +160,7 @@ def read(
             return
         pooled[tap.name] = pool(values, tap, extract.pooling)
         nonzero[tap.name] = share_nonzero(in_usual_order(values.detach(), tap.axes))
-        if tap == taps[-1]:
+        if tap == with_map:
             feature_maps[:] = [positions(values, tap)]
 
     def add(branch: str, values: torch.Tensor) -> None:

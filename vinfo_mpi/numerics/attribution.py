@@ -25,9 +25,8 @@ class Attribution:
     def __init__(self, concepts: int, device: torch.device | str = "cpu") -> None:
         self.sums = torch.zeros(3, concepts, dtype=torch.float64, device=device)
 
-    def add(self, codes: torch.Tensor, slopes: torch.Tensor) -> None:
-        """Add a batch: codes and derivatives along the atoms, both (B, K)."""
-        contribution = codes * slopes
+    def add(self, contribution: torch.Tensor) -> None:
+        """Add a batch: codes times derivatives along the atoms, (B, K)."""
         self.sums[0] += contribution.abs().sum(0)
         self.sums[1] += contribution.sum(0)
         self.sums[2] += variance_shares(contribution).sum(0)

@@ -120,7 +120,7 @@ class HeatMaps:
             return self.activations.shape(MAP)[1]
         subject = self.run.subject
         network = subject.network(self.run.final)
-        tap, blank = subject.tap(network, self.activations.taps[-1])
+        tap, blank = subject.tap(network, self.activations.map_tap)
         with torch.no_grad():
             reading = taps.read(network, [tap], blank, self.run.config.extract)
         return reading.map.shape[1]

@@ -46,7 +46,8 @@ def sizes(run: Run) -> Sizes:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         blocks = branches.find(network, where, example) if config.extract.branches else {}
-        reading = taps.read(network, where, example, config.extract, blocks)
+        map_tap = config.dictionary.tap
+        reading = taps.read(network, where, example, config.extract, blocks, map_tap)
     readout.check(reading.outputs, config.network, images.classes, int(images.labels.max()))
 
     epochs = 0 if config.network.checkpoints else config.train.epochs
@@ -74,7 +75,7 @@ def sizes(run: Run) -> Sizes:
         widths=_widths(reading.pooled),
         branches=_widths(reading.branches),
         maps=sum(map(run.keeps_map, run.checkpoints)),
-        concepts=kind.count(run, where[-1].name, d, outputs),
+        concepts=kind.count(run, taps.tap_of_map(where, map_tap).name, d, outputs),
         groups=kind.groups(run),
         linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
         weights=weights,
@@ -131,7 +132,8 @@ def _memory(
     images_of_step = -(-run.config.train.batch // run.ranks.size)
 
     def read(images: torch.Tensor) -> Reading:
-        return taps.read(network, where, images, run.config.extract, blocks)
+        map_tap = run.config.dictionary.tap
+        return taps.read(network, where, images, run.config.extract, blocks, map_tap)
 
     return {
         "forward": footprint.forward(read, shape, min(machine.batch, batch)),

@@ -27,6 +27,8 @@ def settings(config: Config, stage: str) -> dict[str, Any]:
         relevant[section] = {
             name: value for name, value in relevant[section].items() if name not in ignored
         }
+    if stage == "extract" and config.dictionary.tap != "last":
+        relevant["dictionary"] = {"tap": config.dictionary.tap}  # whose map is stored
     return relevant
 
 

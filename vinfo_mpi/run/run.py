@@ -180,7 +180,7 @@ class Run:
             bias = self.tensor(activations.read("head/bias"))
             return lambda vectors: vectors @ weight.T + bias
         network = self.subject.network(self.final).double().requires_grad_(False)
-        return heads.replaced(network, *self.subject.tap(network, activations.taps[-1]))
+        return heads.replaced(network, *self.subject.tap(network, activations.map_tap))
 
     # --- how it is done ---
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from vinfo_mpi.concepts import encoders, encoders_costs
+from vinfo_mpi.concepts.onwards import Onwards
 from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
@@ -75,7 +78,7 @@ class ImageBlocks:
         self.activations = activations
         self.atoms, self.offset = encoders.decoder(run)
         self._encoder = encoders.encoder(run)
-        self._head = run.head(activations) if run.config.network.classifies else None
+        self._logits = _logits_of(run, activations) if run.config.network.classifies else None
         self._observed = Observed(run, activations)
 
     def encode(self, block: range) -> dict[str, np.ndarray]:
@@ -88,7 +91,7 @@ class ImageBlocks:
         with clock.phase("encode"):
             encoded = self._encoder.encode(observed)
             rebuilt = self.offset + encoded.codes @ self.atoms
-            unchanged = self._unchanged(rebuilt, torch.from_numpy(predictions))
+            unchanged = self._unchanged(ids, rebuilt, torch.from_numpy(predictions))
             values = {
                 "codes": encoded.codes.mean(1),
                 "fidelity/kkt_residual": encoded.residual,
@@ -99,16 +102,35 @@ class ImageBlocks:
         return {"samples/id": ids, **arrays}
 
     @torch.no_grad()
-    def _unchanged(self, rebuilt: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-        """Return whether the head predicts the same of rebuilt vectors: (B, P, d) to (B,).
+    def _unchanged(
+        self, ids: np.ndarray, rebuilt: torch.Tensor, before: torch.Tensor
+    ) -> torch.Tensor:
+        """Return whether the network predicts the same of rebuilt vectors: (B, P, d) to (B,).
 
         NaN where there are no predictions.
         """
-        if self._head is None:
+        if self._logits is None:
             return torch.full((len(rebuilt),), torch.nan, device=rebuilt.device)
-        batches = rebuilt.mean(1).split(self.run.config.machine.batch)
-        classes = torch.cat([self._head(batch) for batch in batches]).argmax(1)
-        return classes == before.to(self.run.device)
+        return self._logits(ids, rebuilt).argmax(1) == before.to(self.run.device)
+
+
+def _logits_of(
+    run: Run, activations: ActivationReader
+) -> Callable[[np.ndarray, torch.Tensor], torch.Tensor]:
+    """Return the function from ids (B,) and rebuilt vectors (B, P, d) to logits (B, C).
+
+    Behind the last tap it is the head, of their mean; from another tap the network goes on from
+    the whole map.
+    """
+    if run.config.dictionary.tap != "last":
+        return Onwards(run, activations).logits
+    head = run.head(activations)
+
+    def logits(ids: np.ndarray, rebuilt: torch.Tensor) -> torch.Tensor:
+        batches = rebuilt.mean(1).split(run.config.machine.batch)
+        return torch.cat([head(batch) for batch in batches])
+
+    return logits
 
 
 def _faithfulness(run: Run, file: RowFile) -> dict[str, float]:

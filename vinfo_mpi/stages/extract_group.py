@@ -166,6 +166,7 @@ def _passes(
     """Yield what every checkpoint makes of every batch that a file lacks, in the writer's order."""
     ids = run.subject.ids
     loader = run.subject.loader
+    map_tap = run.config.dictionary.tap
     todo = [set(member.file.todo) for member in members]
     read = loader.batches([ids[rows.start : rows.stop] for rows in writer.todo])
     for rows, (images, numbers, labels) in zip(writer.todo, read, strict=True):
@@ -177,7 +178,7 @@ def _passes(
                     if len(members) > 1:
                         weights.put(number)
                     reading = taps.read(
-                        network, pilot.taps, images, run.config.extract, pilot.blocks
+                        network, pilot.taps, images, run.config.extract, pilot.blocks, map_tap
                     )
                     sent = extracted.send(run, reading, shifts, known[0], columns)
             yield Passed(rows, number, sent, *known)
@@ -197,4 +198,5 @@ def _layout(run: Run, pilot: Pilot, keep_map: bool) -> Layout:
         run.subject.images.classes,
         (positions, channels) if keep_map else None,
         pilot.head,
+        run.config.dictionary.tap,
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
+from vinfo_mpi.concepts.onwards import Onwards
 from vinfo_mpi.concepts.slopes import slopes_of_head
+from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics.attribution import Attribution
@@ -13,6 +17,10 @@ from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.schema import IMPORTANCE, IMPORTANCE_SHARE, IMPORTANCE_SIGNED
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
+from vinfo_mpi.storage.activations import MAP, ActivationReader
+from vinfo_mpi.storage.rows import RowReader
+
+Contributions = Callable[[range, torch.Tensor], torch.Tensor]  # of rows and classes (B,)
 
 
 def measure_importance(run: Run, part: Part) -> None:
@@ -24,16 +32,52 @@ def measure_importance(run: Run, part: Part) -> None:
     target = f"samples/{run.config.importance.target}"
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
-        slopes = slopes_of_head(run, activations, atoms, offset)
         n = codes.shape("codes")[0]
-        blocks = batches(run.ranks.block(n), run.config.machine.rows)
-        for block in run.progress(blocks, "importance: blocks"):
-            z = run.tensor(codes.read("codes", block))
+        if run.config.dictionary.tap == "last":
+            contributions = _behind_the_last_tap(run, activations, codes, atoms, offset)
+            size = run.config.machine.rows
+        else:
+            contributions = _behind_another_tap(run, activations, atoms, offset)
+            size = max(1, run.config.machine.rows // activations.shape(MAP)[1])
+        for block in run.progress(batches(run.ranks.block(n), size), "importance: blocks"):
             classes = torch.from_numpy(activations.read(target, block)).to(run.device)
-            attribution.add(z, slopes(z, classes))
+            attribution.add(contributions(block, classes))
     means = run.ranks.sum(attribution.sums) / n
     absolute, signed, share = means.cpu().numpy()
     part.write({IMPORTANCE: absolute, IMPORTANCE_SIGNED: signed, IMPORTANCE_SHARE: share})
+
+
+def _behind_the_last_tap(
+    run: Run,
+    activations: ActivationReader,
+    codes: RowReader,
+    atoms: torch.Tensor,
+    offset: torch.Tensor,
+) -> Contributions:
+    """Return the function that gives contributions from the averaged codes."""
+    slopes = slopes_of_head(run, activations, atoms, offset)
+
+    def contributions(block: range, classes: torch.Tensor) -> torch.Tensor:
+        z = run.tensor(codes.read("codes", block))
+        return z * slopes(z, classes)
+
+    return contributions
+
+
+def _behind_another_tap(
+    run: Run, activations: ActivationReader, atoms: torch.Tensor, offset: torch.Tensor
+) -> Contributions:
+    """Return the function that gives contributions from the codes of every position."""
+    encoder = encoders.encoder(run)
+    observed = Observed(run, activations)
+    onwards = Onwards(run, activations)
+
+    def contributions(block: range, classes: torch.Tensor) -> torch.Tensor:
+        z = encoder.encode(observed.read(encoder.reads, block)).codes
+        ids = activations.read("samples/id", block)
+        return onwards.contributions(ids, z, offset + z @ atoms, atoms, classes)
+
+    return contributions
 
 
 def costs(work: Workload) -> Costs:

@@ -31,7 +31,7 @@ class Pilot:
     shifts : dict of str to (d,) float32 array
         Mean activations of taps and branches.
     map_shape : tuple of int
-        Positions and channels of the last tap.
+        Positions and channels of the tap whose map is kept.
     outputs : int
         Number of logits.
     head : arrays (C, d) and (C,), or None
@@ -59,6 +59,7 @@ def look_ahead(
     run: Run, network: nn.Module, few: Sequence[torch.Tensor], with_branches: bool
 ) -> Pilot:
     """Find taps, branches, mean activations, shapes and the head on `few_images`."""
+    map_tap = run.config.dictionary.tap
     vectors: list[dict[str, torch.Tensor]] = []
     means = []
     outputs = []
@@ -68,7 +69,7 @@ def look_ahead(
             # One image has thousands of positions to test the claim on, and all outputs of all
             # blocks are held at once.
             blocks = branches.find(network, where, images[:1]) if with_branches else {}
-        reading = taps.read(network, where, images, run.config.extract, blocks)
+        reading = taps.read(network, where, images, run.config.extract, blocks, map_tap)
         vectors.append(reading.pooled | reading.branches)
         means.append(reading.map.mean(1))  # maps of all images would take more than a batch does
         outputs.append(reading.outputs)

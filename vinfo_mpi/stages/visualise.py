@@ -45,7 +45,7 @@ def draw_pictures(run: Run, part: Part) -> None:
     concepts = selection.choose(run.config.visualise, complexity, run.config.seed)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         reference = _percentiles(run, codes, concepts)
-        painter = Painter(run, activations.taps[-1])
+        painter = Painter(run, activations.map_tap)
     pictures = _draw(run, part, painter, concepts)
     log.info(
         "visualise: %d of %d pictures (%s) activate their concept above the %dth percentile of "

@@ -39,9 +39,11 @@ class Layout:
     classes : list of str
         Names of the data set's classes.
     map_shape : tuple of int, or None
-        Positions and channels of the last tap's map; None where it is not kept.
+        Positions and channels of the map; None where it is not kept.
     head : arrays (C, d) and (C,), or None
         Weight and bias of a linear head.
+    map_tap : str
+        The tap whose map it is.
     """
 
     shifts: dict[str, np.ndarray]
@@ -52,6 +54,7 @@ class Layout:
     classes: list[str]
     map_shape: tuple[int, int] | None
     head: tuple[np.ndarray, np.ndarray] | None
+    map_tap: str = "last"
 
     def columns(self) -> dict[str, Column]:
         """Return the datasets with one row per sample."""
@@ -72,8 +75,10 @@ class Layout:
             block, kind = name.rsplit(".", 1)
             columns[f"taps/{name}/activations"] = self._pooled(order, block, kind, shift)
         if self.map_shape:
-            text = "the last tap, one vector per image and position"
-            table = Table(None, text, axes=("sample", "position", "channel"))
+            text = f"the {self.map_tap} tap, one vector per image and position"
+            attributes = {} if self.map_tap == "last" else {"tap": self.map_tap}
+            axes = ("sample", "position", "channel")
+            table = Table(None, text, axes=axes, attributes=attributes)
             columns[MAP] = Column(self.map_shape, self.dtype, table)
         return columns
 
@@ -114,6 +119,11 @@ class ActivationReader(RowReader):
     def taps(self) -> list[str]:
         """The taps in forward order; the last one is the penultimate layer."""
         return self._of_kinds("block")
+
+    @property
+    def map_tap(self) -> str:
+        """The tap whose map is stored, and whose vectors are expressed in concepts."""
+        return str(self.file[MAP].attrs.get("tap", self.taps[-1]))
 
     @property
     def branches(self) -> list[str]:

@@ -92,7 +92,7 @@ SPARSE_FEATURES = SparseFeatures()
 def _made(observed: Observed) -> tuple[Tables, dict[str, Any]]:
     """Return the dictionary, and how sparse the codes are."""
     run = observed.run
-    tap = observed.activations.taps[-1]
+    tap = observed.activations.map_tap
     features, decoder, tables, attributes = _loaded(run, observed.channels, tap)
     firing = count_firing(observed, features)
     living = torch.nonzero(firing.at_positions + firing.pooled)[:, 0]

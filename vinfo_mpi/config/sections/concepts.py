@@ -38,6 +38,11 @@ class Dictionary(Section):
         description="source: sae: features that are active at once, where the file does not say; "
         "0: all that are positive",
     )
+    tap: str = Field(
+        "last",
+        description="the tap whose vectors are expressed in concepts: one of extract.taps; its map "
+        "is stored, and the network goes on from there for importance",
+    )
     kind: Literal["class-wise", "joint"] = "class-wise"
     concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
     concepts: Count = Field(100, description="joint: atoms in all")
@@ -55,7 +60,7 @@ class Dictionary(Section):
     )
     max_iterations: Count = 500
 
-    added_later: ClassVar[tuple[str, ...]] = ("sae", "top_k")
+    added_later: ClassVar[tuple[str, ...]] = ("sae", "top_k", "tap")
 
     @property
     def kind_of_source(self) -> ConceptSource:

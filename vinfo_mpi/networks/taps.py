@@ -10,7 +10,7 @@ from torch import nn
 
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.networks import branches, hooks, layouts, names, tokens
+from vinfo_mpi.networks import branches, hooks, layouts, names, precision, tokens
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.layouts import Tap, in_usual_order
 from vinfo_mpi.networks.pooling import INPUT, of_map
@@ -136,7 +136,8 @@ def read(
 ) -> Reading:
     """Run the network once; return what its taps, and the branches of these blocks, showed.
 
-    With gradients where they are enabled. `map_tap` names the one whose map is kept.
+    In the precision of `extract`; what they showed is averaged in float32, or in float64. With
+    gradients where they are enabled. `map_tap` names the one whose map is kept.
 
     Raises
     ------
@@ -158,6 +159,7 @@ def read(
         values = hooks.first_tensor(output)
         if tap is None or values is None:
             return
+        values = _exact(values)
         pooled[tap.name] = pool(values, tap, extract.pooling)
         nonzero[tap.name] = share_nonzero(in_usual_order(values.detach(), tap.axes))
         if tap == with_map:
@@ -165,7 +167,7 @@ def read(
 
     def add(branch: str, values: torch.Tensor) -> None:
         # Pooling is linear: a branch may come in several pieces.
-        vector = pool(values, blocks[branch.rpartition(".")[0]].tap, extract.pooling)
+        vector = pool(_exact(values), blocks[branch.rpartition(".")[0]].tap, extract.pooling)
         earlier = pooled_branches.get(branch)
         pooled_branches[branch] = vector if earlier is None else earlier + vector
 
@@ -178,8 +180,12 @@ def read(
         pooled[INPUT] = of_map(images, extract.pooling)
         nonzero[INPUT] = share_nonzero(images.detach())
     modules = dict.fromkeys(tap.module for tap in taps)
-    with hooks.calls(network, modules, keep), branches.watched(network, blocks, add):
-        outputs = network(images)
+    with (
+        precision.computing(extract.precision, images.device),
+        hooks.calls(network, modules, keep),
+        branches.watched(network, blocks, add),
+    ):
+        outputs = _exact(network(images))
     in_order = [f"{name}.{branch}" for name in blocks for branch in branches.BRANCHES]
     with_input = [INPUT] * extract.input + [tap.name for tap in taps]
     return Reading(
@@ -189,3 +195,8 @@ def read(
         feature_maps[0],
         outputs,
     )
+
+
+def _exact(values: torch.Tensor) -> torch.Tensor:
+    """Return values that can be averaged: bfloat16 as float32."""
+    return values.float() if values.dtype == torch.bfloat16 else values

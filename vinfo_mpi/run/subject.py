@@ -123,6 +123,8 @@ class Subject:
         readout.attach(network, self.config.network, self.images.classes)
         if checkpoint is not None:
             checkpoint.load_into(network)
+        if self.config.network.channels_last:
+            network = network.to(memory_format=torch.channels_last)
         return network.to(self.device)
 
     def tap(self, network: nn.Module, name: str) -> tuple[Tap, torch.Tensor]:

@@ -10,6 +10,7 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.networks import precision
 from vinfo_mpi.networks.positions import PILOT
 from vinfo_mpi.parallel import prefetch
 from vinfo_mpi.parallel.logs import log
@@ -34,6 +35,8 @@ def extract_activations(run: Run, part: Part) -> None:
         len(stale),
         len(run.checkpoints) - len(stale),
     )
+    with run.ranks.together():
+        precision.check(run.config.extract.precision, run.device, "extract.precision")
     run.subject.say_input()
     network = run.subject.network()
     together = run.config.machine.checkpoints or run.together

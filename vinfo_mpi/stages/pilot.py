@@ -58,7 +58,11 @@ def few_images(run: Run) -> list[torch.Tensor]:
 def look_ahead(
     run: Run, network: nn.Module, few: Sequence[torch.Tensor], with_branches: bool
 ) -> Pilot:
-    """Find taps, branches, mean activations, shapes and the head on `few_images`."""
+    """Find taps, branches, mean activations, shapes and the head on `few_images`.
+
+    In float32: what is added up or linear shows in all its digits alone.
+    """
+    exact = run.config.extract.model_copy(update={"precision": "float32"})
     map_tap = run.config.dictionary.tap
     vectors: list[dict[str, torch.Tensor]] = []
     means = []
@@ -69,7 +73,7 @@ def look_ahead(
             # One image has thousands of positions to test the claim on, and all outputs of all
             # blocks are held at once.
             blocks = branches.find(network, where, images[:1]) if with_branches else {}
-        reading = taps.read(network, where, images, run.config.extract, blocks, map_tap)
+        reading = taps.read(network, where, images, exact, blocks, map_tap)
         vectors.append(reading.pooled | reading.branches)
         means.append(reading.map.mean(1))  # maps of all images would take more than a batch does
         outputs.append(reading.outputs)

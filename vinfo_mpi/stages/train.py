@@ -20,7 +20,7 @@ from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import heads
+from vinfo_mpi.networks import heads, precision
 from vinfo_mpi.numerics.hashing import hashed
 from vinfo_mpi.parallel import devices, prefetch
 from vinfo_mpi.parallel.logs import log
@@ -51,6 +51,8 @@ def train_network(run: Run, part: Part) -> None:
         save(run, training, _accuracy(run, training.network))
     run.ranks.on_root(remove_after, run, training.epoch)
     if training.epoch < run.config.train.epochs:
+        with run.ranks.together():
+            precision.check(run.config.train.precision, run.device, "train.precision")
         run.subject.say_input()
         _train_epochs(run, training)
 
@@ -196,7 +198,9 @@ def _train_epoch(run: Run, training: Training, parallel: nn.Module, bar: tqdm) -
         for group in training.optimiser.param_groups:
             group["lr"] = rate(options, epoch - 1 + training.step / steps)
         training.optimiser.zero_grad(set_to_none=True)
-        loss(parallel(images), labels.to(run.device)).backward()
+        with precision.computing(options.precision, run.device):
+            outputs = parallel(images)
+        loss(outputs.float(), labels.to(run.device)).backward()
         training.optimiser.step()
         training.step += 1
         bar.update()
@@ -218,7 +222,9 @@ def _accuracy(run: Run, network: nn.Module) -> float:
     for images, _, labels in run.subject.loader.batches(
         [ids[rows.start : rows.stop] for rows in blocks]
     ):
-        right += (network(images).argmax(1).cpu() == labels).sum()
+        with precision.computing(run.config.train.precision, run.device):
+            outputs = network(images)
+        right += (outputs.argmax(1).cpu() == labels).sum()
     return run.ranks.sum(right).item() / max(1, len(ids))
 
 

@@ -10,12 +10,13 @@ from vinfo_mpi.config.sections.section import Count, Positive, Section
 
 # Of what a module gives: images, channels, rows and columns of a map, tokens.
 Axes = Literal["NCHW", "NHWC", "NTC", "NCT", "TNC", "NC"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 class Network(Section):
     """Which network is analysed."""
 
-    added_later = ("ema", "head", "outputs")
+    added_later = ("ema", "head", "outputs", "channels_last")
 
     name: str | None = Field(
         None,
@@ -53,6 +54,11 @@ class Network(Section):
         description="which output each class is: a list, {class: output}, or a file that names "
         "all outputs; none: the network is no classifier",
     )
+    channels_last: bool = Field(
+        False,
+        description="feature maps lie in memory position by position: often faster, and other "
+        "last digits",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Network:
@@ -76,7 +82,7 @@ class Network(Section):
 class Train(Section):
     """How the network is trained; epochs: 0 takes the weights as they are."""
 
-    added_later = ("parameters", "per_class")
+    added_later = ("parameters", "per_class", "precision")
 
     epochs: Annotated[int, Field(ge=0)] = 0
     parameters: Literal["all", "head"] = Field(
@@ -101,10 +107,13 @@ class Train(Section):
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: Literal["none", "crop", "crop-flip", "resized-crop-flip"] = "none"
+    precision: Precision = Field("float32", description="of the network's arithmetic")
 
 
 class Extract(Section):
     """Which activations are read and how they are stored."""
+
+    added_later = ("precision",)
 
     taps: list[str] | Literal["auto"] = Field(
         "auto",
@@ -135,6 +144,11 @@ class Extract(Section):
         "all", description="positions kept per image of the last map"
     )
     dtype: Literal["float32", "float16"] = "float32"
+    precision: Precision = Field(
+        "float32",
+        description="of the network's arithmetic; tf32, bfloat16: faster on a GPU, and "
+        "V-information changes",
+    )
     maps: list[int] | Literal["final", "all"] = Field(
         "final",
         description="epochs whose last tap is also kept unpooled; "

@@ -30,6 +30,7 @@ from vinfo_mpi.numerics import (
     nnls,
     noise,
     profiles,
+    sparse_codes,
     support,
 )
 
@@ -116,6 +117,12 @@ def nnls_without_rows(place: Place) -> Sequence[torch.Tensor]:
     """Codes of no rows."""
     codes = nnls.encode(place(X[:0].abs()), place(ATOMS))
     return [codes.codes, codes.residual]
+
+
+@CASES.add
+def codes_by_position(place: Place) -> Sequence[torch.Tensor]:
+    """Positive codes, packed; the fullest images have no room."""
+    return list(sparse_codes.pack(place(CODES.reshape(CLASSES, -1, CONCEPTS)), 280).values())
 
 
 @CASES.add

@@ -29,7 +29,7 @@ CLASSES = 10
 WARM = 20
 FEW = 2000
 MANY = 16000
-SETTINGS = ("machine.rows=500", "encode.max_iterations=10")
+SETTINGS = ("machine.rows=500", "encode.max_iterations=10", "encode.by_position=always")
 NOISE = 20e6  # bytes by which peaks differ from one run to the next
 CHILD = """
 import sys
@@ -120,6 +120,8 @@ def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path
         n=MANY,
         concepts=CONCEPTS,
         d=WIDTH,
+        widths={"last": WIDTH},
+        branches={},
         positions=POSITIONS,
         linear=True,
         classes=[""] * CLASSES,

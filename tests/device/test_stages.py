@@ -88,7 +88,8 @@ def result(*names: str, most: int, steps: int = 1) -> Stage:
 
 
 # Steps: batches of all checkpoints; iterations; looks at the residual, every tenth iteration of a
-# batch; taps, with each family of predictors; branches; rates; folds and the whole; draws of noise.
+# batch, and of images that are encoded beforehand; taps, with each family of predictors; branches;
+# rates; folds and the whole; draws of noise.
 STAGES = {
     "extract": Stage(
         "activations/epoch_001.h5",
@@ -98,7 +99,9 @@ STAGES = {
         once=820,
     ),
     "dictionary": Stage("dictionary.h5", ("atoms", "class", "objective"), most=5, steps=20),
-    "encode": Stage("codes.h5", ("codes", "fidelity", "samples"), most=16, steps=BATCHES * 10),
+    "encode": Stage(
+        "codes.h5", ("codes", "fidelity", "samples", "positions"), most=16, steps=(BATCHES + 1) * 10
+    ),
     "score": result(
         "concepts/complexity",
         "concepts/alive",

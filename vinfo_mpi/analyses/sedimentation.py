@@ -87,7 +87,8 @@ def costs(work: Workload) -> Costs:
     checkpoints = work.sizes.checkpoints
     again = work.sizes.maps - 1  # the concepts of the final network are the run's
     widths = list(work.sizes.widths.values())
-    repeated = {stage: work.costs_of(stage) for stage in REPEATED}
+    config = work.config.without_positions()
+    repeated = {stage: work.costs_of(stage, config) for stage in REPEATED}
     memory = [stage.memory for stage in repeated.values()]
     memory.append(vinformation_costs.memory(work, widths * checkpoints))
     host = [stage.beside_device for stage in repeated.values()]
@@ -111,7 +112,8 @@ def _disk_of_checkpoint(work: Workload) -> float:
     Its results count as the run's do, though it has no dynamics and no flow.
     """
     stages = (*REPEATED, "dynamics", "flow")
-    return sum(sum(work.costs_of(stage).disk.values()) for stage in stages)
+    config = work.config.without_positions()
+    return sum(sum(work.costs_of(stage, config).disk.values()) for stage in stages)
 
 
 def _grid(run: Run, part: Part) -> np.ndarray:
@@ -131,6 +133,7 @@ def _grid(run: Run, part: Part) -> np.ndarray:
 def _find_concepts(run: Run, part: Part, checkpoint: Checkpoint) -> None:
     """Bring dictionary, codes, complexity and importance of its own concepts up to date."""
     view = run.at(checkpoint)
+    view.config = run.config.without_positions()
     for stage in REPEATED:
         run.safe_point()
         part.bring_up_to_date(view, stage)

@@ -136,7 +136,7 @@ def from_random(config: Config, seed: int) -> Config:
         "score": config.score.model_copy(update={"also": []}),
         "seed": seed,
     }
-    return config.model_copy(update=changes)
+    return config.model_copy(update=changes).without_positions()
 
 
 def _remove(run: Run, folder: Path) -> None:

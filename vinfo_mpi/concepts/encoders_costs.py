@@ -8,21 +8,19 @@ from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.networks.footprint import held
 from vinfo_mpi.numerics import nnls
 from vinfo_mpi.storage import codes, row_writer
-from vinfo_mpi.storage.rows import batch_rows
+from vinfo_mpi.storage.rows import Column, batch_rows, row_bytes
 
-BESIDE = 7  # numbers per image that are stored beside its codes
+# Positive codes of a vector, as a share of how many atoms are independent; 0.6 in the sample, less
+# where there are more channels.
+POSITIVE = 0.6
 
 
 def memory(work: Workload) -> float:
     """Return the bytes of a block of images: dictionary, solver, vectors, queue of files, head."""
     k = work.sizes.concepts
     d = work.sizes.d
-    positions = work.sizes.positions
     images = _images(work)
-    vectors_of_image = positions
-    if work.config.encode.positions == "pooled" or not _by_position(work):
-        vectors_of_image = 1
-    rows = images * vectors_of_image
+    rows = images * _vectors_of_image(work)
 
     if _non_negative(work):
         dictionary = NUMBER * k * (d + 3 * min(k, d))  # atoms and their singular vectors
@@ -42,15 +40,45 @@ def host(work: Workload) -> float:
     return NUMBER * work.sizes.concepts * work.sizes.d + 2 * held(vectors) + _queue(work)
 
 
+def columns(work: Workload) -> dict[str, Column]:
+    """Return the datasets of a codes file, with the codes of every position where they are kept."""
+    sizes = work.sizes
+    positions = sizes.positions
+    width = codes.room(POSITIVE * min(sizes.concepts, sizes.d) * positions)
+    size = row_bytes(codes.columns_by_position(sizes.concepts, positions, width))
+    setting = work.config.encode.by_position
+    small = setting == "always" or (setting == "auto" and size <= _activations(work))
+    kept = small and _non_negative(work) and _vectors_of_image(work) > 1
+    return codes.columns(sizes.concepts, positions, width if kept else 0)
+
+
+def kept_by_position(work: Workload) -> bool:
+    """Whether codes of every position are in the file."""
+    return f"{codes.BY_POSITION}/codes" in columns(work)
+
+
+def _activations(work: Workload) -> int:
+    """Return the bytes of what the final network shows of an image."""
+    sizes = work.sizes
+    numbers = sizes.positions * sizes.d + sum(sizes.widths.values()) + sum(sizes.branches.values())
+    return numbers * (4 if work.config.extract.dtype == "float32" else 2) + 4 * sizes.outputs
+
+
+def _vectors_of_image(work: Workload) -> int:
+    """Return how many vectors of an image are encoded."""
+    pooled = work.config.encode.positions == "pooled" or not _by_position(work)
+    return 1 if pooled else work.sizes.positions
+
+
 def _images(work: Workload) -> int:
     """Return the images of a block."""
     rows = max(1, work.config.machine.rows // work.sizes.positions)
-    return min(batch_rows(codes.columns(work.sizes.concepts), rows), work.images_of_rank)
+    return min(batch_rows(columns(work), rows), work.images_of_rank)
 
 
 def _queue(work: Workload) -> float:
     """Return the bytes of blocks of codes that wait to be written, are written, or are made."""
-    return (row_writer.AHEAD + 2) * _images(work) * NUMBER * (work.sizes.concepts + BESIDE)
+    return (row_writer.AHEAD + 2) * _images(work) * row_bytes(columns(work))
 
 
 def operations(work: Workload) -> float:
@@ -58,8 +86,7 @@ def operations(work: Workload) -> float:
     n = work.sizes.n
     k = work.sizes.concepts
     d = work.sizes.d
-    pooled = work.config.encode.positions == "pooled" or not _by_position(work)
-    vectors = n if pooled else n * work.sizes.positions
+    vectors = n * _vectors_of_image(work)
     if not _non_negative(work):
         return 2.0 * vectors * k * 2 * d
     products = min(k, d) * work.iterations["encode"] * (1 + 1 / nnls.CHECK)

@@ -117,6 +117,11 @@ class Config(Section):
             chosen.remove("train")
         return [stage for stage in STAGES if stage in chosen]
 
+    def without_positions(self) -> Config:
+        """Return the settings for concepts of which no page is made."""
+        encode = self.encode.model_copy(update={"by_position": "never"})
+        return self.model_copy(update={"encode": encode})
+
     @model_validator(mode="after")
     def _head_is_trained(self) -> Config:
         """A head that was left out says nothing until it is trained."""

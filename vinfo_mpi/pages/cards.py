@@ -19,7 +19,7 @@ from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.hdf5 import open_checked
-from vinfo_mpi.storage.rows import fingerprint
+from vinfo_mpi.storage.rows import RowReader, fingerprint
 
 CLASSES = 5  # for which the concept is most important
 
@@ -46,6 +46,7 @@ class Cards:
     results : Results
     activations : ActivationReader
         Of the final network.
+    codes : RowReader
     atoms : (K, d) tensor
     examples : Examples
         The images that show each concept.
@@ -65,6 +66,7 @@ class Cards:
         run: Run,
         results: Results,
         activations: ActivationReader,
+        codes: RowReader,
         atoms: torch.Tensor,
         examples: Examples,
         importance: np.ndarray | None,
@@ -78,7 +80,7 @@ class Cards:
         names = ("id", "label", "prediction")
         self.samples = {name: activations.read(f"samples/{name}") for name in names}
         self.thumbnails = Thumbnails(run, self.samples["id"])
-        heat_maps = HeatMaps(run, activations)
+        heat_maps = HeatMaps(run, activations, codes)
         self.heat = heat_maps.draw(self.rows)  # (M, K, grid²)
         self.contents = Contents(results)
         self.layout = self.contents.layout(activations.classes, self._captions(), heat_maps.grid)

@@ -7,12 +7,13 @@ from math import isqrt
 import numpy as np
 import torch
 
-from vinfo_mpi.concepts import encoders
+from vinfo_mpi.concepts.at_positions import CodesAtPositions
 from vinfo_mpi.networks import taps
 from vinfo_mpi.networks.positions import kept_positions
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP, ActivationReader
+from vinfo_mpi.storage.rows import RowReader
 
 LARGEST = 254  # the largest code of an image
 NOT_KEPT = 255  # a position that was dropped by extract.positions
@@ -26,6 +27,7 @@ class HeatMaps:
     run : Run
     activations : ActivationReader
         Of the final network.
+    codes : RowReader
 
     Attributes
     ----------
@@ -34,11 +36,11 @@ class HeatMaps:
         a single value, or codes are not found in it.
     """
 
-    def __init__(self, run: Run, activations: ActivationReader) -> None:
+    def __init__(self, run: Run, activations: ActivationReader, codes: RowReader) -> None:
         self.run = run
         self.activations = activations
         self.ids = activations.read("samples/id")
-        self._encoder = encoders.encoder(run)
+        self._codes = CodesAtPositions(run, activations, codes)
         self._positions = self._all_positions()
         found_in_map = run.config.dictionary.kind_of_source.codes != "known"
         side = isqrt(self._positions)
@@ -78,7 +80,7 @@ class HeatMaps:
         -------
         (n, P) float64 array
         """
-        positions = self.activations.shape(MAP)[1]
+        positions = self._codes.positions
         images, image = np.unique(rows, return_inverse=True)
         codes = np.zeros((len(rows), positions))
         blocks = batches(range(len(images)), max(1, self.run.config.machine.rows // positions))
@@ -87,12 +89,10 @@ class HeatMaps:
             if turn >= len(blocks):
                 continue
             block = blocks[turn]
-            codes_of_block = self._encode(images[block.start : block.stop])
             here = np.flatnonzero((image >= block.start) & (image < block.stop))
-            place, concept = torch.from_numpy(
-                np.stack([image[here] - block.start, concepts[here]])
-            ).to(self.run.device)
-            codes[here] = codes_of_block[place, :, concept].cpu().numpy()
+            codes[here] = self._codes.read(
+                images[block.start : block.stop], image[here] - block.start, concepts[here]
+            )
         return codes
 
     def _maps(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
@@ -104,15 +104,6 @@ class HeatMaps:
         positions = kept_positions(self.run.config, self.ids[rows], self._positions)
         np.put_along_axis(maps, positions, relative, axis=1)
         return maps
-
-    def _encode(self, rows: np.ndarray) -> torch.Tensor:
-        """Return all codes at every position of some images, on the device: (n,) to (n, P, K)."""
-        maps = [self.activations.read(MAP, range(row, row + 1)) for row in rows]
-        vectors = self.run.tensor(np.concatenate(maps))
-        with self.run.clock.phase("encode"):
-            codes = encoders.at_positions(self._encoder, vectors.flatten(0, 1))
-        assert codes is not None
-        return codes.reshape(*vectors.shape[:2], -1)
 
     def _all_positions(self) -> int:
         """Return how many positions the last tap's map has, with those that were not kept."""

@@ -1,4 +1,7 @@
-"""Express the last tap of every image in the dictionary: codes, averaged over positions."""
+"""Express the last tap of every image in the dictionary: codes, averaged over positions.
+
+The positive ones of every position are kept beside them, where they take little room.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,24 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from vinfo_mpi import units
 from vinfo_mpi.concepts import encoders, encoders_costs
 from vinfo_mpi.concepts.onwards import Onwards
 from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.numerics import fidelity
+from vinfo_mpi.numerics import fidelity, sparse_codes
+from vinfo_mpi.numerics.arrays import evenly_spaced
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage import codes as codes_file
 from vinfo_mpi.storage.activations import MAP, ActivationReader
 from vinfo_mpi.storage.row_file import RowFile
-from vinfo_mpi.storage.rows import batch_rows
+from vinfo_mpi.storage.rows import batch_rows, row_bytes
+
+PILOT = 32  # images whose codes say how many positive ones an image has
 
 
 def encode_images(run: Run, part: Part) -> None:
@@ -27,14 +35,15 @@ def encode_images(run: Run, part: Part) -> None:
     with run.open_activations(run.final) as activations:
         blocks = ImageBlocks(run, activations)
         n, positions, _ = activations.shape(MAP)
-        columns = codes_file.columns(len(blocks.atoms))
+        width = _room(run, blocks)
+        columns = codes_file.columns(len(blocks.atoms), positions, width)
         size = batch_rows(columns, max(1, run.config.machine.rows // positions))
         file = run.row_file(run.codes, columns, n, part.provenance, resume=True)
         with run.writer([file], size) as writer:
             if file.reused:
                 log.info("encode: %d images reused, %d to do", file.reused, n - file.reused)
             for block in run.progress(writer.todo, "encode: blocks"):
-                writer.write(block.start, blocks.encode(block))
+                writer.write(block.start, blocks.encode(block, width))
             writer.drain()
             figures = _faithfulness(run, file)
             file.attributes |= figures
@@ -54,7 +63,7 @@ def encode_images(run: Run, part: Part) -> None:
 
 def costs(work: Workload) -> Costs:
     """Return what encoding takes."""
-    columns = codes_file.columns(work.sizes.concepts)
+    columns = encoders_costs.columns(work)
     return Costs(
         memory=encoders_costs.memory(work),
         host=encoders_costs.host(work),
@@ -62,6 +71,28 @@ def costs(work: Workload) -> Costs:
         sent=work.sent(len(fidelity.NAMES) + 1),
         disk={"codes": formulas.row_file(work, columns, tables=0)},
     )
+
+
+def _room(run: Run, blocks: ImageBlocks) -> int:
+    """Return for how many positive codes of all positions an image has room; 0: none are kept.
+
+    Some images tell, which the ranks divide; one that has more is encoded again when it is shown.
+    Other codes than non-negative ones take no time to find.
+    """
+    setting = run.config.encode.by_position
+    n, positions, _ = blocks.activations.shape(MAP)
+    if setting == "never" or run.config.dictionary.kind_of_source.codes != "non-negative":
+        return 0
+    rows = evenly_spaced(n, PILOT)[run.ranks.rank :: run.ranks.size]
+    with run.ranks.together():
+        most = blocks.most_positive(rows, max(1, run.config.machine.rows // positions))
+    width = codes_file.room(run.ranks.max(most))
+    size = row_bytes(codes_file.columns_by_position(len(blocks.atoms), positions, width))
+    kept = width > 0 and (setting == "always" or size <= blocks.activations.row_bytes)
+    if width:
+        does = "kept" if kept else "not kept (encode.by_position: auto)"
+        log.info("encode: codes by position %s, %s per image", does, units.size(size))
+    return width if kept else 0
 
 
 class ImageBlocks:
@@ -81,11 +112,31 @@ class ImageBlocks:
         self._logits = _logits_of(run, activations) if run.config.network.classifies else None
         self._observed = Observed(run, activations)
 
-    def encode(self, block: range) -> dict[str, np.ndarray]:
-        """Return what a codes file holds of a block of rows."""
+    def most_positive(self, rows: np.ndarray, size: int) -> int:
+        """Return how many positive codes an image has at most; 0 where it has but one position.
+
+        So many images are encoded at once.
+        """
+        most = 0
+        for batch in batches(range(len(rows)), size):
+            images = [self._read(range(row, row + 1)) for row in rows[batch.start : batch.stop]]
+            with self.run.clock.phase("encode"):
+                observed = {
+                    name: torch.cat([image[name] for image in images]) for name in images[0]
+                }
+                codes = self._encoder.encode(observed).codes
+                if codes.shape[1] > 1:
+                    most = max(most, int((codes > 0).sum((1, 2)).max()))
+        return most
+
+    def encode(self, block: range, width: int) -> dict[str, np.ndarray]:
+        """Return what a codes file holds of a block of rows.
+
+        With up to `width` positive codes of every image position by position, if this is not 0.
+        """
         clock = self.run.clock
+        observed = self._read(block)
         with clock.phase("read"):
-            observed = self._observed.read(self._encoder.reads, block)
             ids = self.activations.read("samples/id", block)
             predictions = self.activations.read("samples/prediction", block)
         with clock.phase("encode"):
@@ -98,8 +149,18 @@ class ImageBlocks:
             }
             of_images = fidelity.of_images(encoded.vectors, rebuilt, unchanged)
             values |= {f"fidelity/{name}": numbers for name, numbers in of_images.items()}
+            if width:
+                packed = sparse_codes.pack(encoded.codes, width)
+                values |= {
+                    f"{codes_file.BY_POSITION}/{name}": part for name, part in packed.items()
+                }
             arrays = {name: tensor.cpu().numpy() for name, tensor in values.items()}
         return {"samples/id": ids, **arrays}
+
+    def _read(self, block: range) -> dict[str, torch.Tensor]:
+        """Return what the encoder must be given of some rows."""
+        with self.run.clock.phase("read"):
+            return self._observed.read(self._encoder.reads, block)
 
     @torch.no_grad()
     def _unchanged(

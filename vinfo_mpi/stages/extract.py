@@ -22,7 +22,7 @@ from vinfo_mpi.stages.extract_group import extract_group
 from vinfo_mpi.stages.extracted_checks import say_what_stands_out
 from vinfo_mpi.storage import row_writer
 from vinfo_mpi.storage.activations import Layout
-from vinfo_mpi.storage.rows import batch_rows
+from vinfo_mpi.storage.rows import batch_rows, row_bytes
 
 
 def extract_activations(run: Run, part: Part) -> None:
@@ -53,7 +53,7 @@ def costs(work: Workload) -> Costs:
     sizes = work.sizes
     columns = planned_layout(sizes, work.config).columns()
     images = min(batch_rows(columns, work.config.machine.batch), work.images_of_rank)
-    row = sum(column.row_bytes for column in columns.values())
+    row = row_bytes(columns)
     queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
     in_flight = formulas.images_in_flight(work, images, prefetch.AHEAD)
     pilot = formulas.images_of_network(work, min(PILOT, sizes.n))

@@ -45,7 +45,7 @@ def write_report(run: Run, part: Part) -> None:
         atoms, _ = encoders.decoder(run)
         chosen = choose_examples(run, codes)
         importance = importance_by_class(run, activations, codes, atoms)
-        cards = Cards(run, results, activations, atoms, chosen, importance)
+        cards = Cards(run, results, activations, codes, atoms, chosen, importance)
         blocks = batches(range(len(atoms)), sheets.CONCEPTS)
         for turn in run.progress(range(0, len(blocks), ranks.size), "report: sheets"):
             number = turn + ranks.rank
@@ -116,8 +116,9 @@ def costs(work: Workload) -> Costs:
     """Return what the report takes."""
     concepts = work.sizes.concepts
     images = concepts * images_per_concept(work.config)
-    # An image that shows several concepts is encoded once.
-    operations = encoders_costs.operations(work) * min(1.0, images / work.sizes.n)
+    # An image that shows several concepts is encoded once, if its codes were not kept.
+    share = 0.0 if encoders_costs.kept_by_position(work) else min(1.0, images / work.sizes.n)
+    operations = share * encoders_costs.operations(work)
     return Costs(
         memory=_memory(work),
         operations=operations,

@@ -7,6 +7,7 @@ can tell.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -97,6 +98,11 @@ def batch_rows(columns: Mapping[str, Column], at_most: int) -> int:
     return max(1, min(at_most, LARGEST_WRITE // max(1, largest_row)))
 
 
+def row_bytes(columns: Mapping[str, Column]) -> int:
+    """Return the bytes of one row of all columns."""
+    return sum(column.row_bytes for column in columns.values())
+
+
 def fingerprint(path: Path, filetype: str) -> str | None:
     """Return the fingerprint of a file of rows.
 
@@ -174,6 +180,12 @@ class RowReader:
 
     def __contains__(self, name: str) -> bool:
         return name in self.file
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of all datasets that have one per sample."""
+        datasets = [self.file[name] for name in self._column_of_sums]
+        return sum(math.prod(values.shape[1:]) * values.dtype.itemsize for values in datasets)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a dataset."""

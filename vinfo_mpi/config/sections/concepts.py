@@ -137,6 +137,17 @@ class Encode(Section):
         1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|"
     )
     max_iterations: Count = 5000
+    by_position: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="also keep the positive codes of every position, which heat maps are drawn "
+        "from; auto: where they take no more room than the image's activations",
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Return all settings but the one that only saves the report work."""
+        settings = super().identity()
+        del settings["by_position"]
+        return settings
 
 
 class Score(Section):

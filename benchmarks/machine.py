@@ -159,7 +159,7 @@ def measured(forward: float, decode: float) -> Machine:
 
 def _decomposition() -> float:
     """Return the operations per second of the eigenvectors of a symmetric matrix."""
-    side = limits.SIDE // 4
+    side = limits.SIDE["cpu"] // 4
     matrix = torch.randn(side, side, dtype=torch.float64)
     matrix += matrix.T.clone()
     return 9 * side**3 / limits.best(lambda: torch.linalg.eigh(matrix))

@@ -175,6 +175,8 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
         "--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE"
     )
     arguments = parser.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = False  # as in our commands
+    torch.backends.cudnn.allow_tf32 = False
     if arguments.device == "cpu":
         malloc.keep_freed()  # as our commands do: for peers too
     rows: list[Row] = []
@@ -183,7 +185,8 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
         for case in cases(Options(arguments.full, arguments.repeats, arguments.device)):
             show(table(case))
             rows += case
-            save(arguments.json, {"busy": arguments.busy, "rows": [asdict(row) for row in rows]})
+            content = {"busy": arguments.busy, "rows": [asdict(row) for row in rows]}
+            save(arguments.json, content, arguments.device)
     print(f"{arguments.json}: the same as JSON")
 
 
@@ -207,10 +210,10 @@ def show(result: Table) -> None:
     Console(width=None if Console().is_terminal else 150).print(result)
 
 
-def save(path: Path, content: Mapping[str, Any]) -> None:
+def save(path: Path, content: Mapping[str, Any], device: str = "cpu") -> None:
     """Write what was measured, and on what machine, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine()} | dict(content), indent=2) + "\n")
+    path.write_text(json.dumps({"machine": machine(device)} | dict(content), indent=2) + "\n")
 
 
 def table(rows: list[Row]) -> Table:
@@ -232,14 +235,14 @@ def table(rows: list[Row]) -> Table:
     return result
 
 
-def machine() -> dict[str, Any]:
-    """Return when and on what this ran."""
+def machine(device: str) -> dict[str, Any]:
+    """Return when and on what this ran, and the rates of what ours computed on."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": limits.threads(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
-        "matrix products, float64, operations/s": limits.matrix_rate(),
-        "copy, bytes/s": limits.copy_bandwidth(),
+        "matrix products, float64, operations/s": limits.matrix_rate(device=device),
+        "copy, bytes/s": limits.copy_bandwidth(device),
     }

@@ -22,7 +22,7 @@ from benchmarks.gpu.session import Session
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.data.loading import AUGMENTATIONS, Preprocessing
 from vinfo_mpi.networks import branches, taps
-from vinfo_mpi.visualisation.transformations import transformed
+from vinfo_mpi.visualisation.transformations import draws, transformed
 
 FORWARD = 8.2e9  # operations of ResNet-50 on an image of 224 pixels
 SIDE = 224
@@ -102,7 +102,9 @@ def _pictures(session: Session, model: torch.nn.Module, size: int) -> None:
     seconds, _ = session.time(step)
     session.speed(f"forward and backward, {len(pictures)} pictures", seconds)
     keys = np.arange(2 * len(pictures)).reshape(-1, 2)
-    seconds, _ = session.time(lambda: transformed(pictures.detach(), keys, 0, size))
+    seconds, _ = session.time(
+        lambda: transformed(pictures.detach(), draws(keys, 0, pictures.shape[1:]), size)
+    )
     session.speed("  their crops and noise", seconds)
 
 

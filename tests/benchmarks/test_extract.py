@@ -36,7 +36,7 @@ def test_other_activations_are_noticed():
     values = {"layer1.0": np.ones((2, 3)), "outputs": np.ones((2, 2))}
     answers = {"ours": lambda: values, "other": lambda: {"outputs": np.full((2, 2), 1 + 1e-4)}}
     with pytest.raises(AssertionError):
-        extract._close(answers)
+        extract._close("cpu", answers)
 
 
 def test_everybody_writes_the_same(tmp_path):

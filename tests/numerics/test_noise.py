@@ -21,6 +21,19 @@ def test_noise_is_standard_normal_and_that_of_different_keys_independent():
     assert np.abs(correlations).max() < 5 / np.sqrt(1200)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_noise_is_the_same_by_several_threads(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        drawn = noise.normal(3, KEYS, (3, 20, 20))
+    finally:
+        torch.set_num_threads(before)
+    for values, key in zip(drawn, KEYS.tolist(), strict=True):
+        alone = np.random.default_rng([3, *key]).standard_normal((3, 20, 20), np.float32)
+        assert np.array_equal(values, alone)
+
+
 @given(st.permutations(range(18)), st.integers(1, 17))
 def test_noise_follows_from_seed_and_key_alone(order, cut):
     whole = noise.normal(3, KEYS, (5,))

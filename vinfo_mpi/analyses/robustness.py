@@ -26,7 +26,7 @@ from vinfo_mpi.numerics.arrays import evenly_spaced
 from vinfo_mpi.numerics.noise import Spread
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
-from vinfo_mpi.parallel.prefetch import AHEAD
+from vinfo_mpi.parallel.prefetch import AHEAD, ahead
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import (
     NOISE_RANGE,
@@ -93,7 +93,9 @@ def costs(work: Workload) -> Costs:
     images = min(sizes.n, options.images)
     noisy = images * len(options.sigmas)
     share = images * options.draws * len(options.sigmas) / sizes.n  # of what the stages take
-    in_flight = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    batch = work.config.machine.batch
+    in_flight = formulas.images_in_flight(work, batch, AHEAD)
+    in_flight += 2 * formulas.images_of_network(work, batch)  # noise that is waiting or being drawn
     operations = encoders_costs.operations(work) + sizes.operations * sizes.n
     return Costs(
         memory=sizes.weights + sizes.forward + in_flight + encoders_costs.memory(work),
@@ -160,11 +162,14 @@ class NoisyImages:
             numbers = np.arange(block.start, block.stop)
             jobs.append(np.stack(np.unravel_index(numbers, (len(ids), levels, draws)), 1))
         batches_of_images = run.subject.loader.batches([ids[np.unique(job[:, 0])] for job in jobs])
-        for job, (images, _, _) in zip(jobs, batches_of_images, strict=True):
+        all_keys = [np.column_stack([ids[job[:, 0]], job[:, 1:]]) for job in jobs]
+        shape = run.subject.preprocessing.shape
+        # Each batch's while the network is busy with the one before.
+        noises = ahead((noise.normal(run.config.seed, keys, shape) for keys in all_keys), 1)
+        each = zip(jobs, all_keys, batches_of_images, noises, strict=True)
+        for job, keys, (images, _, _), drawn in each:
             image, level, _ = torch.from_numpy(job.T).to(run.device)
-            keys = np.column_stack([ids[job[:, 0]], job[:, 1:]])
             with run.clock.phase("noise"):
-                drawn = noise.normal(run.config.seed, keys, images.shape[1:])
                 noisy = torch.from_numpy(drawn).to(run.device)
                 noisy *= self.sigmas[level][:, None, None, None] / self.std[:, None, None]
                 noisy += images[image - image[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -27,9 +28,21 @@ def normal(seed: int, keys: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     -------
     (B, *shape) float32 array
     """
-    noises = np.empty((len(keys), *shape), np.float32)
-    for noise, key in zip(noises, keys.tolist(), strict=True):
-        np.random.default_rng([seed, *key]).standard_normal(out=noise, dtype=np.float32)
+    return from_each([np.random.default_rng([seed, *key]) for key in keys.tolist()], shape)
+
+
+def from_each(generators: Sequence[np.random.Generator], shape: Sequence[int]) -> np.ndarray:
+    """Return standard normal noise from each generator, (B, *shape) float32.
+
+    The threads of this rank draw at the same time: no generator knows of the others.
+    """
+    noises = np.empty((len(generators), *shape), np.float32)
+
+    def draw(generator: np.random.Generator, noise: np.ndarray) -> None:
+        generator.standard_normal(out=noise, dtype=np.float32)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        list(threads.map(draw, generators, noises))
     return noises
 
 

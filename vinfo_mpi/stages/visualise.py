@@ -80,7 +80,8 @@ def _memory(work: Workload, pictures: int, side: int) -> float:
     """
     batch = work.config.machine.batch
     together = min(TOGETHER, batch, pictures)
-    step = together / batch * work.sizes.backward + together * 3 * side**2 * 4 * ARRAYS
+    drawn = 2 * together * 3 * side**2 * 4  # noise that is waiting or being drawn
+    step = together / batch * work.sizes.backward + together * 3 * side**2 * 4 * ARRAYS + drawn
     transforms = batch * 3 * side**2 * 8 * 4
     images = formulas.images_in_flight(work, batch, AHEAD) + transforms
     largest = max(step, images, encoders_costs.memory(work))
@@ -91,7 +92,8 @@ def _memory(work: Workload, pictures: int, side: int) -> float:
 def _host(work: Workload, pictures: int, side: int) -> float:
     """Return the bytes beside those on a device: weights as read, codes, images, pictures."""
     images = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
-    noise = min(TOGETHER, pictures) * 3 * side**2 * 4 * 2
+    # In use, sent, waiting and being drawn.
+    noise = min(TOGETHER, pictures) * 3 * side**2 * 4 * 4
     beside = max(images, noise, encoders_costs.host(work))
     return work.sizes.weights + _reference(work, pictures) + 4 * side**2 * pictures + beside
 

@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from vinfo_mpi.concepts.new_images import Coder
 from vinfo_mpi.numerics import noise
+from vinfo_mpi.parallel.prefetch import ahead
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.visualisation import optimise
 from vinfo_mpi.visualisation.magnitudes import mean_magnitudes
-from vinfo_mpi.visualisation.transformations import transformed
+from vinfo_mpi.visualisation.transformations import draws, transformed
 
 
 class Painter:
@@ -71,11 +72,15 @@ class Painter:
         def keys(step: int) -> np.ndarray:
             return np.column_stack([concepts, np.full_like(concepts, step)])
 
+        shape = (3, self.size, self.size)
+        # Each while the network is busy with the one before.
+        drawn = ahead((draws(keys(step), seed, shape) for step in range(1, steps + 1)), 1)
+
         def objective(images: torch.Tensor, step: int) -> torch.Tensor:
-            crops = transformed(images, keys(step), seed, self.preprocessing.size[0])
+            crops = transformed(images, next(drawn), self.preprocessing.size[0])
             return self.coder.objective(self.preprocessing.normalise(crops), numbers)
 
-        start = noise.normal(seed, keys(0), (3, self.size, self.size))
+        start = noise.normal(seed, keys(0), shape)
         start_on_device = torch.from_numpy(start).to(self.run.device)
         pictures = optimise.METHODS[self.method](self.magnitudes, start_on_device)
         images, opacity = optimise.optimise(pictures, objective, steps, after_step)

@@ -46,7 +46,7 @@ LARGE = [*SMALL, Size(1024, 512, 3000, 16), Size(512, 512, 10000, 4)]
 
 
 def cases(options: Options, sizes: list[Size] | None = None) -> Iterator[list[Row]]:
-    """Yield ours beside its peers on few rows, and ours on many, at every size."""
+    """Yield ours beside its peers on few rows, and ours in both precisions on many."""
     warnings.filterwarnings("ignore", message="Maximum number of iterations")
     for size in sizes or (LARGE if options.full else SMALL):
         x, atoms = sample(size)
@@ -71,11 +71,13 @@ def _case(x: np.ndarray, atoms: np.ndarray, options: Options, peers: bool) -> li
     rows = torch.from_numpy(x).to(options.device)
     prepared = nnls.Dictionary(torch.from_numpy(atoms).to(options.device))
 
-    def ours() -> np.ndarray:
-        return prepared.encode(rows, TOLERANCE).codes.cpu().numpy()
+    def ours(precision: torch.dtype) -> np.ndarray:
+        return prepared.encode(rows, TOLERANCE, precision=precision).codes.cpu().numpy()
 
-    contestants = [Contestant("vinfo_mpi", ours)]
-    if peers:
+    contestants = [Contestant("vinfo_mpi", lambda: ours(torch.float64))]
+    if not peers:
+        contestants.append(Contestant("ours in float32", lambda: ours(torch.float32)))
+    else:
         count = _needed(x, atoms)
         contestants += [
             Contestant(f"scikit-learn, {count} iterations", lambda: _scikit_learn(x, atoms, count)),

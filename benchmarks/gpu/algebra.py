@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.gpu.ceilings import left_singular
 from benchmarks.gpu.session import Session
 from vinfo_mpi.numerics import nmf, nndsvd, nnls, ridge
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
@@ -20,18 +19,7 @@ DOUBLE = torch.float64
 PARTS = 20  # atoms that a row is a sum of
 RESIDUAL = 1e-4
 VECTORS = 2_450_000  # 49 positions of 50,000 images: what the stage encodes
-CUT = 1e-10  # of squared singular values, relative to the largest
 FOLDS = 5
-
-
-class Prepared(nnls.Dictionary):
-    """A dictionary that is prepared quickly; `ceilings.decompositions` looks at the usual way."""
-
-    def __init__(self, atoms: torch.Tensor) -> None:
-        self.atoms = atoms
-        self.basis, self.values = left_singular(atoms)
-        significant = self.values[self.values > CUT * self.values[:1]]
-        self.penalty = (significant.median() * significant.min()).sqrt()
 
 
 def problem(
@@ -57,7 +45,7 @@ def codes(session: Session) -> None:
     concepts, channels = session.choose((10000, 2048), (300, 64))
     counts = session.choose((980, 4096, 16384), (64, 256))
     vectors, atoms = problem(counts[-1], concepts, channels, session.device)
-    dictionary = Prepared(atoms)
+    dictionary = nnls.Dictionary(atoms)
     for count in counts:
         rows = vectors[:count]
         session.forget_peak()

@@ -106,6 +106,21 @@ def nnls_codes(place: Place) -> Sequence[torch.Tensor]:
 
 
 @CASES.add
+def nnls_few_rows_at_a_time(place: Place) -> Sequence[torch.Tensor]:
+    """Non-negative codes of rows that take the places of others."""
+    codes = nnls.Dictionary(place(ATOMS)).encode(place(X.abs().float()), together=30)
+    return [codes.codes, codes.residual]
+
+
+@CASES.add_float32
+def nnls_in_float32(place: Place) -> Sequence[torch.Tensor]:
+    """Squared errors of codes that are found in float32, and then in float64."""
+    x, atoms = place(X.abs()), place(ATOMS)
+    codes = nnls.Dictionary(atoms).encode(x, 1e-7, precision=torch.float32)
+    return [(x - codes.codes @ atoms).square().sum(1)]
+
+
+@CASES.add
 def nnls_atoms_of_zeros(place: Place) -> Sequence[torch.Tensor]:
     """Codes for atoms that are nothing."""
     codes = nnls.encode(place(X.abs()), place(torch.zeros_like(ATOMS)))

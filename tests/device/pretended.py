@@ -232,6 +232,7 @@ class _Properties:
 
     name = "a pretended GPU"
     uuid = "GPU-pretended"
+    major, minor = 9, 0
     pci_domain_id = pci_bus_id = pci_device_id = 0
     total_memory = 80 * 2**30
     multi_processor_count = 132

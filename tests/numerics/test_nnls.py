@@ -63,6 +63,39 @@ def test_a_code_depends_on_its_row_alone():
     torch.testing.assert_close(alone, whole, rtol=1e-9, atol=1e-11)
 
 
+def test_rows_that_take_the_places_of_others_get_the_same_codes():
+    x, atoms = problem()
+    whole = nnls.encode(x, atoms)
+    in_turn = nnls.Dictionary(atoms).encode(x, together=7)
+    torch.testing.assert_close(in_turn.codes, whole.codes, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(in_turn.residual, whole.residual, rtol=1e-6, atol=1e-12)
+
+
+def test_float32_reaches_the_residual_and_error_of_float64():
+    """The residual is that of float64: computed again here."""
+    x, atoms = problem(n=200)
+    double = nnls.encode(x, atoms)
+    single = nnls.Dictionary(atoms).encode(x, precision=torch.float32)
+    gradient = single.codes @ atoms @ atoms.T - x @ atoms.T
+    residual = torch.minimum(single.codes, gradient).abs().amax(1) / (x @ atoms.T).abs().amax(1)
+    torch.testing.assert_close(single.residual, residual, rtol=1e-6, atol=1e-12)
+    assert (residual <= 1e-4).all()
+    assert (single.codes >= 0).all()
+    assert not torch.equal(single.codes, double.codes)
+    difference = objective(x, atoms, single.codes) - objective(x, atoms, double.codes)
+    assert (np.abs(difference) <= 1e-4 * x.square().sum(1).numpy()).all()
+
+
+def test_what_float32_cannot_reach_float64_does():
+    x, atoms = problem(d=30, atoms=10)
+    expected = np.stack([reference(atoms.T.numpy(), row)[0] for row in x.numpy()])
+    prepared = nnls.Dictionary(atoms)
+    exact = prepared.encode(x, 1e-12, 100_000, torch.float32)
+    np.testing.assert_allclose(exact.codes, expected, atol=1e-8)
+    assert (exact.residual <= 1e-12).all()
+    assert prepared.encode(x[:0], precision=torch.float32).codes.shape == (0, 10)
+
+
 def test_what_is_not_reached_is_said():
     x, atoms = problem()
     encoded = nnls.encode(x, atoms, tolerance=1e-12, max_iterations=3)

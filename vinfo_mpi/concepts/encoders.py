@@ -18,6 +18,7 @@ from vinfo_mpi.concepts.saes.features import Features, FromFile, FromFunction
 from vinfo_mpi.config.schema import Encode
 from vinfo_mpi.numerics import nnls
 from vinfo_mpi.numerics.autoencoder import Encoder as OfAutoencoder
+from vinfo_mpi.parallel import gpus
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 
@@ -82,13 +83,20 @@ class NonNegative:
     def __init__(self, atoms: torch.Tensor, options: Encode) -> None:
         self.dictionary = nnls.Dictionary(atoms)
         self.options = options
+        single = options.precision == "float32"
+        if options.precision == "auto":
+            single = gpus.slow_in_float64(atoms.device)
+        self._precision = torch.float32 if single else torch.float64
 
     def encode(self, observed: Observations) -> Encoded:
         """Return the codes of every position, or of their mean. See `Encoder`."""
         vectors = _vectors(observed, self.options)
         images, positions, _ = vectors.shape
         solved = self.dictionary.encode(
-            vectors.flatten(0, 1), self.options.tolerance, self.options.max_iterations
+            vectors.flatten(0, 1),
+            self.options.tolerance,
+            self.options.max_iterations,
+            self._precision,
         )
         codes = solved.codes.reshape(images, positions, -1)
         residual = solved.residual.reshape(images, -1).amax(1)

@@ -13,6 +13,7 @@ from vinfo_mpi.storage.rows import Column, batch_rows, row_bytes
 # Positive codes of a vector, as a share of how many atoms are independent; 0.6 in the sample, less
 # where there are more channels.
 POSITIVE = 0.6
+BLOCKS_OF_GPU = 16  # of machine.rows vectors, that a GPU encodes together
 
 
 def memory(work: Workload) -> float:
@@ -72,8 +73,16 @@ def _vectors_of_image(work: Workload) -> int:
 
 def _images(work: Workload) -> int:
     """Return the images of a block."""
-    rows = max(1, work.config.machine.rows // work.sizes.positions)
-    return min(batch_rows(columns(work), rows), work.images_of_rank)
+    images = images_at_once(work.config.machine.rows, work.sizes.positions, work.device)
+    return min(batch_rows(columns(work), images), work.images_of_rank)
+
+
+def images_at_once(rows: int, positions: int, device: str) -> int:
+    """Return how many images are encoded together, where machine.rows is `rows`.
+
+    On a GPU so many that others take the places of vectors that are done, most of the time.
+    """
+    return max(1, rows * (BLOCKS_OF_GPU if device == "cuda" else 1) // positions)
 
 
 def _queue(work: Workload) -> float:
@@ -104,6 +113,7 @@ def _by_position(work: Workload) -> bool:
 def _solver(work: Workload, rows: int) -> float:
     """Return the bytes of solving for the codes of so many vectors."""
     k = work.sizes.concepts
-    open_rows = rows if work.device == "cuda" else min(rows, max(nnls.FEWEST, nnls.CACHE // k))
+    together = nnls.MOST if work.device == "cuda" else max(nnls.FEWEST, nnls.CACHE // k)
+    open_rows = min(rows, together)
     all_codes = 3 * held(NUMBER * rows * k)
     return all_codes + 12 * held(NUMBER * open_rows * k)  # target, s, y, z, the gradient, ...

@@ -1,35 +1,28 @@
 """Non-negative least squares of many rows against one dictionary: z = argmin_{z ≥ 0} ||x - z D||².
 
-Alternating directions (ADMM; Boyd et al. 2011, "Distributed Optimization and Statistical Learning
-via the Alternating Direction Method of Multipliers", sections 3.4 and 5.2): nothing but matrix
-products, and steps that the dictionary's common direction does not shorten, as it does those of
-projected gradients. With D Dᵀ = B diag(v) Bᵀ, one iteration for a row with penalty r, and t = x Dᵀ,
-is
-
-- a = t/r + y - u, and z = a - ((a B) v/(r + v)) Bᵀ, the minimum of the quadratic function,
-- y' = max(0, s'), u' = s' - y', with s' = y + RELAXATION (z - y) + u.
-
-One array holds both: y = max(0, s) and u = min(0, s), so that y - u = |s| and y + u = s.
-
-Every row has a penalty of its own, and stops on its own: a code depends on its row alone, not on
-the rows beside it. A row that is done makes room for the next one, so that the products stay large
-and the memory small.
+By alternating directions (`vinfo_mpi.numerics.nnls_rows`). Every row has a penalty of its own, and
+stops on its own: a code depends on its row alone, not on the rows beside it. A row that is done
+makes room for the next one, so that the products stay large and the memory small.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
+from vinfo_mpi.numerics.nnls_rows import Factors, OpenRows, at, violation_of
+
 CHECK = 10  # iterations between looks at which rows are done
 # Elements of the codes that are worked on at once, and rows at least: what stays in a processor's
-# cache; all on a GPU.
+# cache. On a GPU rows at most, and how many arrays of the size of their codes must have room.
 CACHE = 2**16
 FEWEST = 256
-RELAXATION = 1.7
-BALANCED = 60  # iterations during which penalties may change; fixed ones make the method converge
-TINY = torch.finfo(torch.float64).tiny
+MOST = 2**12
+ARRAYS = 14
+ROUNDING = 1e-14  # an eigenvalue below this share of the largest is 0
+SINGLE = 1e-4  # residual that float32 reaches in as many iterations as float64
 
 
 @dataclass
@@ -57,124 +50,58 @@ class Dictionary:
 
     def __init__(self, atoms: torch.Tensor) -> None:
         self.atoms = atoms.double()
-        # The basis: (K, min(K, d)).
-        self.basis, singular, _ = torch.linalg.svd(self.atoms, full_matrices=False)
-        self.values = singular.square()
-        significant = self.values[self.values > 1e-10 * self.values[:1]]
-        self.penalty = torch.tensor(1.0)
+        basis, values = _decomposed(self.atoms)
+        significant = values[values > 1e-10 * values[:1]]
+        penalty = 1.0
         if len(significant):
-            self.penalty = (significant.median() * significant.min()).sqrt()
+            penalty = float((significant.median() * significant.min()).sqrt())
+        self._factors = Factors(self.atoms, basis, values, penalty)
 
-    def encode(self, x: torch.Tensor, tolerance: float = 1e-4, max_iterations: int = 5000) -> Codes:
+    def encode(
+        self,
+        x: torch.Tensor,
+        tolerance: float = 1e-4,
+        max_iterations: int = 5000,
+        precision: torch.dtype = torch.float64,
+        together: int | None = None,
+    ) -> Codes:
         """Return the codes of rows x: (n, d) tensor.
 
         A row stops when its residual, looked at every `CHECK` iterations, is at most `tolerance`;
         what is reached after `max_iterations` is returned as it is, with its residual.
+
+        Parameters
+        ----------
+        precision : torch.dtype
+            Of the iterations: float64, or float32 for a device that is slow in float64. Residuals
+            are of float64 anyway, and rows whose residual is above the tolerance then go on in it.
+        together : int, or None
+            Rows that are worked on at once; None: as many as suit the device.
         """
-        n = len(x)
-        concepts = len(self.atoms)
-        codes = torch.zeros(n, concepts, dtype=torch.float64, device=x.device)
-        residual = torch.zeros(n, dtype=torch.float64, device=x.device)
-        entered = n if x.is_cuda else min(n, max(FEWEST, CACHE // concepts))
-        open_rows = _Rows(self, x, torch.arange(entered, device=x.device))
-        while len(open_rows.index):
-            open_rows.iterate(CHECK)
-            violation = open_rows.violation()
-            done = (violation <= tolerance) | (open_rows.age >= max_iterations)
-            index = open_rows.index[done]
-            codes[index] = open_rows.y[done]
-            residual[index] = violation[done]
-            open_rows.balance()
-            following = torch.arange(entered, min(n, entered + len(index)), device=x.device)
-            open_rows.replace(done, following)
-            entered += len(following)
+        if precision == torch.float64:
+            return _solve(self._factors, x, tolerance, max_iterations, together)
+        coarse = max(tolerance, SINGLE)
+        codes = _solve(self._single, x, coarse, max_iterations, together).codes
+        parts = zip(x.split(MOST), codes.split(MOST), strict=True)
+        residual = torch.cat([self._residual(*part) for part in parts])
+        missed = (residual > tolerance).nonzero()[:, 0]
+        if len(missed):
+            further = _solve(
+                self._factors, x[missed], tolerance, max_iterations, together, codes[missed]
+            )
+            codes[missed] = further.codes
+            residual[missed] = further.residual
         return Codes(codes, residual)
 
+    @cached_property
+    def _single(self) -> Factors:
+        return self._factors.in_float32()
 
-class _Rows:
-    """Rows on their way to their codes.
-
-    Attributes
-    ----------
-    index, age : (m,) int64 tensors
-        Which rows of x these are, and how many iterations each has gone through.
-    y : (m, K) float64 tensor
-        Codes, as of the last look.
-    """
-
-    def __init__(self, dictionary: Dictionary, x: torch.Tensor, index: torch.Tensor) -> None:
-        self._dictionary = dictionary
-        self._x = x
-        self.index = index
-        self.age = torch.zeros_like(index)
-        self._target = x[index].double() @ dictionary.atoms.T
-        self._s = torch.zeros_like(self._target)
-        self._penalty = torch.full_like(self._target[:, :1], float(dictionary.penalty))
-        self._offset, self._weight = self._from_penalty(slice(None))
-        self.y, self._z = torch.empty(2, *self._target.shape, dtype=torch.float64, device=x.device)
-        rank = dictionary.basis.shape[1]
-        self._image = torch.empty(len(index), rank, dtype=torch.float64, device=x.device)
-
-    def iterate(self, count: int) -> None:
-        """Go so many iterations on."""
-        basis = self._dictionary.basis
-        s = self._s
-        y = self.y
-        z = self._z
-        for _ in range(count):
-            torch.abs(s, out=z).add_(self._offset)
-            torch.mm(z, basis, out=self._image).mul_(self._weight)
-            z.addmm_(self._image, basis.T, alpha=-1)
-            torch.clamp(s, min=0, out=y)
-            s.sub_(y, alpha=RELAXATION).add_(z, alpha=RELAXATION)
-        self.age += count
-
-    def violation(self) -> torch.Tensor:
-        """Return how far each row is from the optimality conditions, see `Codes`: (m,)."""
-        self._before = self.y.clone()
-        y = torch.clamp(self._s, min=0, out=self.y)
-        scale = self._target.abs().amax(1).clamp(min=TINY)
-        basis = self._dictionary.basis
-        image = torch.mm(y, basis, out=self._image).mul_(self._dictionary.values)
-        gradient = image @ basis.T
-        return torch.minimum(y, gradient.sub_(self._target), out=gradient).abs_().amax(1) / scale
-
-    def balance(self) -> None:
-        """Weigh primal against dual residual in young rows (Boyd et al. 2011, section 3.4.1)."""
-        young = (self.age <= BALANCED).nonzero()[:, 0]
-        if not len(young):
-            return
-        y = self.y[young]
-        primal = (self._z[young] - y).norm(dim=1) + TINY
-        dual = (y - self._before[young]).norm(dim=1) + TINY
-        factor = (primal / dual).sqrt().clamp(0.3, 3)[:, None]
-        s = self._s[young]
-        self._s[young] = torch.where(s < 0, s / factor, s)
-        self._penalty[young] *= factor
-        self._offset[young], self._weight[young] = self._from_penalty(young)
-
-    def replace(self, done: torch.Tensor, following: torch.Tensor) -> None:
-        """Put the following rows of x in the place of those that are done; close up at the end."""
-        places = done.nonzero()[:, 0]
-        new = places[: len(following)]
-        if len(new):
-            self.index[new] = following
-            self.age[new] = 0
-            self._target[new] = self._x[following].double() @ self._dictionary.atoms.T
-            self._s[new] = 0.0
-            self._penalty[new] = float(self._dictionary.penalty)
-            self._offset[new], self._weight[new] = self._from_penalty(new)
-        if len(new) < len(places):
-            done[new] = False
-            for name in ("index", "age", "_target", "_s", "_penalty", "_offset", "_weight"):
-                setattr(self, name, getattr(self, name)[~done])
-            for name in ("y", "_z", "_image"):
-                setattr(self, name, getattr(self, name)[: len(self.index)])
-
-    def _from_penalty(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
-        penalty = self._penalty[rows]
-        values = self._dictionary.values
-        return self._target[rows] / penalty, values / (penalty + values)
+    def _residual(self, x: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return how far the codes of rows are from the optimality conditions, see `Codes`."""
+        target = x.to(self.atoms.dtype) @ self.atoms.T
+        gradient = (codes @ self.atoms) @ self.atoms.T - target
+        return violation_of(codes, gradient, target)
 
 
 def encode(
@@ -182,3 +109,66 @@ def encode(
 ) -> Codes:
     """Return the codes of rows x (n, d) against the atoms (K, d). See `Dictionary.encode`."""
     return Dictionary(torch.as_tensor(atoms)).encode(torch.as_tensor(x), tolerance, max_iterations)
+
+
+def _solve(
+    factors: Factors,
+    x: torch.Tensor,
+    tolerance: float,
+    max_iterations: int,
+    together: int | None,
+    start: torch.Tensor | None = None,
+) -> Codes:
+    """Return the codes of rows, found in the precision of the factors; see `encode`.
+
+    `start`: codes (n, K) that are nearly right.
+    """
+    n = len(x)
+    concepts = len(factors.atoms)
+    codes = torch.zeros(n, concepts, dtype=torch.float64, device=x.device)
+    residual = torch.zeros(n, dtype=torch.float64)
+    entered = min(n, together or _suitable(concepts, x.device))
+    open_rows = OpenRows(factors, x, entered, start)
+    while len(open_rows.index):
+        open_rows.iterate(CHECK)
+        violation = open_rows.violation().cpu()  # the one time that a look waits for a GPU
+        done = (violation <= tolerance) | (open_rows.age >= max_iterations)
+        places = done.nonzero()[:, 0]
+        index = open_rows.index[places]
+        if len(index):
+            codes[at(index, x)] = open_rows.y[at(places, x)].double()
+            residual[index] = violation[places].double()
+        open_rows.balance()
+        following = torch.arange(entered, min(n, entered + len(index)))
+        open_rows.replace(places, following)
+        entered += len(following)
+    return Codes(codes, residual.to(x.device))
+
+
+def _suitable(concepts: int, device: torch.device) -> int:
+    """Return how many rows are worked on at once on a device."""
+    if device.type == "cpu":
+        return max(FEWEST, CACHE // concepts)
+    free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return max(FEWEST, min(MOST, free // (ARRAYS * 8 * concepts)))
+
+
+def _decomposed(atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return eigenvectors, (K, min(K, d)), and eigenvalues of D Dᵀ, the largest first.
+
+    On a GPU from the smaller Gram matrix: its singular value decomposition takes minutes for 10,000
+    atoms. Vectors of eigenvalues that are 0 but for rounding are zeros there: nothing is multiplied
+    with them but these eigenvalues.
+    """
+    if not atoms.is_cuda:
+        basis, singular, _ = torch.linalg.svd(atoms, full_matrices=False)
+        return basis, singular.square()
+    wide = len(atoms) <= atoms.shape[1]
+    values, vectors = torch.linalg.eigh(atoms @ atoms.T if wide else atoms.T @ atoms)
+    values = values.flip(0)
+    vectors = vectors.flip(1).contiguous()
+    values = torch.where(values > ROUNDING * values[:1], values, 0)
+    if wide:
+        return vectors, values
+    return atoms @ vectors * torch.where(values > 0, values, torch.inf).rsqrt(), values

@@ -13,6 +13,14 @@ import torch
 
 from vinfo_mpi.errors import InputError
 
+# Compute capabilities of GPUs that do 1/32 or 1/64 of their arithmetic in float64: P40, T4, A40 and
+# A10, L40S and L4, B300, those for workstations and games.
+SLOW_IN_FLOAT64 = {(6, 1), (7, 5), (8, 6), (8, 7), (8, 9), (10, 3), (12, 0), (12, 1)}
+SLOW = (
+    "this GPU does 1/32 or 1/64 of its arithmetic in float64: codes are found in float32 "
+    "(encode.precision), score.products: float32 does the same for the score"
+)
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -30,6 +38,11 @@ class Gpu:
     uuid: str
     name: str
     card: str
+
+
+def slow_in_float64(device: torch.device) -> bool:
+    """Whether a device is a GPU that has been made for float32 alone."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) in SLOW_IN_FLOAT64
 
 
 def seen(setting: str, environment: Mapping[str, str] = os.environ) -> list[Gpu]:

@@ -13,6 +13,7 @@ from vinfo_mpi import units
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.parallel import gpus
 from vinfo_mpi.parallel.limits import Limit
 from vinfo_mpi.registry import STAGES
 from vinfo_mpi.run.run import Run
@@ -240,6 +241,7 @@ def _facts(run: Run, sizes: Sizes, together: int) -> dict[str, str]:
     network = run.config.network.name or run.config.network.target
     widths = ", ".join(f"{name} ({width})" for name, width in sizes.widths.items())
     hosts = {binding.host for binding in run.bindings}
+    slow = run.bindings and gpus.slow_in_float64(run.device)
     return {
         "run": str(run.folder),
         "network": f"{network}, {sizes.weights / 4:.3g} parameters, "
@@ -252,6 +254,7 @@ def _facts(run: Run, sizes: Sizes, together: int) -> dict[str, str]:
         "last tap": f"{sizes.positions} of {sizes.map} positions, {sizes.d} channels",
         "concepts": str(sizes.concepts),
         "ranks": f"{run.ranks.size} on {len(hosts)} nodes, {run.device}",
+        **({"float64": gpus.SLOW} if slow else {}),
         "storage": storage_kind(run.config.machine.storage),
     }
 

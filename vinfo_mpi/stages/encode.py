@@ -37,7 +37,7 @@ def encode_images(run: Run, part: Part) -> None:
         n, positions, _ = activations.shape(MAP)
         width = _room(run, blocks)
         columns = codes_file.columns(len(blocks.atoms), positions, width)
-        size = batch_rows(columns, max(1, run.config.machine.rows // positions))
+        size = batch_rows(columns, blocks.images_at_once)
         file = run.row_file(run.codes, columns, n, part.provenance, resume=True)
         with run.writer([file], size) as writer:
             if file.reused:
@@ -85,7 +85,7 @@ def _room(run: Run, blocks: ImageBlocks) -> int:
         return 0
     rows = evenly_spaced(n, PILOT)[run.ranks.rank :: run.ranks.size]
     with run.ranks.together():
-        most = blocks.most_positive(rows, max(1, run.config.machine.rows // positions))
+        most = blocks.most_positive(rows)
     width = codes_file.room(run.ranks.max(most))
     size = row_bytes(codes_file.columns_by_position(len(blocks.atoms), positions, width))
     kept = width > 0 and (setting == "always" or size <= blocks.activations.row_bytes)
@@ -112,13 +112,17 @@ class ImageBlocks:
         self._logits = _logits_of(run, activations) if run.config.network.classifies else None
         self._observed = Observed(run, activations)
 
-    def most_positive(self, rows: np.ndarray, size: int) -> int:
-        """Return how many positive codes an image has at most; 0 where it has but one position.
+    @property
+    def images_at_once(self) -> int:
+        """How many images are encoded together."""
+        rows = self.run.config.machine.rows
+        positions = self.activations.shape(MAP)[1]
+        return encoders_costs.images_at_once(rows, positions, self.run.device.type)
 
-        So many images are encoded at once.
-        """
+    def most_positive(self, rows: np.ndarray) -> int:
+        """Return how many positive codes an image has at most; 0 where it has but one position."""
         most = 0
-        for batch in batches(range(len(rows)), size):
+        for batch in batches(range(len(rows)), self.images_at_once):
             images = [self._read(range(row, row + 1)) for row in rows[batch.start : batch.stop]]
             with self.run.clock.phase("encode"):
                 observed = {

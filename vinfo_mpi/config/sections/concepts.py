@@ -130,6 +130,8 @@ class Dictionary(Section):
 class Encode(Section):
     """How codes are found."""
 
+    added_later = ("precision",)
+
     positions: Literal["all", "pooled"] = Field(
         "all", description="encode every position and average, or the pooled vector"
     )
@@ -137,6 +139,11 @@ class Encode(Section):
         1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|"
     )
     max_iterations: Count = 5000
+    precision: Literal["auto", "float64", "float32"] = Field(
+        "auto",
+        description="of the iterations; what is reached is looked at in float64. "
+        "auto: float32 on GPUs that are slow in float64",
+    )
     by_position: Literal["auto", "always", "never"] = Field(
         "auto",
         description="also keep the positive codes of every position, which heat maps are drawn "

@@ -58,6 +58,7 @@ def measure_robustness(run: Run, part: Part) -> None:
             "robustness looks at codes that the network gives; those of dictionary.source: factors "
             "know no noise"
         )
+    run.subject.require_images("robustness")
     options = run.config.robustness
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)

@@ -10,6 +10,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -54,6 +55,28 @@ def main(stage: str | None, description: str | None) -> NoReturn:
             sys.exit(0)
     except InputError as error:
         _end(error)
+    guarded(lambda: _start(stage, options, config))
+
+
+def run_made(stage: str, folder: Path, make: Callable[[], Path]) -> NoReturn:
+    """Run a stage in a folder by a configuration that one rank makes first. Never returns."""
+    signals.listen()
+
+    def work() -> None:
+        from vinfo_mpi.parallel.ranks import Ranks
+        from vinfo_mpi.pipeline import engine
+
+        path = Ranks().on_root(make)
+        names = argparse.Namespace(run_dir=folder, verbose=False)
+        engine.bring_up_to_date(run_of(stage, names, load_config(path)), [stage], False, False)
+        if launcher.rank() == 0:
+            print(f"go on with: python -m vinfo_mpi --config {path} --run-dir {folder}")
+
+    guarded(work)
+
+
+def guarded(work: Callable[[], None]) -> NoReturn:
+    """Do work on all ranks, of which none waits for one that has failed. Never returns."""
     malloc.keep_freed()  # before MPI starts threads: mallopt(3) is not safe beside them
     from vinfo_mpi.parallel.guard import guard
 
@@ -63,7 +86,7 @@ def main(stage: str | None, description: str | None) -> NoReturn:
     program.__spec__ = None
     program.__dict__.pop("__file__", None)  # None in its place is an error to torch.library
     with guard():
-        _start(stage, options, config)
+        work()
     signals.ignore()
     sys.exit(0)
 
@@ -113,7 +136,7 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
     from vinfo_mpi.cli.header import head
     from vinfo_mpi.pipeline import engine
 
-    run = _run_of(stage, options, config)
+    run = run_of(stage, options, config)
     ranks = run.ranks
     if options.info:
         ranks.on_root(lambda: print(head(run)))
@@ -133,7 +156,7 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
         ranks.on_root(_end_of_log, run, stage is None, in_job)
 
 
-def _run_of(
+def run_of(
     stage: str | None, options: argparse.Namespace, config: Config, comm: MPI.Comm | None = None
 ) -> Run:
     """Return the run that the options name, of the ranks of a communicator (default: all)."""
@@ -163,7 +186,7 @@ def _is_up_to_date(
     from vinfo_mpi.pipeline import engine
 
     try:
-        run = _run_of(stage, options, config, comm)
+        run = run_of(stage, options, config, comm)
         if not engine.say_up_to_date(run, _targets(stage, config)):
             return False
     except InputError:

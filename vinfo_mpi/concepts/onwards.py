@@ -20,6 +20,7 @@ class Onwards:
     """
 
     def __init__(self, run: Run, activations: ActivationReader) -> None:
+        run.subject.require_images("dictionary.tap before the last one")
         self.run = run
         self.network = run.subject.network(run.final).double().requires_grad_(False)
         self.tap, _ = run.subject.tap(self.network, activations.map_tap)

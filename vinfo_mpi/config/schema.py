@@ -134,6 +134,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _imported_as_they_are(self) -> Config:
+        """Imported activations come without the network that gave them."""
+        if self.data.source == "imported" and self.train.epochs:
+            raise ValueError(
+                "train.epochs: training needs the network and its images; of imported activations "
+                "there are neither: set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _concepts_by_position(self) -> Config:
         """Beside the last tap, the network goes on from whole maps that the codes rebuild."""
         by_position = self.dictionary.kind_of_source.codes in ("non-negative", "encoder")

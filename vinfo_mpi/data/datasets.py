@@ -16,7 +16,7 @@ import torchvision
 from PIL import Image
 
 from vinfo_mpi.config.schema import Data, Planted
-from vinfo_mpi.data import folders, items, planted, survey, torchvision_sets
+from vinfo_mpi.data import folders, imported, items, planted, survey, torchvision_sets
 from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
@@ -279,4 +279,5 @@ SOURCES: dict[str, Callable[[Data, int], Images]] = {
     "digits": _digits,
     "planted": _planted,
     "folder": _folder,
+    "imported": imported.images,
 }

@@ -13,7 +13,7 @@ from vinfo_mpi.config.schema import Network
 from vinfo_mpi.data.datasets import call_target
 from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, choices
-from vinfo_mpi.networks import condition, libraries, library_inputs
+from vinfo_mpi.networks import condition, imported, libraries, library_inputs
 from vinfo_mpi.networks.families import FAMILIES, family_of
 from vinfo_mpi.networks.small_variants import initialise
 from vinfo_mpi.networks.states import Choice, load_state, read_state
@@ -31,7 +31,10 @@ def build(network: Network, classes: int) -> nn.Module:
     """
     # Where outputs are chosen from, there are more of them than classes.
     outputs = classes if network.outputs in (None, "none") else None
-    if network.target is None and libraries.split(network):
+    stored = imported.folder_of(network)
+    if stored is not None:
+        module = imported.build(stored)
+    elif network.target is None and libraries.split(network):
         module = libraries.build(network, outputs)
     elif network.target is None:
         module = _from_torchvision(network, outputs)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from vinfo_mpi.costs.sizes import Sizes
-from vinfo_mpi.networks import libraries
+from vinfo_mpi.networks import imported, libraries
 from vinfo_mpi.networks.checkpoints import content_key, key_of_files
 from vinfo_mpi.run.provenance import digest, git_commit
 from vinfo_mpi.run.run import Run
@@ -50,13 +50,15 @@ def _fingerprint(run: Run, sizes: dict[str, Any]) -> str:
     """Return what identifies these numbers and all that they follow from."""
     program = [version("vinfo_mpi"), git_commit(), torch.__version__]
     settings = run.config.model_dump(mode="json", include=SETTINGS)
-    atoms = run.config.dictionary.file
+    dictionary = run.config.dictionary
+    own = [dictionary.file, dictionary.autoencoder, dictionary.autoencoder_settings]
+    network = run.config.network
     names = [checkpoint.name for checkpoint in run.checkpoints]
     return digest(
         program,
         settings,
-        atoms and content_key(atoms),
-        key_of_files(libraries.files(run.config.network)),
+        [content_key(path) for path in own if path is not None],
+        key_of_files([*libraries.files(network), *imported.files(network)]),
         run.ranks.size,
         run.device.type,
         names,

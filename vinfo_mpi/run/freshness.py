@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vinfo_mpi.config.schema import Config, Section
-from vinfo_mpi.networks import libraries
+from vinfo_mpi.networks import imported, libraries
 from vinfo_mpi.networks.checkpoints import Checkpoint, content_key, key_of_files
 from vinfo_mpi.registry import STAGES
 from vinfo_mpi.run.products import Fingerprints, product
@@ -66,8 +66,9 @@ def made_with(run: Run) -> str:
 
 
 def _library_key(run: Run) -> str | None:
-    """Return what identifies the files of a network that lies in a folder of a library's."""
-    return key_of_files(libraries.files(run.config.network))
+    """Return what identifies the files of a network in a library's folder, or imported."""
+    network = run.config.network
+    return key_of_files([*libraries.files(network), *imported.files(network)])
 
 
 def fingerprint(run: Run, stage: str, checkpoint: Checkpoint | None = None) -> str:

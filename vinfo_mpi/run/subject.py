@@ -15,6 +15,7 @@ from vinfo_mpi.data import datasets
 from vinfo_mpi.data.datasets import Images
 from vinfo_mpi.data.loading import Loader, unreadable
 from vinfo_mpi.data.preprocessing import Preprocessing
+from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.networks import architectures, readout, taps
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.layouts import Tap
@@ -126,6 +127,14 @@ class Subject:
         if self.config.network.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return network.to(self.device)
+
+    def require_images(self, what: str) -> None:
+        """Raise `NotApplicable` for what looks at images again, where there are none."""
+        if self.config.data.source == "imported":
+            raise NotApplicable(
+                f"{what} needs the network and its images; of imported activations there are "
+                "neither"
+            )
 
     def tap(self, network: nn.Module, name: str) -> tuple[Tap, torch.Tensor]:
         """Return one of the network's taps by its name, and a blank image as the network takes."""

@@ -35,6 +35,7 @@ def draw_pictures(run: Run, part: Part) -> None:
             "visualise changes images so that codes rise; those of dictionary.source: "
             f"{dictionary.source} stay as they are"
         )
+    run.subject.require_images("visualise")
     channels, height, width = run.subject.preprocessing.shape
     if channels != 3 or height != width:
         raise NotApplicable(

@@ -52,7 +52,7 @@ class Data(Section):
 
     source: str = Field(
         "digits",
-        description="digits, planted, folder, a torchvision data set (CIFAR10), "
+        description="digits, planted, folder, imported, a torchvision data set (CIFAR10), "
         "or package.module:function",
     )
     root: str | None = Field(

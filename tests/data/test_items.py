@@ -10,7 +10,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from vinfo_mpi.config.schema import Data
-from vinfo_mpi.data import datasets, items, torchvision_sets
+from vinfo_mpi.data import datasets, items, targets, torchvision_sets
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage.activations import UNLABELLED
 
@@ -55,7 +55,7 @@ def own(**keys):
 
 def load(made, monkeypatch, source="made_here:function"):
     module = type("module", (), {"function": staticmethod(lambda: made)})
-    monkeypatch.setattr(datasets.importlib, "import_module", lambda name: module)
+    monkeypatch.setattr(targets.importlib, "import_module", lambda name: module)
     return datasets.load(Data(source=source), seed=0)
 
 
@@ -158,9 +158,9 @@ def test_labels_from_one_are_said_where_the_classes_have_no_names(monkeypatch, c
 
 def test_a_function_that_needs_arguments(monkeypatch):
     module = type("module", (), {"function": staticmethod(needs)})
-    monkeypatch.setattr(datasets.importlib, "import_module", lambda name: module)
+    monkeypatch.setattr(targets.importlib, "import_module", lambda name: module)
     with pytest.raises(InputError, match=r"cannot be called without arguments .*'root'"):
-        datasets.call_target("made_here:function", "data.source")
+        targets.call_target("made_here:function", "data.source")
 
 
 # --- torchvision ---

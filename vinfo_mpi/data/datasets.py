@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +18,7 @@ from vinfo_mpi.data import folders, imported, items, planted, survey, torchvisio
 from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
+from vinfo_mpi.data.targets import call_target
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.storage.activations import UNLABELLED
@@ -91,31 +90,6 @@ def _read(read: Callable[[int], Any], names: Sequence[str] | None, data: Data, i
             f"cannot read {folders.shown(image)} ({kind}{reason}); mend it, "
             "or set data.on_bad_image: skip"
         ) from None
-
-
-def call_target(target: str, setting: str) -> Any:
-    """Call the function that ``package.module:function`` names and return what it returns."""
-    module_name, _, name = target.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(
-            f"{setting}: cannot import '{module_name}' ({error}); is it on PYTHONPATH?"
-        ) from None
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise InputError(
-            f"{setting}: '{module_name}' has no function '{name}'; {choices(name, vars(module))}"
-        )
-    try:
-        inspect.signature(function).bind()
-    except TypeError as error:
-        raise InputError(
-            f"{setting}: '{module_name}:{name}' cannot be called without arguments ({error})"
-        ) from None
-    except ValueError:
-        pass  # functions in C do not say what they take
-    return function()
 
 
 def _digits(data: Data, seed: int) -> Images:

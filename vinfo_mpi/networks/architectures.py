@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 
 from vinfo_mpi.config.schema import Network
-from vinfo_mpi.data.datasets import call_target
 from vinfo_mpi.data.preprocessing import Preprocessing
+from vinfo_mpi.data.targets import call_target
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.networks import condition, imported, libraries, library_inputs
 from vinfo_mpi.networks.families import FAMILIES, family_of

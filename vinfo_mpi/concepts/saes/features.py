@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from vinfo_mpi.data.datasets import call_target
+from vinfo_mpi.data.targets import call_target
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics.autoencoder import Encoder
 

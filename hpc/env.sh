@@ -18,4 +18,6 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy
 export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none
 # Containers forbid the single-copy shared memory transport; without this line Open MPI complains at every start.
 export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
+# Where people type Ctrl-C, the first one stops a run with its work saved.
+case $- in *i*) eval "mpirun() { bash '$_vinfo_root/hpc/mpirun.sh' \"\$@\"; }" ;; esac
 unset _vinfo_root _vinfo_venv

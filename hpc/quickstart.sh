@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash hpc/setup.sh
 source hpc/env.sh
-exec mpirun -n "${VINFO_RANKS:-2}" python -m vinfo_mpi --config config/quickstart.yaml "$@"
+exec bash hpc/mpirun.sh -n "${VINFO_RANKS:-2}" python -m vinfo_mpi --config config/quickstart.yaml "$@"

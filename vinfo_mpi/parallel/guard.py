@@ -14,6 +14,8 @@ import numpy as np
 from mpi4py import MPI
 from tqdm import tqdm
 
+from vinfo_mpi.parallel import logs
+
 PATIENCE = 2.0  # seconds that a failed rank waits for the others to fail too, before it ends them
 STOPPED = 75  # exit code of an end on request
 # Seconds that the launcher gets to pass the message on: MPICH's drops what it has not read by then.
@@ -86,3 +88,4 @@ def _speak(error: BaseException, rank: int, size: int, together: bool) -> None:
         text = "\n" + text
     tqdm.write(text, file=sys.stderr, end="")
     sys.stderr.flush()
+    logs.last_words(text.strip())

@@ -43,3 +43,12 @@ def to_file(path: Path, rank: int) -> None:
     file = logging.FileHandler(path)
     file.setFormatter(logging.Formatter(f"%(asctime)s [rank {rank}] %(levelname)s %(message)s"))
     log.addHandler(file)
+
+
+def last_words(text: str) -> None:
+    """Write how the program ends to the log's file, which the terminal has been told already."""
+    record = log.makeRecord(log.name, logging.ERROR, "", 0, text, (), None)
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.emit(record)
+            handler.flush()

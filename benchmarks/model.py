@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.machine import RESOURCES, Machine
 from vinfo_mpi.concepts import vinformation_costs
-from vinfo_mpi.concepts.vinformation import together
+from vinfo_mpi.concepts.vinformation import TOGETHER, together
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd, nnls
@@ -253,7 +253,7 @@ def _scores(machine: Machine, work: Workload, widths: list[int]) -> tuple[Amount
     resources = ("bandwidth", "calls", "decomposition", "transfer", "messages")
     total: Amounts = dict.fromkeys(resources, 0.0)
     read = 0.0
-    for group in together(widths, folds, k, machine.device):
+    for group in together(widths, folds, k, TOGETHER[machine.device]):
         taps = widths[group.start : group.stop]
         total["bandwidth"] += 8 * 6 * n * k
         total["calls"] += blocks * (6 * folds + 4)

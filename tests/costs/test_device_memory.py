@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_run import on
 
+from vinfo_mpi.concepts.vinformation_costs import read_together
 from vinfo_mpi.config.load import check_config
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Workload
@@ -132,6 +133,22 @@ def test_as_many_checkpoints_are_extracted_together_as_half_of_what_is_left_hold
         "each image once for 7 checkpoints together"
         in planned(Limit(alone, "of the test"), checkpoints=7).text()
     )
+
+
+def test_sums_of_taps_that_are_read_together_take_a_quarter_of_the_gpu(tmp_path):
+    run = SimpleNamespace(
+        config=CONFIG, device=SimpleNamespace(type="cuda"), ranks=SimpleNamespace(size=1),
+        bindings=[], folder=tmp_path,
+    )  # fmt: skip
+    sums = {}
+    for size in (8e9, 24e9, 80e9):
+        limit = Limit(size, "of the test")
+        made = plan.make(run, replace(IMAGENET, widths=TAPS), Limit(1e15, "of the test"), limit)
+        assert made.room == size / 4
+        sums[size] = made.device_memory["score"]
+    assert sums[8e9] < sums[24e9] == sums[80e9]  # where all four taps fit
+    work = Workload(IMAGENET, CONFIG, ranks=1, device="cuda", room=2e9)
+    assert [len(group) for group in read_together(work, [*TAPS.values()], 0)] == [2, 2]
 
 
 def test_a_plan_for_the_cpu_has_none(tmp_path):

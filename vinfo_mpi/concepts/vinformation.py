@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 Estimator = Literal["held-out", "in-sample"]
 Learning = Callable[[Moments, int | None], tuple[Moments, int | None]]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
-# Bytes that the sums of taps that are read together may take; one tap always may.
+# Bytes that the sums of taps that are read together may take, where the plan does not say; one tap
+# always may.
 TOGETHER = {"cpu": 2**30, "cuda": 2**32}
 
 
@@ -115,7 +116,8 @@ def for_each_source(
         log.info("%s: %d taps reused, %d new", stage, len(results), len(missing))
     widths = [sources[name].width for name in missing]
     concepts = codes.shape("codes")[1]
-    groups = together(widths, run.config.score.folds, concepts, run.device.type, beside)
+    room = run.room or TOGETHER[run.device.type]
+    groups = together(widths, run.config.score.folds, concepts, room, beside)
     with run.bar(f"{stage}: taps", len(missing)) as bar:
         for group in groups:
             names = missing[group.start : group.stop]
@@ -269,15 +271,15 @@ def _add_rows(
 
 
 def together(
-    widths: Sequence[int], folds: int, concepts: int, device: str, beside: int = 0
+    widths: Sequence[int], folds: int, concepts: int, room: float, beside: int = 0
 ) -> list[range]:
     """Return which of several taps next to each other are read together.
 
-    As many as have room for their sums. With random features `beside` them there are sums of both
-    families.
+    As many as have room, in bytes, for their sums. With random features `beside` them there are
+    sums of both families.
     """
     sizes = [Moments.bytes(folds, width, concepts) for width in widths]
     if beside:
         both = zip(sizes, widths, strict=True)
         sizes = [size + Moments.bytes(folds, width + beside, concepts) for size, width in both]
-    return fitting(sizes, TOGETHER[device])
+    return fitting(sizes, int(room))

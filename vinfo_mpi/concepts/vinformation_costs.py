@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vinfo_mpi.concepts.vinformation import BLOCKS_AHEAD, together
+from vinfo_mpi.concepts.vinformation import BLOCKS_AHEAD, TOGETHER, together
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.networks.footprint import held
@@ -36,7 +36,8 @@ def host(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
 
 def read_together(work: Workload, widths: Sequence[int], beside: int) -> list[range]:
     """Return the taps, or branches, of which each pass over the rows reads some."""
-    return together(widths, work.config.score.folds, work.sizes.concepts, work.device, beside)
+    room = work.room or TOGETHER[work.device]
+    return together(widths, work.config.score.folds, work.sizes.concepts, room, beside)
 
 
 def _row(work: Workload, taps: Sequence[int]) -> float:

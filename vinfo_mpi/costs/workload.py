@@ -77,6 +77,8 @@ class Workload:
         Where the ranks compute: cpu or cuda.
     together : int
         Checkpoints that are extracted together.
+    room : float, or None
+        Bytes for sums of taps that are read together; None: the default of the kind of device.
     iterations : mapping of str to float
         Of fitting the dictionary, of finding codes.
     formulas : function of a stage and a workload
@@ -89,6 +91,7 @@ class Workload:
     shared: bool = True
     device: str = "cpu"
     together: int = 1
+    room: float | None = None
     iterations: Mapping[str, float] = field(default_factory=lambda: TYPICAL)
     formulas: Callable[[str, Workload], Costs] = _unknown
 

@@ -43,6 +43,8 @@ class Plan:
         Bytes on disk of earlier results that stay beside the new ones.
     together : int
         Checkpoints that are extracted together: each image is read once for them.
+    room : float, or None
+        Bytes on the device for sums of taps that are read together, a quarter of it.
     """
 
     facts: Mapping[str, str]
@@ -53,6 +55,7 @@ class Plan:
     device_limit: Limit | None = None
     kept: float = 0.0
     together: int = 1
+    room: float | None = None
 
     @property
     def known(self) -> dict[str, Costs]:
@@ -167,9 +170,12 @@ def make(
     base = sizes.base + sizes.remembered
     together = machine.checkpoints or _together(work, base, memory_limit, device_limit)
     together = min(together, sizes.checkpoints)
-    costs = costs_of_stages(run.config.stages, replace(work, together=together))
+    room = None if device_limit is None else device_limit.size / 4
+    costs = costs_of_stages(run.config.stages, replace(work, together=together, room=room))
     facts = _facts(run, sizes, together)
-    plan = Plan(facts, costs, base, Limit(0.0, ""), memory_limit, device_limit, kept, together)
+    plan = Plan(
+        facts, costs, base, Limit(0.0, ""), memory_limit, device_limit, kept, together, room
+    )
     if machine.disk_limit is not None:
         plan.disk_limit = Limit(machine.disk_limit * GIB, "machine.disk_limit")
     else:

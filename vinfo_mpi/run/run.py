@@ -58,8 +58,8 @@ class Run:
         Where every rank computes.
     clock : Clock
         Of the stage that is running.
-    together : int
-        Checkpoints that are extracted together, as the plan says.
+    together, room
+        Checkpoints that are extracted together, bytes for sums of taps: see `Workload`.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Run:
         self.bindings = bindings
         self.command = command
         self.together = 1
+        self.room: float | None = None
         self.begin()
         self._lock: TextIO | None = None
 

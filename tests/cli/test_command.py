@@ -1,6 +1,7 @@
 """What every command shares: help, mistakes, what it shows instead of running."""
 
 import re
+from importlib.metadata import version
 
 import h5py
 import pytest
@@ -53,6 +54,11 @@ def test_help_is_shown_once(mpirun):
     result = mpirun(2, "-m", "vinfo_mpi.score", "--help")
     assert result.returncode == 0
     assert result.stdout.count("usage:") == 1
+
+
+def test_version(light):
+    result = light("-m", "vinfo_mpi.score", "--version")
+    assert (result.returncode, result.stdout) == (0, f"vinfo_mpi {version('vinfo_mpi')}\n")
 
 
 # --- nothing to do ---

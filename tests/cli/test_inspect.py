@@ -1,12 +1,14 @@
 """The view of every file of a run: all that it holds, true numbers, plain text for programs."""
 
 import re
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from contents import datasets
+from contents import ENVIRONMENT, datasets
 
 from vinfo_mpi.cli import inspect, inspect_hdf5
 from vinfo_mpi.errors import InputError
@@ -147,3 +149,10 @@ def _is(word, number):
         return float(word.strip("~")) == pytest.approx(number, rel=1e-3, abs=rounding)
     except ValueError:
         return False
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    (tmp_path / "timings.json").write_text("{}")
+    command = f"{sys.executable} -m vinfo_mpi.inspect {tmp_path}/timings.json | true"
+    done = subprocess.run(["bash", "-c", command], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

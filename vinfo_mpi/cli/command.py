@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from vinfo_mpi import registry
+from vinfo_mpi import __version__, registry
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import launcher, malloc, signals
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
     from mpi4py import MPI
 
     from vinfo_mpi.run.run import Run
@@ -113,6 +114,7 @@ def parse(stage: str | None, description: str | None) -> argparse.Namespace:
         metavar="DIR",
         help="where everything is written (default: $VINFO_RUNS/<name>, else runs/<name>)",
     )
+    parser.add_argument("--version", action="version", version=f"vinfo_mpi {__version__}")
     for name, meaning in FLAGS.items():
         parser.add_argument(name, action="store_true", help=meaning)
     options = parser.parse_args()
@@ -240,14 +242,14 @@ def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Turns mistakes into `InputError`; under mpirun only rank 0 prints the help."""
+    """Turns mistakes into `InputError`; under mpirun only rank 0 prints help and version."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
 
-    def print_help(self, file: object = None) -> None:
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         if launcher.rank() == 0:
-            super().print_help()
+            super()._print_message(message, file)
 
 
 def _end(error: InputError) -> NoReturn:

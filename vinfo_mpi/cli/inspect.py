@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def main(description: str | None) -> None:
         type=Path,
         help="a file, or a run's folder for its results",
     )
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as other programs end when head has enough
     console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
     try:
         for path in parser.parse_args().files:

@@ -7,9 +7,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "vinfo_mpi"
 # From the top to the bottom; a file beside the folders is a command, unless it is named here.
 ORDER = [
-    "commands", "cli", "api", "stages", "analyses", "pipeline", "pages", "visualisation",
-    "concepts", "run", "costs", "figures", "networks", "data", "results", "config", "storage",
-    "parallel", "numerics", "for all",
+    "commands", "cli", "api", "stages", "analyses", "comparison", "pipeline", "pages",
+    "visualisation", "concepts", "run", "costs", "figures", "networks", "data", "results",
+    "config", "storage", "parallel", "numerics", "for all",
 ]  # fmt: skip
 FILES_BESIDE = {"": "api", "registry": "for all", "errors": "for all", "units": "for all"}
 

@@ -21,7 +21,7 @@ BOUNDS = {
     "chained conditionals": 0,
     "lines of the longest file": 300,
     "lines of the longest function": 60,
-    "files beside the folders": 19,
+    "files beside the folders": 20,
     "floors of the import graph": 18,
     "files that import each other in a circle": 0,
     "imports that run upwards": 0,

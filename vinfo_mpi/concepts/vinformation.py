@@ -116,8 +116,7 @@ def for_each_source(
         log.info("%s: %d taps reused, %d new", stage, len(results), len(missing))
     widths = [sources[name].width for name in missing]
     concepts = codes.shape("codes")[1]
-    room = run.room or TOGETHER[run.device.type]
-    groups = together(widths, run.config.score.folds, concepts, room, beside)
+    groups = together(widths, run.config.score.folds, concepts, room(run), beside)
     with run.bar(f"{stage}: taps", len(missing)) as bar:
         for group in groups:
             names = missing[group.start : group.stop]
@@ -268,6 +267,11 @@ def _add_rows(
             folded.take(z, fold_of_block)
             for number, (moments_of_tap, x) in enumerate(zip(moments, taps, strict=True)):
                 moments_of_tap.add_with(features[number](x) if features else x, folded)
+
+
+def room(run: Run) -> float:
+    """Return the bytes that the sums of taps that are read together may take."""
+    return run.room or TOGETHER[run.device.type]
 
 
 def together(

@@ -26,6 +26,7 @@ FORMAT_VERSIONS = {
     "vinfo-magnitudes": 1,
     "vinfo-visualisation": 1,
     "vinfo-report": 1,
+    "vinfo-comparison": 1,
     "vinfo-piece": 3,
 }
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError)  # what h5py raises on a damaged file

@@ -1,0 +1,1 @@
+"""Several runs beside each other: layers, concepts at each other's layers, matched concepts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -197,6 +198,6 @@ def read(
     )
 
 
-def _exact(values: torch.Tensor) -> torch.Tensor:
-    """Return values that can be averaged: bfloat16 as float32."""
-    return values.float() if values.dtype == torch.bfloat16 else values
+def _exact(values: Any) -> Any:
+    """Return values that can be averaged, bfloat16 as float32; a library's own object as it is."""
+    return values.float() if getattr(values, "dtype", None) == torch.bfloat16 else values

@@ -94,10 +94,9 @@ def replace(path):
 def test_damaged_input(folder, name, stage, damage, vinfo):
     damage(folder / "run" / name)
     sentence = refusal(vinfo(folder, "vinfo_mpi.score", options=["--only"]))
-    assert sentence == (
-        f"--only score: its input from '{stage}' is missing, damaged or stale; "
-        f"run vinfo_mpi.{stage} first"
-    )
+    assert sentence.startswith(f"--only score: its input from '{stage}' is ")
+    assert "damaged" in sentence
+    assert sentence.endswith(f"; run vinfo_mpi.{stage} first")
 
 
 def test_damaged_input_is_made_again(folder, vinfo):

@@ -5,7 +5,10 @@ mpirun -n 8 python -m vinfo_mpi.compare runs/a runs/b [NAME=FOLDER ...]
 From stored files alone; writes compare.h5, and compare.html, a page that opens anywhere.
 """
 
-from vinfo_mpi.cli.compare import main
+from vinfo_mpi.cli import command, compare
+from vinfo_mpi.parallel import signals
 
 if __name__ == "__main__":
-    main(__doc__)
+    options = compare.parse(__doc__)
+    signals.listen()
+    command.guarded(lambda: compare.compare_runs(options.runs, options.out))

@@ -45,9 +45,6 @@ Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configurati
 def main(stage: str | None, description: str | None) -> NoReturn:
     """Run a stage from the command line; "analyses": those chosen; None: all. Never returns."""
     signals.listen()
-    # Before torch loads OpenMP: threads that spin while they wait keep the cores from the threads
-    # that they wait for, wherever another process runs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         options = parse(stage, description)
         config = load_config(Path(options.config), options.set)
@@ -78,6 +75,9 @@ def run_made(stage: str, folder: Path, make: Callable[[], Path]) -> NoReturn:
 
 def guarded(work: Callable[[], None]) -> NoReturn:
     """Do work on all ranks, of which none waits for one that has failed. Never returns."""
+    # Before torch loads OpenMP: threads that spin while they wait keep the cores from the threads
+    # that they wait for, wherever another process runs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     malloc.keep_freed()  # before MPI starts threads: mallopt(3) is not safe beside them
     from vinfo_mpi.parallel.guard import guard
 

@@ -10,14 +10,12 @@ from pathlib import Path
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel import malloc, signals
-from vinfo_mpi.parallel.guard import guard
 
 FEWEST = 2  # runs
 
 
-def main(description: str | None) -> None:
-    """Compare the runs that the command line names, all ranks together."""
+def parse(description: str | None) -> argparse.Namespace:
+    """Return what the command line names."""
     parser = argparse.ArgumentParser(
         prog="python -m vinfo_mpi.compare",
         description=description,
@@ -29,16 +27,11 @@ def main(description: str | None) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)"
     )
-    options = parser.parse_args()
-    signals.listen()
-    malloc.keep_freed()
-    with guard():
-        _compare(options.runs, options.out)
-    signals.ignore()
+    return parser.parse_args()
 
 
-def _compare(words: list[str], folder: Path) -> None:
-    """Open the runs, compare them, print what comes out."""
+def compare_runs(words: list[str], folder: Path) -> None:
+    """Open the runs, compare them, print what comes out; on all ranks."""
     from vinfo_mpi.comparison import findings, study
     from vinfo_mpi.comparison.compare import compare
     from vinfo_mpi.parallel import devices, logs

@@ -12,13 +12,13 @@ from vinfo_mpi.comparison import page, tables
 from vinfo_mpi.comparison.concepts import concepts_there, matches
 from vinfo_mpi.comparison.differences import difference
 from vinfo_mpi.comparison.findings import Comparison
-from vinfo_mpi.comparison.layers import layer_cka
+from vinfo_mpi.comparison.layers import hsic_of_taps, layer_cka
 from vinfo_mpi.comparison.study import Study
 from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.results.schema import CLASS
 from vinfo_mpi.run.provenance import of_program
-from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS
+from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, write_tables
 
 
 def compare(studies: list[Study], folder: Path, command: str) -> Comparison:
@@ -34,9 +34,11 @@ def compare(studies: list[Study], folder: Path, command: str) -> Comparison:
         As it was typed.
     """
     comparison = Comparison(studies)
+    own_hsic = {study.label: hsic_of_taps(study) for study in studies}
     for first, second in combinations_with_replacement(studies, 2):
         log.info("compare: layers of %s and %s", first.label, second.label)
-        comparison.layers[first.label, second.label] = layer_cka(first, second)
+        own = own_hsic[first.label], own_hsic[second.label]
+        comparison.layers[first.label, second.label] = layer_cka(first, second, *own)
     for first, second in comparison.pairs:
         log.info("compare: concepts of %s and %s", first.label, second.label)
         partners = matches(first, second)
@@ -99,5 +101,5 @@ def _write(comparison: Comparison, folder: Path, command: str) -> None:
         "inputs": json.dumps(inputs),
         **of_program(),
     }
-    tables.write(folder / "compare.h5", content, attributes)
+    write_tables(folder / "compare.h5", content, attributes)
     page.write(comparison, folder / "compare.html", attributes)

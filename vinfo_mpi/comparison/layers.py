@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -16,22 +16,26 @@ from vinfo_mpi.parallel.partition import batches, fitting
 Pair = tuple[int, int]
 
 
-def layer_cka(first: Study, second: Study) -> np.ndarray:
-    """Return the debiased CKA of every tap of a run with every tap of another: (L, M) float64."""
-    taps = range(len(first.activations.taps))
-    others = range(len(second.activations.taps))
-    of_both = _hsic(first, second, [(tap, other) for tap in taps for other in others])
-    of_first = _hsic(first, first, [(tap, tap) for tap in taps])
-    of_second = _hsic(second, second, [(other, other) for other in others])
-    return np.array(
-        [
-            [
-                cka(of_both[tap, other], of_first[tap, tap], of_second[other, other])
-                for other in others
-            ]
-            for tap in taps
-        ]
-    )
+def layer_cka(
+    first: Study, second: Study, of_first: list[float], of_second: list[float]
+) -> np.ndarray:
+    """Return the debiased CKA of every tap of a run with every tap of another: (L, M) float64.
+
+    Parameters
+    ----------
+    first, second : Study
+    of_first, of_second : list of float
+        From `hsic_of_taps`.
+    """
+    pairs = [(tap, other) for tap in range(len(of_first)) for other in range(len(of_second))]
+    of_both = _hsic(first, second, pairs)
+    values = [cka(of_both[tap, other], of_first[tap], of_second[other]) for tap, other in pairs]
+    return np.array(values).reshape(len(of_first), len(of_second))
+
+
+def hsic_of_taps(study: Study) -> list[float]:
+    """Return the HSIC of every tap of a run with itself."""
+    return list(_hsic(study, study, [(tap, tap) for tap in range(len(_sources(study)))]).values())
 
 
 def _hsic(first: Study, second: Study, pairs: list[Pair]) -> dict[Pair, float]:
@@ -73,9 +77,9 @@ def _sources(study: Study) -> list[Source]:
     return [Source(study.activations, tap) for tap in study.activations.taps]
 
 
-def _blocks(study: Study) -> Iterator[range]:
+def _blocks(study: Study) -> list[range]:
     run = study.run
-    return iter(batches(run.ranks.block(study.images), run.config.machine.rows))
+    return batches(run.ranks.block(study.images), run.config.machine.rows)
 
 
 def _read(study: Study, source: Source, rows: range) -> torch.Tensor:

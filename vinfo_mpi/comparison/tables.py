@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 
 from vinfo_mpi.comparison.concepts import Matches, There
 from vinfo_mpi.comparison.study import Study
 from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE, LATE, UNREADABLE, VINFORMATION
-from vinfo_mpi.storage.atomic import commit, partial, writing
-from vinfo_mpi.storage.hdf5 import Table, describe, fixed_width
+from vinfo_mpi.storage.hdf5 import Table, fixed_width
 
 FILETYPE = "vinfo-comparison"
 # What is copied of each run's results, where it is there.
@@ -96,15 +92,3 @@ def of_differences(first: str, second: str, estimates: Mapping[str, Estimate]) -
         error = f"standard error of it, over {estimate.over}"
         tables[f"{group}/{name}_se"] = Table(np.float64(estimate.standard_error), error)
     return tables
-
-
-def write(path: Path, tables: Mapping[str, Table], attributes: Mapping[str, Any]) -> None:
-    """Write the whole file; on one rank."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(partial(path), "w") as file:
-            for name, table in sorted(tables.items()):
-                describe(file.create_dataset(name, data=table.values), table)
-            file.attrs.update(attributes)
-            file.attrs["complete"] = 1
-        commit(partial(path), path)

@@ -41,16 +41,21 @@ def call(*words, cwd=None):
     return done.stdout
 
 
+def commit_all(folder):
+    """Make a folder a repository of one commit."""
+    git = ("git", "-C", folder, "-c", "user.name=somebody", "-c", "user.email=somebody@localhost")
+    call("git", "init", "--quiet", folder)
+    call(*git, "add", "--all")
+    call(*git, "commit", "--quiet", "--message", "A commit")
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """A repository of this program alone, whatever the tests run from; one commit."""
     folder = tmp_path_factory.mktemp("checkout") / "vinfo_mpi"
     left_out = shutil.ignore_patterns(".git", ".venv*", "runs", ".*_cache", "__pycache__")
     shutil.copytree(ROOT, folder, symlinks=True, ignore=left_out)
-    git = ("git", "-C", folder, "-c", "user.name=somebody", "-c", "user.email=somebody@localhost")
-    call("git", "init", "--quiet", folder)
-    call(*git, "add", "--all")
-    call(*git, "commit", "--quiet", "--message", "A commit")
+    commit_all(folder)
     return folder
 
 
@@ -99,10 +104,11 @@ def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(call(python, "-c", ask).strip())
     (packages / "beside.pth").write_text(call(sys.executable, "-c", ask))
-    # A repository of somebody else's around it.
+    # A repository of somebody else's around it, whose commit is not ours.
     empty = tmp_path / "empty"
-    call("git", "init", "--quiet", tmp_path)
     empty.mkdir()
+    (tmp_path / ".gitignore").write_text("environment/\n")
+    commit_all(tmp_path)
     where = "import vinfo_mpi; print(vinfo_mpi.__file__)"
     assert Path(call(python, "-c", where, cwd=empty).strip()).is_relative_to(packages)
     settings = [word for setting in QUICK for word in ("--set", setting)]

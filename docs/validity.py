@@ -66,7 +66,7 @@ def show_signs(named):
         if COMPLEXITY_LIMIT in results:
             means.append(results.mean(COMPLEXITY_LIMIT))
         cells = [f"{mean.value:.3f} ± {mean.standard_error:.3f}" for mean in means]
-        right = f"{100 * about.right / about.images:.1f} %"
+        right = f"{100 * about.predictions.right / about.predictions.images:.1f} %"
         error = f"{about.fidelity['relative_error']:.3f}"
         cells += ["–"] * (4 - len(cells))
         row = [name, f"{about.analysed:,}", right, error, str(about.alive), *cells]

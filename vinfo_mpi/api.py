@@ -6,6 +6,8 @@ import pandas as pd
 
 from vinfo_mpi.figures.plots import Plots
 from vinfo_mpi.results import findings, tables
+from vinfo_mpi.results.facts import facts
+from vinfo_mpi.results.reliability import warnings_about
 
 
 class Results(tables.Results):
@@ -26,3 +28,8 @@ class Results(tables.Results):
     def signs(self) -> pd.DataFrame:
         """What the paper found, looked for in this run: value, error and verdict of every sign."""
         return findings.table(self)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the numbers less trustworthy than they look, a sentence each."""
+        return warnings_about(facts(self))

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import cosine_similarity
 
+from vinfo_mpi.numerics import atom_geometry
 from vinfo_mpi.numerics.atom_geometry import hoyer, match, nearest
 
 
@@ -115,3 +116,16 @@ def test_one_channel_is_1_and_all_alike_are_0(d):
 def test_zeros_and_single_channels_say_nothing():
     assert np.isnan(hoyer(np.array([[0.0, 0.0], [1.0, 0.0]]))).tolist() == [True, False]
     assert np.isnan(hoyer(np.array([[2.0], [0.0]]))).all()
+
+
+def test_atoms_that_repeat_an_earlier_one(monkeypatch):
+    random = np.random.default_rng(0)
+    atoms = random.random((30, 4))
+    atoms[7] = 0
+    atoms[11] = 3 * atoms[2]
+    distances = cdist(atoms, atoms, "cosine")
+    earlier = np.tril(np.ones((30, 30), bool), -1)
+    expected = ((1 - np.nan_to_num(distances, nan=1.0) > 0.9) & earlier).any(1)
+    assert expected[11] and not expected[7] and not expected.all()
+    monkeypatch.setattr(atom_geometry, "BLOCK", 8)
+    np.testing.assert_array_equal(atom_geometry.repeated(atoms, 0.9), expected)

@@ -1,7 +1,5 @@
 """The index of a report in a browser, and what it shows against the files of the run."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +8,6 @@ from report_pages import Watched, sort, table
 
 from vinfo_mpi import Results
 from vinfo_mpi.figures import catalogue
-from vinfo_mpi.pages.overview import warnings_about
-from vinfo_mpi.results.facts import Facts
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +141,3 @@ def test_what_the_index_says_of_the_run(index, reported):
     assert "the smallest 40 (fewer than 50)" in text  # a warning: 40 images per class
     assert "resnet18" in text and "digits" in text
     assert str(reported.folder) in text
-
-
-def test_copies_of_images_are_warned_of():
-    about = Facts(
-        network="resnet18", data="folder", images=400, right=300, held_out=False, analysed=400,
-        copies=3, per_class=np.full(2, 200), labelled=True, widths={"layer4": 8}, concepts=4,
-        alive=4, fidelity={"predictions_kept": 1.0},
-    )  # fmt: skip
-    [sentence] = warnings_about(about)
-    assert sentence.startswith("3 of 400 images are copies of others")
-    assert warnings_about(replace(about, copies=0)) == []

@@ -10,6 +10,7 @@ import pandas as pd
 
 from vinfo_mpi import units
 from vinfo_mpi.results.facts import facts
+from vinfo_mpi.results.reliability import warnings_about
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE, NAME, PARTS, TEMPORAL
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.provenance import timings_of
@@ -37,6 +38,7 @@ def summary(folder: Path) -> str:
             "complexity   no concept varies over the images: is the last tap dead, or are they too "
             "few?"
         )
+    lines += [f"mind         {sentence}" for sentence in warnings_about(about)]
     lines.append(f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})")
     if (folder / "report").exists():
         lines.append(f"report       {folder / 'report' / 'index.html'}")

@@ -8,6 +8,8 @@ from scipy.optimize import linear_sum_assignment
 
 from vinfo_mpi.numerics.arrays import unit_rows
 
+BLOCK = 1024  # atoms that are compared with others at once
+
 
 def match(
     atoms: np.ndarray, others: np.ndarray, group: np.ndarray
@@ -63,6 +65,25 @@ def nearest(atoms: torch.Tensor, chosen: range, count: int) -> tuple[torch.Tenso
     values, numbers = cosines.sort(dim=1, descending=True, stable=True)
     count = min(count, len(atoms) - 1)
     return numbers[:, :count], values[:, :count]
+
+
+def repeated(atoms: np.ndarray, cosine: float) -> np.ndarray:
+    """Return whether an earlier atom points almost the same way: (K,) bool array.
+
+    Parameters
+    ----------
+    atoms : (K, d) array
+        An atom of zeros repeats none, and is repeated by none.
+    cosine : float
+        The similarity above which two atoms count as the same.
+    """
+    units = unit_rows(np.asarray(atoms, np.float32))
+    repeats = np.zeros(len(units), bool)
+    for start in range(0, len(units), BLOCK):
+        block = units[start : start + BLOCK]
+        cosines = np.tril(block @ units[: start + len(block)].T, start - 1)
+        repeats[start : start + BLOCK] = (cosines > cosine).any(1)
+    return repeats
 
 
 def hoyer(atoms: np.ndarray) -> np.ndarray:

@@ -12,11 +12,10 @@ from vinfo_mpi.figures import catalogue, style
 from vinfo_mpi.pages.site import Figure, Index
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.facts import Facts, facts
+from vinfo_mpi.results.reliability import warnings_about
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.provenance import timings_of
 
-FAITHFUL = 0.99  # share of the predictions that the concepts should keep, as in the paper
-FEW = 50  # images of a class
 LIBRARIES = {"vinfo_mpi": "vinfo", "torch": "torch", "h5py": "h5py", "HDF5": "hdf5"}
 
 
@@ -105,45 +104,3 @@ def _facts(about: Facts, run: Path, attributes: Mapping[str, Any]) -> dict[str, 
         "Versions": f"{', '.join(versions)}; commit {str(attributes['git_commit'])[:12]}",
         "Folder": str(run),
     }
-
-
-def warnings_about(about: Facts) -> list[str]:
-    """Return what makes the numbers less trustworthy, a sentence each."""
-    warnings = []
-    dead = about.concepts - about.alive
-    if dead:
-        warnings.append(
-            f"{dead} of {about.concepts} concepts are dead: no image activates them, or all do "
-            "alike. They have no complexity, and no average counts them."
-        )
-    same_predictions = about.fidelity["predictions_kept"]
-    if same_predictions < FAITHFUL:
-        warnings.append(
-            f"Only {100 * same_predictions:.2f} % of the predictions stay the same when the "
-            "network sees its last layer through these concepts (the paper: more than "
-            f"{100 * FAITHFUL:.0f} %). They leave out something that it uses; more concepts may "
-            "help."
-        )
-    fewest = about.per_class[about.per_class > 0].min()
-    if fewest < FEW:
-        warnings.append(
-            f"Some classes have few images, the smallest {fewest} (fewer than {FEW}): concepts and "
-            "V-information are estimated from little; look at the standard errors."
-        )
-    if about.copies:
-        warnings.append(
-            f"{about.copies} of {about.analysed} images are copies of others, the same as the "
-            "network sees them. They lie in the same fold, so that none is predicted from its "
-            "copy, but count as images of their own: errors come out too small."
-        )
-    classes = len(about.per_class)
-    narrow = [tap for tap, width in about.widths.items() if width < classes - 1]
-    if narrow:
-        bound = min(about.widths[tap] for tap in narrow) / (classes - 1)
-        warnings.append(
-            f"The vectors of {', '.join(narrow)} hold fewer numbers than it takes to tell "
-            f"{classes} classes apart: however well these are separated there, their mean "
-            f"V-information is at most {bound:.2f} at the narrowest. What comes out as late may be "
-            "what is averaged away; extract.pooling: equal:64 gives all taps about as many numbers."
-        )
-    return warnings

@@ -138,6 +138,10 @@ def predictor(name: str, dataset: Dataset) -> Dataset:
     return dataset.within(f"predictors/{name}")
 
 
+WARNINGS = names(
+    "warnings", "warning", "what makes the numbers less trustworthy, as known when scored"
+)
+
 # importance
 
 IMPORTANCE = Dataset(

@@ -27,6 +27,7 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     UNLEARNED,
     VINFORMATION,
+    WARNINGS,
     predictor,
 )
 from vinfo_mpi.results.schema_analyses import (
@@ -106,7 +107,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "all": (INDEX,),
     "score": (
         *(TAPS, VINFORMATION, PENALTY, CLASS, ALIVE, NAME, COMPLEXITY, *OF_CURVES),
-        *(*CONFOUNDS, COMPLEXITY_HALF, COMPLEXITY_LIMIT, IMAGES),
+        *(*CONFOUNDS, COMPLEXITY_HALF, COMPLEXITY_LIMIT, IMAGES, WARNINGS),
         *(predictor(name, dataset) for name in PREDICTORS for dataset in OF_PREDICTOR),
     ),
     "importance": (IMPORTANCE, IMPORTANCE_SIGNED, IMPORTANCE_SHARE),

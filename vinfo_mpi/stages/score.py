@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 
 from vinfo_mpi.concepts import class_sums, vinformation, vinformation_costs
@@ -24,6 +25,8 @@ from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.facts import facts_of
+from vinfo_mpi.results.reliability import warnings_about
 from vinfo_mpi.results.schema import (
     ALIVE,
     BETWEEN_CLASSES,
@@ -41,6 +44,7 @@ from vinfo_mpi.results.schema import (
     PENALTY,
     TAPS,
     VINFORMATION,
+    WARNINGS,
     predictor,
 )
 from vinfo_mpi.run.part import Part
@@ -94,6 +98,7 @@ def score_concepts(run: Run, part: Part) -> None:
         how = f"{family}, {estimator}"
         for dataset, values in _datasets(_scores(at_taps, name), how).items():
             datasets[dataset if name == MAIN else predictor(name, dataset)] = values
+    datasets[WARNINGS] = run.ranks.on_root(_warnings, run, datasets)
     part.write(datasets)
 
 
@@ -263,6 +268,14 @@ def _of_dictionary(run: Run) -> dict[Dataset, np.ndarray]:
         if "names" in file:
             datasets[NAME] = checked(file, "names")
     return datasets
+
+
+def _warnings(run: Run, datasets: Mapping[Dataset, Any]) -> list[str]:
+    """Return what makes the numbers less trustworthy, as far as it is known by now; on one rank."""
+    columns = {dataset.column: np.asarray(datasets[dataset]) for dataset in (ALIVE, FIRING_RATE)}
+    config = run.config.model_dump(mode="json")
+    analysed = run.activations(run.final)
+    return warnings_about(facts_of(run.outputs, analysed, config, pd.DataFrame(columns)))
 
 
 def _datasets(scores: list[Scores], how: str) -> dict[Dataset, np.ndarray]:

@@ -62,6 +62,7 @@ class Stage:
 
 
 _FEWER_SUMS = "use more ranks, or lower score.folds or the number of concepts"
+_FACTORS = {"factors", "group"}  # columns of data.table: the images are the same without them
 _OTHER_PREDICTORS = {"family", "also", "random_features"}  # of the stage score alone
 
 SPINE = {
@@ -72,7 +73,7 @@ SPINE = {
         settings=("seed", "data", "network", "train"),
         # Which images and epochs are analysed.
         ignores={
-            "data": {"analyse", "per_class", "on_bad_image", "on_missing_factor"},
+            "data": {"analyse", "per_class", "on_bad_image", "on_missing_factor", *_FACTORS},
             "train": {"save"},
         },
         remedy="use more ranks, or lower train.batch or machine.batch",
@@ -82,7 +83,10 @@ SPINE = {
         reads=("checkpoint",),
         makes=("activations", "all activations"),
         settings=("seed", "data", "network", "extract"),
-        ignores={"extract": {"maps"}},  # a file with more maps than are asked for is as good
+        ignores={
+            "data": _FACTORS,
+            "extract": {"maps"},
+        },  # a file with more maps than are asked for is as good
         remedy="lower machine.batch",
         version=3,  # the hash of every image
     ),
@@ -173,6 +177,7 @@ ANALYSES = {
         "vinfo_mpi.analyses.robustness:measure_robustness",
         reads=("activations", "dictionary", "codes"),
         settings=("seed", "data", "network", "encode", "robustness"),
+        ignores={"data": _FACTORS},
         version=2,
         long=True,
     ),

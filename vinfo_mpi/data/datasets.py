@@ -14,7 +14,7 @@ import torchvision
 from PIL import Image
 
 from vinfo_mpi.config.schema import Data, Planted
-from vinfo_mpi.data import folders, imported, items, planted, survey, torchvision_sets
+from vinfo_mpi.data import folders, imported, items, listed, planted, survey, torchvision_sets
 from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
@@ -43,6 +43,8 @@ def load(data: Data, seed: int) -> Images:
         raise InputError(
             f"data.source: '{data.source}' is no data set; {choices(data.source, known)}"
         )
+    if data.table is not None and data.source != "table":
+        images = listed.described(images, data)
     _check_labels(images, data.source)
     return replace(
         images,
@@ -153,7 +155,7 @@ def _folder(data: Data, seed: int) -> Images:
         is_test = np.arange(len(paths)) >= parts[0].count
     names = [folders.shown(name) for name in classes]
     survey.say_what_files_hold(paths, data)
-    return Images(partial(_read_file, paths), numbers, is_test, names, names=paths)
+    return Images(partial(listed.read_file, paths), numbers, is_test, names, names=paths)
 
 
 def _classes(parts: list[folders.Part], data: Data) -> list[str]:
@@ -191,13 +193,6 @@ def _say(part: folders.Part, held_out: bool) -> None:
     if part.left_out:
         listed = ", ".join(f"{count} {what}" for what, count in part.left_out.most_common(5))
         log.info("data: %s: left out: %s", folders.shown(part.folder), listed)
-
-
-def _read_file(paths: list[str], index: int) -> Image.Image:
-    image = Image.open(paths[index])
-    with image:
-        image.load()
-    return image
 
 
 def _from_target(data: Data, seed: int) -> Images:
@@ -253,5 +248,6 @@ SOURCES: dict[str, Callable[[Data, int], Images]] = {
     "digits": _digits,
     "planted": _planted,
     "folder": _folder,
+    "table": listed.images,
     "imported": imported.images,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vinfo_mpi.config.schema import Config, Section
+from vinfo_mpi.data import tables
 from vinfo_mpi.networks import imported, libraries
 from vinfo_mpi.networks.checkpoints import Checkpoint, content_key, key_of_files
 from vinfo_mpi.registry import STAGES
@@ -55,6 +56,8 @@ def inputs(
             fingerprints[name] = content_key(Path(path))
     if stage == "extract" and (key := _library_key(run)):
         fingerprints["network"] = key
+    if key := _table_key(run, stage):
+        fingerprints["table"] = key
     return fingerprints
 
 
@@ -62,7 +65,18 @@ def made_with(run: Run) -> str:
     """Return what our checkpoints carry: the training's settings, and the weights it began with."""
     weights = run.config.network.weights
     key = content_key(Path(weights)) if weights else None
-    return digest(settings(run.config, "train"), key or _library_key(run))
+    parts = [settings(run.config, "train"), key or _library_key(run)]
+    table = tables.key_of_images(run.config.data)
+    return digest(*parts, *([table] if table else []))
+
+
+def _table_key(run: Run, stage: str) -> str | None:
+    """Return what identifies the part of data.table that a stage's result depends on."""
+    config = run.config
+    if stage == "extract":
+        return tables.key_of_images(config.data)
+    scores_factors = stage == "dictionary" and config.dictionary.source == "factors"
+    return tables.key_of_factors(config.data) if scores_factors else None
 
 
 def _library_key(run: Run) -> str | None:

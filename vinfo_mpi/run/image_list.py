@@ -8,11 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 from vinfo_mpi.config.schema import Data
+from vinfo_mpi.data import tables
 from vinfo_mpi.data.images import Images
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.storage.atomic import write_bytes
 
 WHICH_IMAGES = {"source", "root", "options", "on_empty_class", "planted"}
+OF_A_TABLE = {"table", "columns"}
 
 
 def check(folder: Path, images: Images, data: Data) -> None:
@@ -28,6 +30,10 @@ def check(folder: Path, images: Images, data: Data) -> None:
     """
     path = _path(folder)
     settings = json.dumps(data.model_dump(mode="json", include=WHICH_IMAGES))
+    if data.table is not None:
+        # A table that has changed is known by its content: all that depends on it is made anew.
+        of_table = data.model_dump(mode="json", include=OF_A_TABLE)
+        settings += json.dumps(of_table | {"content": tables.key_of_images(data)})
     now = _lines(images, data)
     if path.exists():
         listed = gzip.decompress(path.read_bytes()).decode(errors="surrogateescape").split("\n")

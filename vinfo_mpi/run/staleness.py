@@ -22,7 +22,7 @@ DAMAGED = "damaged"
 AT_MOST = 5  # reasons that are spelt out
 LONGEST = 60  # characters of a value
 # What the user's own files are called among the inputs of stages.
-_USERS_FILES = {"network", *(name for stage in STAGES.values() for name in stage.files)}
+_USERS_FILES = {"network", "table", *(name for stage in STAGES.values() for name in stage.files)}
 
 
 @dataclass(frozen=True)

@@ -47,17 +47,30 @@ class Data(Section):
 
     added_later = (
         "resize", "crop", "interpolation", "normalised", "options", "on_empty_class",
-        "on_missing_factor", "white", "background", "exif_rotation",
+        "on_missing_factor", "white", "background", "exif_rotation", "table", "columns",
+        "factors", "group",
     )  # fmt: skip
 
     source: str = Field(
         "digits",
-        description="digits, planted, folder, imported, a torchvision data set (CIFAR10), "
+        description="digits, planted, folder, table, imported, a torchvision data set (CIFAR10), "
         "or package.module:function",
     )
     root: str | None = Field(
         None, description="where a folder or torchvision data set lies on disk"
     )
+    table: str | None = Field(
+        None,
+        description="a row per image (.csv, .tsv, .parquet): of data.source: table all that there "
+        "is, of other sources what else is known of the images",
+    )
+    columns: dict[Literal["path", "id", "label", "split"], str] = Field(
+        {}, description="what the table's columns are called; default: their usual names"
+    )
+    factors: list[str] | None = Field(
+        None, description="columns that are factors; default: all further ones"
+    )
+    group: str | list[str] = Field([], description="columns that say which group an image is of")
     options: dict[str, Any] = Field(
         {}, description="more arguments of a torchvision data set: {size: 160px} of Imagenette"
     )
@@ -120,6 +133,17 @@ class Data(Section):
     def _one_resize(self) -> Data:
         if self.resize is not None and self.crop is not None:
             raise ValueError("data.resize and data.crop say the same; give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _a_table(self) -> Data:
+        if self.table is None:
+            if self.source == "table":
+                raise ValueError("data.source is table, but data.table is missing; set its path")
+            settings = ("columns", "factors", "group")
+            idle = [name for name in settings if getattr(self, name)]
+            if idle:
+                raise ValueError(f"data.{idle[0]} is about a table; set data.table to its path")
         return self
 
     def identity(self) -> dict[str, Any]:

@@ -1,19 +1,57 @@
 """How complex is each feature of a vision network: V-information of its concepts, on a cluster."""
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vinfo_mpi.api import Results
+    from vinfo_mpi.api.cka import cka, concept_cka
+    from vinfo_mpi.api.complexity import Complexity, complexity
+    from vinfo_mpi.api.importance import Importance, concept_importance
+    from vinfo_mpi.api.nmf import NMF, nnls
+    from vinfo_mpi.api.results import Results
+    from vinfo_mpi.api.vinformation import VInformation, vinformation
+    from vinfo_mpi.errors import InputError
 
-__all__ = ["Results", "__version__"]
+__all__ = [
+    "NMF",
+    "Complexity",
+    "Importance",
+    "InputError",
+    "Results",
+    "VInformation",
+    "__version__",
+    "cka",
+    "complexity",
+    "concept_cka",
+    "concept_importance",
+    "nnls",
+    "vinformation",
+]
 __version__ = version("vinfo_mpi")
+
+# They bring torch or pandas along, which --help does not need.
+_HOMES = {
+    "NMF": "api.nmf",
+    "Complexity": "api.complexity",
+    "Importance": "api.importance",
+    "InputError": "errors",
+    "Results": "api.results",
+    "VInformation": "api.vinformation",
+    "cka": "api.cka",
+    "complexity": "api.complexity",
+    "concept_cka": "api.cka",
+    "concept_importance": "api.importance",
+    "nnls": "api.nmf",
+    "vinformation": "api.vinformation",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Results brings pandas along, which --help does not need.
-    if name == "Results":
-        from vinfo_mpi.api import Results
-
-        return Results
+    if name in _HOMES:
+        return getattr(import_module(f"vinfo_mpi.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'vinfo_mpi' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,6 @@ from small_run import on, run_stage
 
 from vinfo_mpi import Results
 from vinfo_mpi.cli import inspect
-from vinfo_mpi.concepts.slopes import network_slopes
 from vinfo_mpi.concepts.sources import KINDS, concept_kind
 from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.config.concept_sources import SOURCES
@@ -22,6 +21,7 @@ from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Dictionary, Extract
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks.pooling import of_map
+from vinfo_mpi.numerics.slopes import network_slopes
 from vinfo_mpi.run import freshness
 from vinfo_mpi.storage.activations import MAP
 

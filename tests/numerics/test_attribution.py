@@ -2,8 +2,8 @@ import numpy as np
 import torch
 from scipy.stats import sem
 
-from vinfo_mpi.concepts.slopes import network_slopes
 from vinfo_mpi.numerics.attribution import Attribution, ClassAttribution, variance_shares
+from vinfo_mpi.numerics.slopes import network_slopes
 
 N = 30
 K = 7

@@ -107,8 +107,3 @@ def test_plain_tables_import_no_figures(python):
     )
     done = python("-c", program)
     assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_the_package_is_imported_without_pandas(python):
-    done = python("-c", "import sys, vinfo_mpi; print('pandas' in sys.modules)")
-    assert done.stdout.strip() == "False", done.stderr

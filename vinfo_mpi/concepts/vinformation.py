@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from vinfo_mpi.concepts import regressions
+from vinfo_mpi.concepts.regressions import Learning, whole
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import folds, ridge
 from vinfo_mpi.numerics.moments import FoldedCodes, Moments
-from vinfo_mpi.numerics.ridge import Factor, Scores
+from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches, fitting
 from vinfo_mpi.parallel.prefetch import ahead
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from vinfo_mpi.numerics.fourier import RandomFeatures
 
 Estimator = Literal["held-out", "in-sample"]
-Learning = Callable[[Moments, int | None], tuple[Moments, int | None]]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
 # Bytes that the sums of taps that are read together may take, where the plan does not say; one tap
 # always may.
@@ -128,19 +129,13 @@ def for_each_source(
     return [results[name] for name in sources]
 
 
-def _whole(moments: Moments, held_out: int | None) -> tuple[Moments, int | None]:
-    return moments, held_out
-
-
 def scores(
     run: Run,
     moments: Sequence[Moments],
     estimator: Estimator | None = None,
-    learning: Learning = _whole,
+    learning: Learning = whole,
 ) -> Iterator[Scores]:
     """Yield the scores of all concepts with each of several moments, on every rank.
-
-    All are factorised at first.
 
     Parameters
     ----------
@@ -150,36 +145,14 @@ def scores(
     estimator : str
         Default: score.estimator.
     learning : function of moments and what is held out
-        Gives those of them that are learned from and tested on, and which are held out now.
+        See `regressions.scores`.
     """
-    ranks = run.ranks
     options = run.config.score
-    penalties = tuple(options.penalties)
     splits = ridge.splits(options.folds, estimator or options.estimator)
-    pairs = [(moments_of_tap, split) for moments_of_tap in moments for split in splits]
-    with run.clock.phase("factorise"):
-        factors = {
-            number: ridge.factorise(*learning(*pairs[number]))
-            for number in range(ranks.rank, len(pairs), ranks.size)
-        }
-    for tap, moments_of_tap in enumerate(moments):
-        squared = []
-        for number, split in enumerate(splits, start=tap * len(splits)):
-            with run.clock.phase("communicate"):
-                factor = factors.pop(number, None)
-                if factor is None:
-                    factor = Factor.empty(moments_of_tap.x.shape[1], run.device)
-                ranks.broadcast(factor.buffer, number % ranks.size)
-            with run.clock.phase("solve"):
-                squared.append(ridge.errors(factor, *learning(moments_of_tap, split), penalties))
-        of_rank = ridge.finish(torch.stack(squared), moments_of_tap, penalties)
-        yield Scores(
-            ranks.concatenate(of_rank.r2),
-            ranks.concatenate(of_rank.penalty),
-            ranks.concatenate(of_rank.without, axis=1),
-            ranks.concatenate(of_rank.alive),
-            ranks.concatenate(of_rank.variance),
-        )
+    penalties = tuple(options.penalties)
+    return regressions.scores(
+        moments, splits, penalties, run.ranks, learning=learning, phase=run.clock.phase
+    )
 
 
 def scores_of_sources(

@@ -19,6 +19,13 @@ def table(page):
     )
 
 
+def gallery(page):
+    """Return the numbers of the concepts in the tiles that are there."""
+    return page.eval_on_selector_all(
+        "#gallery [data-concept]", "all => all.map(node => Number(node.dataset.concept))"
+    )
+
+
 def sort(page, column, times=1):
     for _ in range(times):
         page.click(f"th[data-column={column}] button")

@@ -223,6 +223,7 @@ PAGES = {
         makes=("report",),
         settings=("report",),
         shows=("dynamics", *ANALYSES, "visualisation"),
+        version=2,  # scales and distributions of codes, sentences
     ),
 }
 

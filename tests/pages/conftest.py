@@ -74,9 +74,9 @@ def cards(reported):
     return cards
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium():
-    """One browser for all tests of a file."""
+    """One browser for all tests."""
     with sync_playwright() as play:
         options = [
             "--no-sandbox",

@@ -1,9 +1,22 @@
 """The page of a concept in a browser, and what people have named on both pages."""
 
+import base64
+
 import numpy as np
 import pytest
 from contents import datasets
 from report_pages import EVIL, PICTURED
+
+from vinfo_mpi import Results
+
+# Machado et al. (2009), "A Physiologically-based Model for Simulation of Color Vision Deficiency".
+PROTANOPIA = np.array(
+    [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ]
+)
 
 
 def test_the_page_of_a_concept(visit, reported, cards):
@@ -35,8 +48,9 @@ def test_the_page_of_a_concept(visit, reported, cards):
         ".picture data", "all => all.map(node => Number(node.value))"
     )
     assert of_picture == [stored["activations"][1], stored["reference"][1]]
+    assert page.query_selector(".heatmap:not([hidden])") is None  # the bare image comes first
     page.keyboard.press("h")
-    assert page.query_selector(".heatmap:not([hidden])") is None
+    assert len(page.query_selector_all(".heatmap:not([hidden])")) == 9
 
 
 def test_going_from_concept_to_concept(visit, reported, concepts, cards):
@@ -56,7 +70,7 @@ def test_going_from_concept_to_concept(visit, reported, concepts, cards):
 
 
 def test_names_do_nothing(visit, reported, concepts):
-    page = visit(reported.report / "index.html")
+    page = visit(reported.report / "index.html", "?view=table")
     three = int(concepts.index[concepts["class"] == 3][0])
     page.select_option("#filter-class", "3")
     assert EVIL in page.inner_text(f"tr[data-concept='{three}']")
@@ -77,10 +91,77 @@ def test_on_a_phone_in_light_and_dark(visit, reported, scheme):
         viewport={"width": 390, "height": 844},
         color_scheme=scheme,
     )
-    page.wait_for_selector("#table tbody img")
+    page.wait_for_selector("#gallery img")
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, back[4:-1].split(","))) < 200) == (scheme == "dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.goto((reported.report / "concept.html").as_uri() + "#1")
     page.wait_for_selector("main[data-concept]")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_heat_maps_of_a_concept_have_one_scale(visit, reported, cards):
+    page = visit(reported.report / "concept.html", "#13")
+    page.wait_for_selector("main[data-concept='13']")
+    pixels = page.eval_on_selector_all(
+        ".heatmap",
+        "all => all.map(node => [...node.getContext('2d')"
+        ".getImageData(0, 0, node.width, node.height).data])",
+    )
+    examples = cards[13]["examples"]
+    heat = [np.frombuffer(base64.b64decode(each["heat"]), np.uint8) for each in examples]
+    codes = np.array(
+        [values / 254 * each["largest"] for values, each in zip(heat, examples, strict=True)]
+    )
+    drawn = np.array(pixels).reshape(len(examples), -1, 4)
+    np.testing.assert_allclose(drawn[:, :, 3], 230 * codes / codes.max(), atol=0.51)
+    assert drawn[8, :, 3].max() < 0.1 * drawn[0, :, 3].max()  # the least active image hardly glows
+    assert float(page.get_attribute("#legend data", "value")) == codes.max()
+    assert page.evaluate("getComputedStyle(document.querySelector('.heatmap')).imageRendering") == (
+        "pixelated"
+    )
+    colour = drawn.reshape(-1, 4)[drawn[:, :, 3].argmax()]
+    for grey in (0, 128, 255):
+        opaque = colour[3] / 255
+        over = opaque * colour[:3] + (1 - opaque) * grey
+        assert np.abs(PROTANOPIA @ (over - grey)).max() > 100
+
+
+def test_the_sentence_and_the_distribution_are_those_of_the_files(reported, cards):
+    codes = datasets(reported.codes)["codes"]
+    results = Results(reported.results)
+    epochs = results.dynamics.index
+    for concept, card in enumerate(cards):
+        nearest, cosine = card["nearest"][0]
+        assert card["sentence"].endswith(f"nearest: {nearest} (cosine {cosine:.2f}).")
+        start = first_lasting(results.vinformation[concept])
+        when = first_lasting(results.dynamics[concept])
+        readable = card["sentence"].startswith("Readable to half (V ≥ 0.5) from ")
+        assert readable == (start is not None)
+        if readable:
+            tap = results.vinformation.index[start]
+            from_epoch = f"and epoch {epochs[when]} on" if epochs[when] else "on, even untrained"
+            assert f"from {tap} {from_epoch};" in card["sentence"]
+        column = codes[:, concept]
+        low, high = card["histogram"]["ends"]
+        assert (low, high) == (min(0, column.min()), max(0, column.max()))
+        counts, _ = np.histogram(column[column != 0].astype(float), 32, (low, high))
+        assert card["histogram"]["zeros"] == (column == 0).sum()
+        assert np.abs(np.cumsum(card["histogram"]["counts"]) - np.cumsum(counts)).max() <= 1
+
+
+def first_lasting(values):
+    """Return the first place from which on no value is below a half."""
+    lowest = np.minimum.accumulate(values.to_numpy()[::-1])[::-1]
+    places = np.flatnonzero(lowest >= 0.5)
+    return places[0] if len(places) else None
+
+
+def test_a_picture_below_its_percentile_says_so(visit, reported):
+    stored = datasets(reported.visualisation)
+    page = visit(reported.report / "concept.html", f"#{PICTURED[0]}")
+    pictures = zip(PICTURED, stored["activations"], stored["reference"], strict=True)
+    for concept, code, usual in pictures:
+        page.goto((reported.report / "concept.html").as_uri() + f"#{concept}")
+        page.wait_for_selector(f"main[data-concept='{concept}']")
+        assert (page.query_selector(".weak") is not None) == (code < usual)

@@ -28,6 +28,7 @@ def test_heat_maps_are_codes_at_positions(reported, cards):
         heat = np.frombuffer(base64.b64decode(example["heat"]), np.uint8)
         np.testing.assert_allclose(heat, 254 * codes / codes.max(), atol=3)
         assert codes.mean() == pytest.approx(example["code"], abs=1e-3)
+        assert example["largest"] == pytest.approx(codes.max(), rel=1e-2)
 
 
 def test_positions_that_were_not_kept_are_marked(copy):
@@ -53,7 +54,7 @@ def test_positions_that_were_not_kept_are_marked(copy):
 def heat_of(run, rows):
     """Return the heat maps of images 0, 1, ... of concepts 0, 1, ..."""
     with run.open_activations(run.final) as activations, run.open_codes() as kept:
-        return HeatMaps(run, activations, kept).draw(np.array([rows]))[0]
+        return HeatMaps(run, activations, kept).draw(np.array([rows])).relative[0]
 
 
 def test_projections_are_found_at_positions(copy):

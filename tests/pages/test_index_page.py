@@ -1,10 +1,9 @@
 """The index of a report in a browser, and what it shows against the files of the run."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from contents import datasets
-from report_pages import Watched, sort, table
+from report_pages import Watched
 
 from vinfo_mpi import Results
 from vinfo_mpi.figures import catalogue
@@ -18,11 +17,6 @@ def opened(chromium, reported):
 
 @pytest.fixture
 def index(opened):
-    """The index as it is when it has just been opened."""
-    opened.page.click("button[type=reset]")
-    opened.page.wait_for_function(r"/^\d+ concepts$/.test(document.getElementById('count').value)")
-    if opened.page.get_attribute("th[data-column=concept]", "aria-sort") != "ascending":
-        sort(opened.page, "concept")
     yield opened.page
     assert opened.wrong == []
 
@@ -71,67 +65,6 @@ def test_example_concepts_stand_along_the_axis(index, concepts):
         left = float(link.evaluate("node => node.style.left").removesuffix("%")) / 100
         same = concepts[concepts["alive"] & ((concepts["complexity"] - left).abs() <= 0.5 / 20)]
         assert same["importance"].idxmax() == number
-
-
-def test_sorting(index, concepts):
-    numbers = pd.Series(range(len(concepts)), index=concepts.index)
-    for column in ("complexity", "importance", "temporal", "class"):
-        first_falls = column != "class"
-        for times, falling in ((1, first_falls), (1, not first_falls)):
-            sort(index, column, times)
-            numbered = concepts.assign(number=numbers)
-            in_order = numbered.sort_values([column, "number"], ascending=[not falling, True])
-            rows = table(index)
-            assert rows == in_order.index[: len(rows)].tolist()
-            assert len(rows) > 10
-            order = index.get_attribute(f"th[data-column={column}]", "aria-sort")
-            assert order == ("descending" if falling else "ascending")
-
-
-def test_filtering(index, concepts):
-    index.select_option("#filter-class", "3")
-    assert table(index) == concepts.index[concepts["class"] == 3].tolist()
-    low, high = concepts["complexity"].quantile([0.4, 0.6])
-    index.select_option("#filter-class", "")
-    index.fill("#complexity-low", str(low))
-    index.fill("#complexity-high", str(high))
-    middle = concepts["complexity"].between(low, high)
-    assert table(index) == concepts.index[middle].tolist()
-    index.fill("#importance-low", str(concepts["importance"].median()))
-    both = middle & (concepts["importance"] >= concepts["importance"].median())
-    assert table(index) == concepts.index[both].tolist()
-    assert index.inner_text("#count") == f"{both.sum()} of {len(concepts)} concepts"
-    index.click("button[type=reset]")
-    index.wait_for_function(r"/^\d+ concepts$/.test(document.getElementById('count').value)")
-    assert table(index)[:3] == [0, 1, 2]
-
-
-def test_numbers_in_the_table_are_those_of_the_results(index, concepts):
-    cells = index.eval_on_selector_all(
-        "#table tbody td data",
-        "all => all.map(node => [node.closest('tr').dataset.concept, "
-        "node.closest('td').dataset.column, node.value, node.textContent])",
-    )
-    columns = {column for _, column, _, _ in cells}
-    assert columns >= {"complexity", "importance", "temporal", "redundancy", "stability"}
-    for concept, column, value, text in cells:
-        assert float(value) == concepts.loc[int(concept), column]
-        assert float(text) == pytest.approx(float(value), rel=0.006)
-
-
-def test_a_concept_opens_by_click_and_by_key(visit, reported, concepts):
-    page = visit(reported.report / "index.html")
-    sort(page, "complexity")
-    page.click("#table tbody tr[data-concept] td:nth-child(3)")
-    page.wait_for_url(f"**/concept.html#{concepts['complexity'].idxmax()}")
-    page.go_back()
-    sort(page, "complexity")
-    page.focus("#table tbody a[tabindex='0']")
-    for key in ("ArrowDown", "ArrowDown", "End", "Home", "ArrowDown"):
-        page.keyboard.press(key)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**/concept.html#{concepts['complexity'].nlargest(2).index[1]}")
-    page.wait_for_selector("main[data-concept]")
 
 
 def test_what_the_index_says_of_the_run(index, reported):

@@ -49,6 +49,7 @@ def test_what_was_not_computed_says_which_command_adds_it(copy, visit, figures_a
         assert f"python -m vinfo_mpi.{name}" in missing
     assert page.query_selector("#figure-robustness") is None
     assert page.query_selector("th[data-column=temporal]") is None
+    assert page.query_selector("#sort [value=temporal]") is None
     page.goto((run.report / "concept.html").as_uri() + "#2")
     page.wait_for_selector("main[data-concept='2']")
     assert len(page.query_selector_all(".chart")) == 1  # the taps
@@ -62,7 +63,7 @@ def test_concepts_that_have_names_and_are_nowhere_in_the_image(copy, visit, figu
         run_stage(run, stage)
     names = datasets(run.dictionary)["names"]
     column = np.sort(datasets(run.codes)["codes"][:, 7])[::-1]
-    page = visit(run.report / "index.html")
+    page = visit(run.report / "index.html", "?view=table&sort=concept")
     assert table(page) == list(range(10))
     assert page.inner_text("tr[data-concept='7']").split()[:3] == ["7:", names[7].decode(), "all"]
     page.goto((run.report / "concept.html").as_uri() + "#7")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from contents import ROOT
-from report_pages import sort, table
+from report_pages import gallery, sort, table
 from sklearn.datasets import load_sample_images
 
 from vinfo_mpi.figures.catalogue import FIGURES
@@ -38,7 +38,8 @@ def large(tmp_path_factory):
     names = [f"class number {number}" for number in range(1000)]
     taps = [f"layer{number}" for number in range(16)]
     captions = ["most activating"] * 9 + ["a level"] * 4
-    layout = site.Layout(names, taps, taps, list(range(16)), captions, {}, 7)
+    curves = site.packed(draw.integers(0, 256, (COUNT, 16), np.uint8))
+    layout = site.Layout(names, taps, taps, list(range(16)), captions, {}, 7, curves)
     index = site.Index("large", {"Network": "made up"}, [], figures)
     site.write_pages(folder, index, layout, concepts)
     return SimpleNamespace(folder=folder, table=concepts)
@@ -47,7 +48,7 @@ def large(tmp_path_factory):
 def made_up_concepts(draw):
     """Return the table of concepts."""
     concepts = pd.DataFrame(
-        {name: draw.random(COUNT) for name in site.COLUMNS},
+        {f"{name}{end}": draw.random(COUNT) for name in site.COLUMNS for end in ("", "_se")},
         index=pd.RangeIndex(COUNT, name="concept"),
     )
     concepts["class"] = np.arange(COUNT) // 10
@@ -59,13 +60,22 @@ def made_up_concepts(draw):
 def made_up_card(draw):
     """Return what a sheet says of a concept."""
     heat = site.packed(np.full(49, 9, np.uint8))
-    example = {"id": 10**6, "label": 1, "prediction": 2, "code": 1 / 3, "heat": heat}
+    example = {
+        "id": 10**6,
+        "label": 1,
+        "prediction": 2,
+        "code": 1 / 3,
+        "heat": heat,
+        "largest": 1 / 3,
+    }
     curves = {name: (draw.random(16)).tolist() for name in ("taps", "epochs", "main", "shortcut")}
     return {
         "values": {f"{name}{end}": 1 / 7 for name in site.COLUMNS for end in ("", "_se")},
         "nearest": [(9999, 1 / 3)] * 8,
         "classes": [(999, 1 / 3)] * 5,
         "examples": [example] * EXAMPLES,
+        "histogram": {"ends": [0, 1 / 3], "counts": [999] * 32, "zeros": 999},
+        "sentence": "Readable to half from layer2.0 and epoch 3 on; nearest: 9999 (cosine 0.33).",
     } | curves
 
 
@@ -99,11 +109,11 @@ def test_sizes_of_ten_thousand_concepts(large):
     assert len(sheet) == 3
     of_sheets = sum(size[name] for name in sheet) * COUNT / sheets.CONCEPTS
     assert sum(shared.values()) + of_sheets < 300e6
-    assert sum(shared.values()) - shared["assets/plotly.min.js"] < 2e6
+    assert sum(shared.values()) - shared["assets/plotly.min.js"] < 3e6
 
 
 def test_ten_thousand_concepts_in_a_table_of_a_few_rows(large, visit):
-    page = visit(large.folder / "index.html")
+    page = visit(large.folder / "index.html", "?view=table&sort=concept")
     page.wait_for_selector("#table tbody tr[data-concept]")
     assert len(table(page)) < 60
     page.evaluate("document.getElementById('scroll').scrollTop = 56 * 5000")
@@ -117,7 +127,7 @@ def test_ten_thousand_concepts_in_a_table_of_a_few_rows(large, visit):
 
 
 def test_ten_thousand_concepts_are_sorted(large, visit):
-    page = visit(large.folder / "index.html")
+    page = visit(large.folder / "index.html", "?view=table&sort=concept")
     sort(page, "complexity")
     expected = large.table.sort_values("complexity", ascending=False, kind="stable").index
     rows = table(page)
@@ -127,3 +137,15 @@ def test_ten_thousand_concepts_are_sorted(large, visit):
     page.wait_for_selector("tr[aria-rowindex='10001']")
     dead = large.table.index[~large.table["alive"]]
     assert table(page) == dead[-len(table(page)) :].tolist()  # those without complexity come last
+
+
+def test_ten_thousand_concepts_in_a_gallery_of_a_few_tiles(large, visit):
+    page = visit(large.folder / "index.html")
+    page.wait_for_selector("#gallery [data-concept]")
+    page.focus("#gallery a[tabindex='0']")
+    page.keyboard.press("End")
+    page.wait_for_function("document.activeElement.closest('[aria-posinset=\"10000\"]')")
+    shown = gallery(page)
+    assert len(shown) <= 200
+    rising = large.table.sort_values("complexity", kind="stable").index
+    assert shown == rising[-len(shown) :].tolist()

@@ -11,7 +11,8 @@ import torch
 
 from vinfo_mpi.numerics import atom_geometry
 from vinfo_mpi.numerics.examples import Examples
-from vinfo_mpi.pages import site
+from vinfo_mpi.numerics.histogram import Histogram
+from vinfo_mpi.pages import sentences, site
 from vinfo_mpi.pages.contents import Contents
 from vinfo_mpi.pages.heat_maps import HeatMaps
 from vinfo_mpi.pages.thumbnails import Thumbnails
@@ -52,6 +53,8 @@ class Cards:
         The images that show each concept.
     importance : (C, K) array, or None
         Of each concept for each class.
+    histogram : Histogram
+        Of the codes of each concept.
 
     Attributes
     ----------
@@ -70,18 +73,20 @@ class Cards:
         atoms: torch.Tensor,
         examples: Examples,
         importance: np.ndarray | None,
+        histogram: Histogram,
     ) -> None:
         self.run = run
         self.options = run.config.report
         self.atoms = atoms
         self.importance = importance
+        self.histogram = histogram
         self.codes = examples.codes.cpu().numpy()  # (M, K)
         self.rows = examples.rows.cpu().numpy()  # (M, K)
         names = ("id", "label", "prediction")
         self.samples = {name: activations.read(f"samples/{name}") for name in names}
         self.thumbnails = Thumbnails(run, self.samples["id"])
         heat_maps = HeatMaps(run, activations, codes)
-        self.heat = heat_maps.draw(self.rows)  # (M, K, grid²)
+        self.heat = heat_maps.draw(self.rows)
         self.contents = Contents(results)
         self.layout = self.contents.layout(activations.classes, self._captions(), heat_maps.grid)
         self.pictures = pictures_by_concept(run)
@@ -92,7 +97,10 @@ class Cards:
         self._add_neighbours(cards, concepts)
         if self.importance is not None:
             self._add_classes(cards, self.importance[:, concepts.start : concepts.stop])
+        self._add_histograms(cards, concepts)
         self._add_pictures(cards, concepts, folder)
+        for card in cards:
+            card["sentence"] = sentences.describe(card, self.layout, self.contents.name)
         images = self._add_examples(cards, concepts)
         with self.run.clock.phase("write"):
             site.write_sheet(folder, number, images, cards, self.options.quality)
@@ -117,6 +125,14 @@ class Cards:
                 (index, values[index].item()) for index in largest if values[index] > 0
             ]
 
+    def _add_histograms(self, cards: list[dict[str, Any]], concepts: range) -> None:
+        for card, concept in zip(cards, concepts, strict=True):
+            card["histogram"] = {
+                "ends": self.histogram.ends[:, concept].tolist(),
+                "counts": self.histogram.counts[concept].tolist(),
+                "zeros": self.histogram.zeros[concept].item(),
+            }
+
     def _add_pictures(self, cards: list[dict[str, Any]], concepts: range, folder: Path) -> None:
         drawn = [concept for concept in concepts if concept in self.pictures]
         if not drawn:
@@ -140,7 +156,8 @@ class Cards:
         """
         rows = _of_concepts(self.rows, concepts)
         codes = _of_concepts(self.codes, concepts)
-        heat = _of_concepts(self.heat, concepts)
+        heat = _of_concepts(self.heat.relative, concepts)
+        largest = _of_concepts(self.heat.largest, concepts)
         there = rows >= 0  # (n, M)
         size = self.thumbnails.size
         images = np.zeros((*rows.shape, size, size, 3), np.uint8)
@@ -154,6 +171,7 @@ class Cards:
             example = {name: values[row].item() for name, values in self.samples.items()}
             example["code"] = codes[concept, column].item()
             example["heat"] = site.packed(heat[concept, column])
+            example["largest"] = largest[concept, column].item()
             cards[concept]["examples"][column] = example
         return images
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from vinfo_mpi.pages.site import Layout, json_numbers
+import numpy as np
+
+from vinfo_mpi.pages.site import Layout, json_numbers, packed
 from vinfo_mpi.results.schema import (
     ALIVE,
     DYNAMICS_CHECKPOINTS,
@@ -55,7 +57,13 @@ class Contents:
             captions=captions,
             descriptions={name: self.results.description(f"concepts/{name}") for name in columns},
             grid=grid,
+            curves=packed(_bytes(self._curves["taps"].T)),
         )
+
+    def name(self, concept: int) -> str:
+        """Return what a concept is called: its number, and its name where it has one."""
+        names = self.results.concepts.get(NAME.column)
+        return str(concept) if names is None else f"{concept}: {names.iloc[concept]}"
 
     def concept(self, concept: int) -> dict[str, Any]:
         """Return the values of a concept, and its curves."""
@@ -64,3 +72,8 @@ class Contents:
         }
         curves = {name: json_numbers(values[:, concept]) for name, values in self._curves.items()}
         return {"values": row} | curves
+
+
+def _bytes(shares: np.ndarray) -> np.ndarray:
+    """Return shares for drawings: 0 ... 255; 0 as well for what is below 0 or not defined."""
+    return (255 * np.nan_to_num(shares).clip(0, 1)).round().astype(np.uint8)

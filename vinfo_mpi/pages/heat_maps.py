@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
@@ -17,6 +18,23 @@ from vinfo_mpi.storage.rows import RowReader
 
 LARGEST = 254  # the largest code of an image
 NOT_KEPT = 255  # a position that was dropped by extract.positions
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Where in its images each concept is.
+
+    Attributes
+    ----------
+    relative : (M, K, grid²) uint8 array
+        Line by line: codes relative to the largest one of the image, 0 to 254; 255 where the
+        position was not kept.
+    largest : (M, K) float64 array
+        The largest code of each image: what 254 stands for.
+    """
+
+    relative: np.ndarray
+    largest: np.ndarray
 
 
 class HeatMaps:
@@ -46,27 +64,25 @@ class HeatMaps:
         side = isqrt(self._positions)
         self.grid = side if found_in_map and side > 1 and side**2 == self._positions else 0
 
-    def draw(self, rows: np.ndarray) -> np.ndarray:
+    def draw(self, rows: np.ndarray) -> Maps:
         """Return where in its images each concept is; the ranks divide the images.
 
         Parameters
         ----------
         rows : (M, K) int64 array
             Images of every concept; -1 for none.
-
-        Returns
-        -------
-        (M, K, grid²) uint8 array
-            Line by line: codes relative to the largest one of the image, 0 to 254; 255 where the
-            position was not kept.
         """
         maps = np.zeros((*rows.shape, self.grid**2), np.uint8)
+        largest = np.zeros(rows.shape)
         if self.grid:
             images = np.unique(rows[rows >= 0])
             block = self.run.ranks.block(len(images))
             column, concept = np.nonzero(np.isin(rows, images[block.start : block.stop]))
-            maps[column, concept] = self._maps(rows[column, concept], concept)
-        return self.run.ranks.sum(torch.from_numpy(maps)).numpy()
+            drawn = self._maps(rows[column, concept], concept)
+            maps[column, concept] = drawn.relative
+            largest[column, concept] = drawn.largest
+        add = self.run.ranks.sum
+        return Maps(add(torch.from_numpy(maps)).numpy(), add(torch.from_numpy(largest)).numpy())
 
     def codes(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
         """Return the codes at every position that is kept.
@@ -95,15 +111,15 @@ class HeatMaps:
             )
         return codes
 
-    def _maps(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
-        """Return the maps of a concept in an image each: two (n,) to (n, grid²) uint8."""
+    def _maps(self, rows: np.ndarray, concepts: np.ndarray) -> Maps:
+        """Return the maps of a concept in an image each: two (n,) to (n, grid²) and (n,)."""
         codes = self.codes(rows, concepts).clip(min=0)
         largest = codes.max(axis=1, keepdims=True, initial=0)
         relative = (LARGEST * codes / np.where(largest > 0, largest, 1)).round().astype(np.uint8)
         maps = np.full((len(rows), self._positions), NOT_KEPT, np.uint8)
         positions = kept_positions(self.run.config, self.ids[rows], self._positions)
         np.put_along_axis(maps, positions, relative, axis=1)
-        return maps
+        return Maps(maps, largest[:, 0])
 
     def _all_positions(self) -> int:
         """Return how many positions the last tap's map has, with those that were not kept."""

@@ -119,6 +119,8 @@ class Layout:
         What the columns of the table of concepts hold.
     grid : int
         Positions per side of the heat maps; 0 where there are none.
+    curves : str
+        V-information of every concept at every tap, packed: (K, L) uint8, 255 for 1.
     """
 
     classes: list[str]
@@ -128,6 +130,7 @@ class Layout:
     captions: list[str]
     descriptions: dict[str, str] = field(default_factory=dict)
     grid: int = 0
+    curves: str = ""
 
 
 def json_numbers(values: Any) -> Any:
@@ -214,6 +217,7 @@ def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFra
 def _shared(title: str, layout: Layout, concepts: pd.DataFrame) -> dict[str, Any]:
     """Return what both pages read: the columns of the table, and what all concepts share."""
     names = [name for name in COLUMNS if name in concepts]
+    errors = [name for name in names if COLUMNS[name] and f"{name}_se" in concepts]
     return {
         "title": title,
         "concepts": len(concepts),
@@ -221,6 +225,7 @@ def _shared(title: str, layout: Layout, concepts: pd.DataFrame) -> dict[str, Any
         "across": sheets.COLUMNS,
         "labels": {name: COLUMNS[name] for name in names},
         "columns": {name: packed(concepts[name].to_numpy(np.float64)) for name in names},
+        "errors": {name: packed(concepts[f"{name}_se"].to_numpy(np.float64)) for name in errors},
         "class": packed(concepts[CLASS.column].to_numpy(np.int32)),
         "alive": packed(concepts[ALIVE.column].to_numpy(np.uint8)),
         "names": list(concepts[NAME.column]) if NAME.column in concepts else None,

@@ -13,8 +13,9 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.networks.footprint import held
-from vinfo_mpi.numerics import examples
+from vinfo_mpi.numerics import examples, histogram
 from vinfo_mpi.numerics.examples import Examples
+from vinfo_mpi.numerics.histogram import Histogram
 from vinfo_mpi.numerics.profiles import Profiles
 from vinfo_mpi.pages import overview, sheets, site
 from vinfo_mpi.pages.cards import Cards
@@ -31,6 +32,7 @@ from vinfo_mpi.storage.rows import RowReader
 
 DRAWING = 100 * 2**20  # bytes that the program grows by when figures are drawn
 FIXED = 6 * 2**20  # bytes of a report beside its concepts: the plotting library, figures
+BINS = 32  # of the histogram of a concept's codes
 PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 
 
@@ -46,7 +48,8 @@ def write_report(run: Run, part: Part) -> None:
         atoms, _ = encoders.decoder(run)
         chosen = choose_examples(run, codes)
         importance = importance_by_class(run, activations, codes, atoms)
-        cards = Cards(run, results, activations, codes, atoms, chosen, importance)
+        spread = code_histogram(run, codes)
+        cards = Cards(run, results, activations, codes, atoms, chosen, importance, spread)
         blocks = batches(range(len(atoms)), sheets.CONCEPTS)
         for turn in run.progress(range(0, len(blocks), ranks.size), "report: sheets"):
             number = turn + ranks.rank
@@ -86,6 +89,20 @@ def choose_examples(run: Run, codes: RowReader) -> Examples:
             run.ranks.sum,
             join,
             run.device,
+        )
+
+
+def code_histogram(run: Run, codes: RowReader) -> Histogram:
+    """Return how the codes of each concept are distributed, from the work of all ranks."""
+    n, concepts = codes.shape("codes")
+
+    def batches_of_rank() -> Iterator[torch.Tensor]:
+        for block in batches(run.ranks.block(n), run.config.machine.rows):
+            yield run.tensor(codes.read("codes", block))
+
+    with run.clock.phase("histogram"):
+        return histogram.histogram(
+            batches_of_rank, concepts, BINS, run.ranks.sum, run.ranks.largest, run.device
         )
 
 
@@ -160,14 +177,18 @@ def _sent(work: Workload) -> float:
     maps = images_per_concept(work.config) * k * sizes.map if square and found_in_map else 0
     classes = sizes.outputs * (k + 1) if sizes.linear else 0
     bins = k * (examples.PER_OCTAVE * examples.OCTAVES + 1)
-    return work.sent(bins + classes + maps / formulas.NUMBER)
+    # Its ends and counts; the largest code of every image that is shown.
+    histogram_of_codes = k * (2 + BINS + 1)
+    largest = k * images_per_concept(work.config)
+    sums = bins + histogram_of_codes + classes + largest
+    return work.sent(sums + maps / formulas.NUMBER)
 
 
 def _card(work: Workload) -> float:
     """Return the bytes that a concept takes on disk: images, heat maps, numbers."""
     sizes = work.sizes
     curves = len(sizes.widths) + sizes.checkpoints + 2 * len(sizes.branches)
-    numbers = 20 * (60 + curves)
+    numbers = 20 * (60 + curves) + 6 * BINS
     image = PIXEL * _thumbnail(work) ** 2 + 100 + 4 * sizes.map / 3
     return images_per_concept(work.config) * image + PIXEL * sheets.THUMBNAIL**2 + numbers
 

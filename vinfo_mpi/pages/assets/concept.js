@@ -4,10 +4,15 @@
 (() => {
   const { element, columns } = report;
   const page = document.getElementById("concept");
-  const order = [...report.alive.keys()].filter(concept => report.alive[concept])
-    .sort((a, b) => columns.complexity[a] - columns.complexity[b] || a - b);
-  const places = new Map(order.map((concept, place) => [concept, place]));
-  let heat = true;
+  const living = [...report.alive.keys()].filter(concept => report.alive[concept]);
+  const orders = {};  // the living concepts by a column, rising, and where each stands
+  for (const name of ["complexity", "importance", "temporal"].filter(name => columns[name])) {
+    const order = living.toSorted((a, b) => columns[name][a] - columns[name][b] || a - b);
+    orders[name] = { order, places: new Map(order.map((concept, place) => [concept, place])) };
+  }
+  const { order, places } = orders.complexity;
+  const ENDS = { complexity: "from simple to complex", importance: "from unimportant to important", temporal: "from early to late" };
+  let heat = false;
 
   async function show() {
     const concept = Number(location.hash.slice(1) || 0);
@@ -30,9 +35,12 @@
       return;
     }
     if (concept !== Number(location.hash.slice(1) || 0)) return;  // another one has been asked for meanwhile
-    page.replaceChildren(...[summary(concept, data), picture(concept, data), examples(concept, data), curves(data), classes(data),
-      neighbours(data), values(data)].filter(Boolean));
+    const top = element("div", { class: "above" }, examples(concept, data),
+      element("div", { class: "facing" }, ...[standing(concept, data), picture(concept, data), histogram(data)].filter(Boolean)));
+    page.replaceChildren(...[element("p", { class: "sentence" }, data.sentence), top, curves(data), classes(data), neighbours(data),
+      values(data)].filter(Boolean));
     page.dataset.concept = concept;
+    toggle(heat);
   }
 
   function step(id, concept) {
@@ -43,129 +51,101 @@
 
   const section = (title, ...children) => element("section", {}, element("h2", {}, title), ...children);
 
-  function summary(concept, { values }) {
-    const parts = [["class", report.className(report.class[concept])]];
-    for (const name of ["complexity", "temporal", "importance"]) {
-      if (!(name in values)) continue;
-      const error = values[`${name}_se`];
-      const others = name === "complexity" ? values.dictionary_se : null;
-      parts.push([report.labels[name], element("span", {}, report.number(values[name]), ...error == null ? [] : [" ± ", report.number(error)],
-        ...others == null ? [] : [" over images, ± ", report.number(others), " over dictionaries"])]);
-    }
-    const place = places.get(concept);
-    parts.push(["place", place === undefined ? "dead: no image activates it, or all do alike" : `${place + 1} of ${order.length}, from simple to complex`]);
-    return element("dl", { class: "facts" }, ...parts.map(([name, value]) =>
-      element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  // Where it stands in complexity, importance and time.
+  function standing(concept, { values }) {
+    const rows = Object.entries(orders).map(([name, { order, places }]) => {
+      const error = values[`${name}_se`], others = name === "complexity" ? values.dictionary_se : null, place = places.get(concept);
+      const number = element("dd", {}, report.number(values[name]), ...error == null ? [] : [" ± ", report.number(error)],
+        ...others == null ? [] : [" over images, ± ", report.number(others), " over dictionaries"]);
+      const said = place === undefined ? "dead: no image activates it, or all do alike" : `${place + 1} of ${order.length}, ${ENDS[name]}`;
+      return element("div", {}, element("dt", {}, report.labels[name]), number,
+        element("dd", {}, charts.standing(name === "importance" ? null : 1, order.map(other => columns[name][other]), values[name], error)),
+        element("dd", { class: "place" }, said));
+    });
+    const fitted = element("p", { class: "fitted" }, "fitted to images of class ", element("strong", {}, report.className(report.class[concept])));
+    return element("section", { class: "standing" }, element("h2", {}, "Where it stands"), fitted, element("dl", {}, ...rows));
   }
 
   function picture(concept, { picture }) {
     if (!picture) return null;
-    const share = element("figcaption", {}, "its code is ", report.number(picture.activation), "; the 99th percentile over the images is ",
-      report.number(picture.reference));
-    return section("A picture drawn to activate it", element("figure", { class: "picture" },
-      element("img", { src: `images/picture_${concept}.webp`, alt: `Optimised picture of concept ${concept}` }), share));
+    const weak = picture.activation < picture.reference;
+    const caption = element("figcaption", {}, "Drawn to activate it: its code is ", report.number(picture.activation), ", the 99th percentile over the images ",
+      report.number(picture.reference), ".");
+    if (weak) caption.append(element("strong", { class: "weak" }, " Below it: this picture does not show the concept well."));
+    return section("Picture", element("figure", { class: "picture" },
+      element("img", { src: `images/picture_${concept}.webp`, alt: `Optimised picture of concept ${concept}` }), caption));
+  }
+
+  function histogram({ histogram, examples }) {
+    return section("Its codes", charts.histogram(histogram, examples.filter(Boolean).map(({ code }) => code)));
   }
 
   function examples(concept, { examples }) {
-    const figures = examples.map((one, column) => one && example(concept, column, one));
+    const strongest = Math.max(0, ...examples.filter(Boolean).map(({ largest }) => largest));
+    const figures = examples.map((shown, column) => shown && example(concept, column, shown, strongest));
     const most = report.captions.filter(text => text.startsWith("most activating")).length;
-    const parts = [];
-    if (report.grid) {
-      const box = element("input", { type: "checkbox", id: "heat" });
-      box.checked = heat;
-      box.addEventListener("change", () => toggle(box.checked));
-      parts.push(element("label", { class: "heat" }, box, " heat maps: where in the image the concept is, relative to the image's largest value"));
-    }
-    const none = () => element("p", {}, "No image activates it.");
     const grid = (from, to) => {
       const there = figures.slice(from, to).filter(Boolean);
-      return there.length ? element("div", { class: "examples" }, ...there) : none();
+      return there.length ? element("div", { class: "examples" }, ...there) : element("p", {}, "No image activates it.");
     };
+    const parts = [];
+    if (report.grid) parts.push(legend(strongest));
     parts.push(element("h3", {}, "Most activating"), grid(0, most));
     if (figures.length > most) parts.push(element("h3", {}, "At other levels of its activation"), grid(most));
-    return section("Images that show it", ...parts);
+    return element("section", { class: "shown" }, element("h2", {}, "Images that show it"), ...parts);
   }
 
-  function example(concept, column, one) {
-    const label = report.className(one.label), predicted = report.className(one.prediction);
+  function example(concept, column, shown, strongest) {
+    const label = report.className(shown.label), predicted = report.className(shown.prediction);
     const caption = report.captions[column];
-    const alt = `Image ${one.id} of class ${label}, ${caption}: code ${report.rounded(one.code)}`;
+    const alt = `Image ${shown.id} of class ${label}, ${caption}: code ${report.rounded(shown.code)}`;
     const tile = report.example(concept, column, alt);
-    if (report.grid) tile.append(heatMap(report.bytes(one.heat)));
-    const text = element("figcaption", {}, element("strong", {}, report.number(one.code)), ` ${label}`);
-    if (one.label !== one.prediction) text.append(element("span", { class: "wrong" }, ` taken for ${predicted}`));
+    if (report.grid) tile.append(heatMap(report.bytes(shown.heat), strongest && shown.largest / strongest));
+    const text = element("figcaption", {}, element("strong", {}, report.number(shown.code)), ` ${label}`);
+    if (shown.label !== shown.prediction) text.append(element("span", { class: "wrong" }, ` taken for ${predicted}`));
     if (!caption.startsWith("most activating")) text.append(element("span", { class: "level" }, caption));
-    return element("figure", { title: `image ${one.id}` }, tile, text);
+    return element("figure", { title: `image ${shown.id}` }, tile, text);
   }
 
-  // One pixel per position, enlarged by the browser; grey where the position was not kept.
-  function heatMap(values) {
+  // Orange over a grey image, the more opaque the larger the code: told from grey without red-green vision too.
+  const HEAT = [255, 160, 0], OPAQUE = 230;
+
+  // One block per position, of which none is smoothed into another; blue where the position was not kept. All heat
+  // maps of a concept have one scale: `scale` is the largest code of the image over the largest of all images that are shown.
+  function heatMap(values, scale) {
     const canvas = element("canvas", { width: report.grid, height: report.grid, class: "heatmap", "aria-hidden": "true" });
     const context = canvas.getContext("2d"), image = context.createImageData(report.grid, report.grid);
     values.forEach((value, index) => {
-      const share = value / 254;
-      image.data.set(value === 255 ? [128, 128, 128, 110] : [255, 200 - 160 * share, 0, 175 * share], 4 * index);
+      image.data.set(value === 255 ? [70, 90, 200, 110] : [...HEAT, OPAQUE * scale * value / 254], 4 * index);
     });
     context.putImageData(image, 0, 0);
-    canvas.hidden = !heat;
     return canvas;
+  }
+
+  function legend(strongest) {
+    const box = element("input", { type: "checkbox", id: "heat" });
+    box.addEventListener("change", () => toggle(box.checked));
+    const bar = element("span", { class: "ramp" });
+    bar.style.background = `linear-gradient(to right, transparent, rgba(${HEAT}, ${OPAQUE / 255})), #777`;
+    return element("div", { class: "heat" }, element("label", {}, box, " heat maps: where in the image it is"),
+      element("span", { class: "key", id: "legend" }, "code at the position: 0 ", bar, " ", report.number(strongest)));
   }
 
   function toggle(on) {
     heat = on;
-    document.querySelectorAll(".heatmap").forEach(canvas => { canvas.hidden = !on; });
+    page.classList.toggle("hot", on);
+    document.querySelectorAll(".heatmap, #legend").forEach(node => { node.hidden = !on; });
     const box = document.getElementById("heat");
     if (box) box.checked = on;
   }
 
   function curves(data) {
-    const charts = [];
-    if (data.taps) charts.push(chart("How well it can be read from each layer", "V-information", report.taps, { "V-information": data.taps }));
-    if (data.epochs) charts.push(chart("... and from the last layer after each epoch", "V-information", report.epochs.map(String), { "V-information": data.epochs }));
-    if (data.main) charts.push(chart("What the branches of each block carry of it", "CKA", report.blocks, { shortcut: data.shortcut, "main branch": data.main }));
-    return section("Where and when it is there", element("div", { class: "charts" }, ...charts));
-  }
-
-  const SVG = (tag, attributes, ...children) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  };
-
-  // Lines over named places, values from 0 to 1; the numbers stand in a table below.
-  function chart(title, unit, names, lines) {
-    const short = names.every(name => name.length < 4), end = name => name.length > 11 ? `…${name.slice(-10)}` : name;
-    const WIDE = 360, HIGH = 150, LEFT = 44, RIGHT = 10, TOP = 8, BOTTOM = short ? 22 : 62;
-    const x = place => LEFT + (WIDE - LEFT - RIGHT) * (names.length > 1 ? place / (names.length - 1) : 0.5);
-    const y = value => TOP + HIGH * (1 - value);
-    const said = Object.entries(lines).map(([name, values]) => `${name}: ${values.map(report.rounded).join(", ")}`).join("; ");
-    const svg = SVG("svg", { viewBox: `0 0 ${WIDE} ${TOP + HIGH + BOTTOM}`, role: "img", "aria-label": `${title}. ${said}` });
-    for (const value of [0, 0.5, 1]) {
-      svg.append(SVG("line", { x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value), class: "grid" }),
-        SVG("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, String(value)));
-    }
-    const every = Math.ceil(names.length / 17);
-    names.forEach((name, place) => {
-      if (place % every) return;
-      const there = `translate(${x(place)} ${TOP + HIGH + 14})${short ? "" : " rotate(-45)"}`;
-      svg.append(SVG("text", { transform: there, "text-anchor": short ? "middle" : "end" }, end(name)));
-    });
-    Object.values(lines).forEach((values, number) => {
-      const there = [...values.keys()].filter(place => values[place] !== null);
-      svg.append(SVG("polyline", { points: there.map(place => `${x(place)},${y(values[place])}`).join(" "), class: `line line-${number}` }));
-      for (const place of there) {
-        svg.append(SVG("circle", { cx: x(place), cy: y(values[place]), r: 3, class: `dot line-${number}` },
-          SVG("title", {}, `${names[place]}: ${values[place]}`)));
-      }
-    });
-    const legend = Object.keys(lines).map((name, number) => element("span", { class: `key line-${number}` }, name));
-    const rows = names.map((name, place) => element("tr", {}, element("th", { scope: "row" }, name),
-      ...Object.values(lines).map(values => element("td", {}, report.number(values[place])))));
-    const heads = element("tr", {}, element("th", { scope: "col" }, ""), ...Object.keys(lines).map(name => element("th", { scope: "col" }, name)));
-    const table = element("details", {}, element("summary", {}, "numbers"), element("table", {}, element("thead", {}, heads), element("tbody", {}, ...rows)));
-    return element("figure", { class: "chart" }, element("figcaption", {}, title, element("span", { class: "legend" }, ...legend.length > 1 ? legend : [unit])),
-      svg, table);
+    const made = [];
+    const line = name => ({ values: data[name], errors: data[`${name}_se`] });
+    if (data.taps) made.push(charts.curves("How well it can be read from each layer", "V-information", report.taps, { "V-information": line("taps") }));
+    if (data.epochs) made.push(charts.curves("... and from the last layer after each epoch", "V-information", report.epochs.map(String), { "V-information": line("epochs") }));
+    if (data.main) made.push(charts.curves("What the branches of each block carry of it", "CKA", report.blocks, { shortcut: line("shortcut"), "main branch": line("main") }));
+    return section("Where and when it is there", element("div", { class: "charts" }, ...made));
   }
 
   function classes({ classes }) {
@@ -173,7 +153,7 @@
     const largest = classes[0][1];
     const bars = classes.map(([number, value]) => {
       const bar = element("span", { class: "bar" });
-      bar.style.width = `${60 * value / largest}%`;
+      bar.style.width = `${50 * value / largest}%`;
       return element("li", {}, element("span", { class: "who" }, report.className(number)), bar, report.number(value));
     });
     return section("For which predictions it matters", element("p", {}, "Mean importance over the images that are taken for a class, in units of its logit."),
@@ -192,7 +172,8 @@
   function values({ values }) {
     const rows = Object.entries(values).map(([name, value]) => element("tr", {},
       element("th", { scope: "row" }, name), element("td", {}, report.number(value)), element("td", {}, report.descriptions[name] ?? "")));
-    return section("All numbers", element("div", { class: "wide" }, element("table", { id: "values" }, element("tbody", {}, ...rows))));
+    return element("section", {}, element("details", {}, element("summary", {}, element("h2", {}, "All numbers")),
+      element("div", { class: "wide" }, element("table", { id: "values" }, element("tbody", {}, ...rows)))));
   }
 
   addEventListener("hashchange", show);

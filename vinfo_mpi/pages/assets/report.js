@@ -13,6 +13,9 @@ const report = (() => {
       Object.entries(data.columns).map(([name, text]) => [name, new Float64Array(bytes(text).buffer)]));
     self.class = new Int32Array(bytes(data.class).buffer);
     self.alive = bytes(data.alive);
+    self.errors = Object.fromEntries(
+      Object.entries(data.errors).map(([name, text]) => [name, new Float64Array(bytes(text).buffer)]));
+    self.curves = data.curves && bytes(data.curves);
   };
 
   // data/sheet_0003.js calls it with the concepts of the sheet.
@@ -67,12 +70,12 @@ const report = (() => {
   self.name = concept => self.names ? `${concept}: ${self.names[concept]}` : `${concept}`;
   self.link = (concept, ...children) => self.element("a", { href: `concept.html#${concept}` }, ...children);
 
-  self.rounded = value => {
+  self.rounded = (value, digits = 3) => {
     if (value === null || value === undefined || Number.isNaN(value)) return "–";
     if (Number.isInteger(value)) return String(value);
     const size = Math.abs(value);
-    if (size < 1e-3 || size >= 1e6) return value.toExponential(2);
-    return size < 999.5 ? value.toPrecision(3) : value.toFixed(0);
+    if (size < 1e-3 || size >= 1e6) return value.toExponential(digits - 1);
+    return size < 999.5 ? value.toPrecision(digits) : value.toFixed(0);
   };
 
   // A rounded number that carries the whole one.

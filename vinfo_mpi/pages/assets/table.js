@@ -1,124 +1,75 @@
 "use strict";
-// The table of concepts. Only the rows in view are there, so that ten thousand are as quick as ten.
+// The concepts as rows of numbers.
 
-(() => {
+const table = (() => {
   const { element } = report;
-  const find = id => document.getElementById(id);
-  const scroll = find("scroll"), form = document.querySelector(".filters");
-  const head = document.querySelector("#table thead tr"), body = document.querySelector("#table tbody");
-  const HEIGHT = 56, MORE = 8, MOST = 200;  // pixels of a row, as in report.css; rows beyond the view; rows on paper
-  const value = {  // what a column sorts by
-    concept: concept => concept,
-    class: concept => report.class[concept],
-    ...Object.fromEntries(Object.keys(report.columns).map(name => [name, concept => report.columns[name][concept]])),
-  };
-  const labels = { concept: "concept", class: "class", ...report.labels };
+  const box = document.getElementById("table");
+  const head = box.querySelector("thead tr"), body = box.querySelector("tbody");
+  const HEIGHT = 56;  // pixels of a row, as in concepts.css
+  const WIDE = 72, HIGH = 24;  // of a small curve
+  const labels = { concept: "concept", class: "class", ...report.curves && { curve: "V per layer" }, ...report.labels };
   const shown = Object.keys(labels).filter(name => labels[name]);
-  let rows = [], key = "concept", falling = false, active = 0;
+  const taps = report.taps.length;
 
   for (const name of shown) {
-    const button = element("button", { type: "button" }, labels[name]);
-    button.addEventListener("click", () => {
-      falling = key === name ? !falling : name !== "concept" && name !== "class";
-      key = name;
-      update();
-    });
-    const title = report.descriptions[name];
-    head.append(element("th", { scope: "col", "data-column": name, title }, button));
-  }
-  [...new Set(report.class)].sort((a, b) => a - b).forEach(number =>
-    find("filter-class").append(element("option", { value: number }, report.className(number))));
-
-  const limits = name => [["low", -Infinity], ["high", Infinity]].map(([end, none]) => {
-    const field = find(`${name}-${end}`);
-    return field.value === "" ? none : field.valueAsNumber;
-  });
-
-  function update() {
-    const wanted = find("filter-class").value;
-    const ranges = ["complexity", "importance"].filter(name => value[name]).map(name => [name, ...limits(name)]);
-    rows = [];
-    for (let concept = 0; concept < report.concepts; concept++) {
-      if (wanted !== "" && report.class[concept] !== Number(wanted)) continue;
-      if (ranges.every(([name, low, high]) => inside(value[name](concept), low, high))) rows.push(concept);
-    }
-    const of = value[key], sign = falling ? -1 : 1;
-    rows.sort((a, b) => {
-      const one = of(a), other = of(b);
-      if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) - Number.isNaN(other) || a - b;  // at the end
-      return sign * (one - other) || a - b;
-    });
-    for (const cell of head.children) {
-      const sorted = cell.dataset.column === key;
-      cell.setAttribute("aria-sort", sorted ? (falling ? "descending" : "ascending") : "none");
-    }
-    find("count").value = rows.length === report.concepts ? `${rows.length} concepts` : `${rows.length} of ${report.concepts} concepts`;
-    find("table").setAttribute("aria-rowcount", rows.length + 1);
-    scroll.scrollTop = 0;
-    active = 0;
-    draw();
+    const title = name === "curve" ? "V-information from each layer, 0 to 1" : report.descriptions[name];
+    const label = name === "curve" ? element("span", {}, labels[name]) : element("button", { type: "button" }, labels[name]);
+    head.append(element("th", { scope: "col", "data-column": name, title }, label));
   }
 
-  const inside = (number, low, high) => (low === -Infinity && high === Infinity) || (number >= low && number <= high);
-
-  function draw() {
-    const first = Math.max(0, Math.floor(scroll.scrollTop / HEIGHT) - MORE);
-    const last = Math.min(rows.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / HEIGHT) + MORE, first + MOST);
-    const focused = body.contains(document.activeElement);
-    active = Math.max(first, Math.min(active, last - 1));  // the row that the Tab key reaches has to be there
-    const made = [space(first)];
-    for (let place = first; place < last; place++) made.push(line(place));
-    made.push(space(rows.length - last));
-    body.replaceChildren(...made);
-    if (focused) focus();
-  }
-
-  function space(count) {
-    const made = element("tr", { class: "space", "aria-hidden": "true" }, element("td", { colspan: shown.length }));
-    made.style.height = `${count * HEIGHT}px`;
-    made.hidden = count === 0;
+  // V-information from every layer, drawn; the numbers are on the concept's page.
+  function curve(concept) {
+    const values = [...report.curves.subarray(concept * taps, (concept + 1) * taps)].map(value => value / 255);
+    const points = values.map((value, tap) => `${(WIDE * (taps > 1 ? tap / (taps - 1) : 0.5)).toFixed(1)},${(HIGH * (1 - value)).toFixed(1)}`);
+    const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    made.setAttribute("viewBox", `-2 -2 ${WIDE + 4} ${HIGH + 4}`);
+    made.setAttribute("role", "img");
+    made.setAttribute("aria-label", `${values[0].toFixed(2)} at the first layer, ${values[taps - 1].toFixed(2)} at the last`);
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    line.setAttribute("points", points.join(" "));
+    made.append(line);
     return made;
   }
 
-  function line(place) {
-    const concept = rows[place], link = report.link(concept);
-    const alt = `Concept ${report.name(concept)}: ${report.alive[concept] ? "the image that activates it most" : "dead"}`;
-    link.append(report.thumbnail(concept, alt), report.name(concept));
-    link.tabIndex = place === active ? 0 : -1;
-    const cells = shown.map(name => {
-      if (name === "concept") return element("th", { scope: "row" }, link);
-      const content = name === "class" ? report.className(report.class[concept]) : report.number(report.columns[name][concept]);
-      return element("td", { "data-column": name }, content);
-    });
-    const made = element("tr", { "aria-rowindex": place + 2, "data-concept": concept }, ...cells);
-    if (!report.alive[concept]) made.classList.add("dead");
+  function cell(name, concept) {
+    if (name === "class") return [report.className(report.class[concept])];
+    if (name === "curve") return report.alive[concept] ? [curve(concept)] : ["–"];
+    const error = report.errors[name]?.[concept];
+    const made = [report.number(report.columns[name][concept])];
+    if (Number.isFinite(error)) made.push(element("span", { class: "error", title: `standard error ${error}` }, ` ± ${report.rounded(error, 2)}`));
     return made;
   }
 
-  function focus() {
-    body.querySelector(`[aria-rowindex="${active + 2}"] a`)?.focus({ preventScroll: true });
-  }
-
-  body.addEventListener("click", event => {
-    const row = event.target.closest("tr[data-concept]");
-    if (row && !event.target.closest("a")) location.href = `concept.html#${row.dataset.concept}`;
-  });
-  body.addEventListener("keydown", event => {
-    const page = Math.max(1, Math.floor(scroll.clientHeight / HEIGHT) - 2);
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length }[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    active = Math.min(rows.length - 1, Math.max(0, active + step));
-    const top = active * HEIGHT, high = scroll.clientHeight - head.offsetHeight;
-    if (top < scroll.scrollTop) scroll.scrollTop = top;
-    if (top + HEIGHT > scroll.scrollTop + high) scroll.scrollTop = top + HEIGHT - high;
-    draw();
-    focus();
-  });
-  scroll.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
-  new ResizeObserver(draw).observe(scroll);
-  form.addEventListener("input", update);
-  form.addEventListener("submit", event => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(update));
-  update();
+  return {
+    box,
+    items: body,
+    height: HEIGHT,
+    get header() { return head.offsetHeight; },
+    across: () => 1,
+    space: lines => {
+      const made = element("tr", { class: "space", "aria-hidden": "true" }, element("td", { colspan: shown.length }));
+      made.style.height = `${lines * HEIGHT}px`;
+      return made;
+    },
+    item: (concept, place) => {
+      const link = report.link(concept);
+      const alt = `Concept ${report.name(concept)}: ${report.alive[concept] ? "the image that activates it most" : "dead"}`;
+      link.append(report.thumbnail(concept, alt), report.name(concept));
+      const cells = shown.map(name => name === "concept" ? element("th", { scope: "row" }, link)
+        : element("td", { "data-column": name }, ...cell(name, concept)));
+      return element("tr", { "aria-rowindex": place + 2, "data-concept": concept, class: report.alive[concept] ? null : "dead" }, ...cells);
+    },
+    // Say by which column the rows are sorted, and how many there are.
+    mark: (key, falling, count) => {
+      for (const cell of head.children) {
+        if (cell.dataset.column === "curve") continue;
+        cell.setAttribute("aria-sort", cell.dataset.column === key ? (falling ? "descending" : "ascending") : "none");
+      }
+      box.setAttribute("aria-rowcount", count + 1);
+    },
+    onSort: act => head.addEventListener("click", event => {
+      const name = event.target.closest("button")?.parentElement.dataset.column;
+      if (name) act(name);
+    }),
+  };
 })();

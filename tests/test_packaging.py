@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import h5py
 import pytest
 import yaml
 from contents import ROOT
+
+from vinfo_mpi.errors import EXTRAS
 
 NEEDED = [
     "config/quickstart.yaml",
@@ -112,7 +115,7 @@ def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
     where = "import vinfo_mpi; print(vinfo_mpi.__file__)"
     assert Path(call(python, "-c", where, cwd=empty).strip()).is_relative_to(packages)
     settings = [word for setting in QUICK for word in ("--set", setting)]
-    call(python, "-m", "vinfo_mpi", *settings, cwd=empty)
+    call(python.with_name("vinfo"), *settings, cwd=empty)
     [folder] = (empty / "runs").iterdir()
     assert (folder / "report" / "index.html").exists()
     with h5py.File(folder / "results.h5") as file:
@@ -124,6 +127,16 @@ def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
 def test_a_checkout_names_its_commit(python, checkout, commit):
     ask = "from vinfo_mpi.run.provenance import git_commit; print(git_commit())"
     assert python("-c", ask, PYTHONPATH=str(checkout), cwd=checkout).stdout.strip() == commit
+
+
+def test_the_requirements_are_the_dependencies_and_what_users_want():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = {line for line in lines if not line.startswith("#")}
+    extras = project["optional-dependencies"]
+    assert wanted == {*project["dependencies"], *extras["report"], *extras["parquet"]}
+    for package, extra in EXTRAS.items():
+        assert any(requirement.startswith(f"{package}>=") for requirement in extras[extra])
 
 
 def test_the_citation_asks_for_the_papers_that_the_method_is_of():

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
+
+# Packages that the main stages do without, and the extra of pyproject.toml that brings them.
+EXTRAS = {"matplotlib": "report", "plotly": "report", "pyarrow": "parquet"}
 
 
 class InputError(Exception):
@@ -45,6 +49,20 @@ class Stopped(Exception):
     def __init__(self) -> None:
         super().__init__(
             "stopped on request, with the work saved; run the same command again to go on"
+        )
+
+
+def require(what: str, *packages: str) -> None:
+    """Raise `InputError` that names the extra unless these packages are installed.
+
+    >>> require("a sum", "numpy")
+    """
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        extra = EXTRAS[missing[0]]
+        raise InputError(
+            f"{what} needs packages that are not installed ({', '.join(missing)}); "
+            f"pip install {' '.join(missing)}, or install vinfo_mpi with its extra [{extra}]"
         )
 
 

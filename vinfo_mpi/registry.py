@@ -30,6 +30,8 @@ class Stage:
         that names them.
     shows : tuple of str
         What it reads as well where it is there, but does not need.
+    packages : tuple of str
+        What it imports that is not among the dependencies: extras, see `vinfo_mpi.errors.EXTRAS`.
     remedy : str
         What to change where it needs more memory than there is.
     long : bool
@@ -45,6 +47,7 @@ class Stage:
     ignores: Mapping[str, set[str]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     shows: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     remedy: str = "use more ranks, or lower machine.rows"
     long: bool = False
     version: int = 1
@@ -224,10 +227,13 @@ PAGES = {
         settings=("report",),
         shows=("dynamics", *ANALYSES, "visualisation"),
         version=2,  # scales and distributions of codes, sentences
+        packages=("matplotlib", "plotly"),
     ),
 }
 
 STAGES = SPINE | ANALYSES | PAGES
+# What else can be typed after ``python -m vinfo_mpi.`` or ``vinfo``.
+TOOLS = ("analyses", "compare", "import_activations", "inspect", "io_check", "signs")
 
 
 def command(stage: str | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, require
 
 FEWEST = 2  # runs
 
@@ -32,6 +32,7 @@ def parse(description: str | None) -> argparse.Namespace:
 
 def compare_runs(words: list[str], folder: Path) -> None:
     """Open the runs, compare them, print what comes out; on all ranks."""
+    require("compare", "matplotlib")
     from vinfo_mpi.comparison import findings, study
     from vinfo_mpi.comparison.compare import compare
     from vinfo_mpi.parallel import devices, logs

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vinfo_mpi.config.schema import Data
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, require
 from vinfo_mpi.parallel.logs import log
 
 if TYPE_CHECKING:
@@ -205,8 +205,11 @@ def _frame(path: Path, size: int, changed: int) -> pd.DataFrame:
     """Return the content of a file of this size and time."""
     import pandas as pd
 
+    is_parquet = path.suffix.lower() in (".parquet", ".pq")
+    if is_parquet:
+        require(f"data.table: {path}", "pyarrow")
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
+        if is_parquet:
             frame = pd.read_parquet(path)
         else:
             # Whole columns at once: in parts, one column could hold both numbers and texts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vinfo_mpi.errors import choices
+from vinfo_mpi.errors import choices, require
 from vinfo_mpi.figures.catalogue import FIGURES
 from vinfo_mpi.results.tables import Results
 
@@ -20,6 +20,7 @@ class Plots:
     """
 
     def __init__(self, results: Results) -> None:
+        require("a figure", "matplotlib")
         self._results = results
 
     def __dir__(self) -> list[str]:

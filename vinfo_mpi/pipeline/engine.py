@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vinfo_mpi.errors import Failure, InputError, NotApplicable
+from vinfo_mpi.errors import Failure, InputError, NotApplicable, require
 from vinfo_mpi.parallel import limits, logs, memory
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.pipeline import measured, plan
@@ -39,6 +39,7 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
     stale = run.ranks.on_root(staleness.find, run, stages)
     if only:
         _check_inputs(stale, targets)
+    _check_packages([*stale, *(targets if force else [])])
     if force and {"train", "extract"} & set(targets):
         run.ranks.on_root(image_list.forget, run.folder)
     begun = False
@@ -68,6 +69,7 @@ def show(run: Run, targets: list[str], only: bool = False, force: bool = False) 
     stale = run.ranks.on_root(staleness.find, run, _needed(targets))
     if only:
         _check_inputs(stale, targets)
+    _check_packages([*stale, *(targets if force else [])])
     earlier = [] if force else run.ranks.on_root(previous.to_keep, run, stale)
     run.ranks.on_root(lambda: print(_outlook(targets, stale, earlier, force), flush=True))
     check_plan(run, earlier, show=True)
@@ -97,6 +99,12 @@ def _check_inputs(stale: Mapping[str, Stale], targets: list[str]) -> None:
                 f"--only {' '.join(targets)}: its input from '{stage}' is {state}; "
                 f"run {command(stage)} first"
             )
+
+
+def _check_packages(stages: Sequence[str]) -> None:
+    """Raise `InputError` where a stage that would run lacks a package; before any has begun."""
+    for stage in stages:
+        require(stage, *STAGES[stage].packages)
 
 
 def _begin(

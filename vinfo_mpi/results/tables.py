@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, require
 from vinfo_mpi.numerics import bootstrap, correlation
 from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.registry import command
@@ -148,6 +148,7 @@ class Results:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write `table` for other programs; raise `InputError` where the path is no good."""
+        require("to_parquet", "pyarrow")
         with _parent_made(path) as target:
             self.table.to_parquet(target)
 

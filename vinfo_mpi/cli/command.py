@@ -37,7 +37,7 @@ FLAGS = {
     "--verbose": "say more",
 }
 EPILOG = """\
-Settings and their defaults: the comments in config/*.yaml, and config.yaml in every run's folder.
+Settings and their defaults: docs/settings.md, and config.yaml in every run's folder.
 Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input,
 75 stopped on request (Ctrl-C, signal USR2) with the work saved: run the same command again."""
 

@@ -63,7 +63,9 @@ class Config(Section):
     name: str = Field(
         "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to runs/<name>"
     )
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        0, description="of all that is random: training, folds, the start of a fit"
+    )
     data: Data = Data()
     network: Network
     train: Train = Train()

@@ -43,10 +43,14 @@ class Dictionary(Section):
         description="the tap whose vectors are expressed in concepts: one of extract.taps; its map "
         "is stored, and the network goes on from there for importance",
     )
-    kind: Literal["class-wise", "joint"] = "class-wise"
+    kind: Literal["class-wise", "joint"] = Field(
+        "class-wise", description="nmf: a dictionary for each class, or one for all images"
+    )
     concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
     concepts: Count = Field(100, description="joint: atoms in all")
-    solver: Literal["hals", "mu"] = "hals"
+    solver: Literal["hals", "mu"] = Field(
+        "hals", description="nmf: coordinate descent (hals) or multiplicative updates (mu)"
+    )
     atoms: Literal["auto", "non-negative", "signed"] = Field(
         "auto",
         description="signed: for layers without a ReLU (hals only); auto: signed where the last "
@@ -58,7 +62,7 @@ class Dictionary(Section):
     tolerance: Positive = Field(
         1e-4, description="stop when one iteration lowers the objective by less than this share"
     )
-    max_iterations: Count = 500
+    max_iterations: Count = Field(500, description="of the fit, where it is not done before")
 
     added_later: ClassVar[tuple[str, ...]] = ("sae", "top_k", "tap")
 
@@ -138,7 +142,7 @@ class Encode(Section):
     tolerance: Positive = Field(
         1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|"
     )
-    max_iterations: Count = 5000
+    max_iterations: Count = Field(5000, description="for a code, where it is not done before")
     precision: Literal["auto", "float64", "float32"] = Field(
         "auto",
         description="of the iterations; what is reached is looked at in float64. "
@@ -161,7 +165,11 @@ class Score(Section):
     """How V-information is estimated."""
 
     family: Literal["linear", "random-features"] = Field("linear", description="the predictors V")
-    estimator: Literal["held-out", "in-sample"] = "held-out"
+    estimator: Literal["held-out", "in-sample"] = Field(
+        "held-out",
+        description="cross-validated R², or that of the images that are learned from, which is "
+        "inflated by about channels / images",
+    )
     also: list[
         Literal[
             "linear",
@@ -179,7 +187,9 @@ class Score(Section):
     random_features: Count = Field(
         500, description="random Fourier features beside the tap's own channels"
     )
-    folds: Annotated[int, Field(ge=2)] = 5
+    folds: Annotated[int, Field(ge=2)] = Field(
+        5, description="of the images, each held out in turn; standard errors are over them"
+    )
     penalties: list[Positive] = Field(
         [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],
         min_length=1,

@@ -15,10 +15,10 @@ class Predictivity(Section):
     0: independent of it, 1: the same.
     """
 
-    colour: Share = 1.0
-    texture: Share = 0.0
-    shape: Share = 1.0
-    relation: Share = 1.0
+    colour: Share = Field(1.0, description="of the objects")
+    texture: Share = Field(0.0, description="stripes of the background")
+    shape: Share = Field(1.0, description="of the objects' outlines")
+    relation: Share = Field(1.0, description="where the two objects lie to each other")
 
 
 class Difficulty(Section):

@@ -84,7 +84,9 @@ class Train(Section):
 
     added_later = ("parameters", "per_class", "precision")
 
-    epochs: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="how many; 0: the network is analysed as it is"
+    )
     parameters: Literal["all", "head"] = Field(
         "all",
         description="what learns: everything, or the last linear layer alone, "
@@ -98,15 +100,27 @@ class Train(Section):
     )
     batch: Count = Field(128, description="images per step, over all ranks")
     rate: Positive = Field(0.1, description="peak learning rate")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
-    schedule: Literal["cosine", "step"] = "cosine"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9, description="of stochastic gradient descent"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="of all parameters")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="during which the learning rate rises linearly"
+    )
+    schedule: Literal["cosine", "step"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up"
+    )
     step_epochs: list[int] = Field(
         [30, 60, 80], description="step schedule: the rate is divided by ten at these epochs"
     )
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    augment: Literal["none", "crop", "crop-flip", "resized-crop-flip"] = "none"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of the target that is spread over all classes"
+    )
+    augment: Literal["none", "crop", "crop-flip", "resized-crop-flip"] = Field(
+        "none",
+        description="random shifts by an eighth of the side (crop), parts of random size and "
+        "proportions (resized-crop), mirror images (flip)",
+    )
     precision: Precision = Field("float32", description="of the network's arithmetic")
 
 
@@ -143,7 +157,9 @@ class Extract(Section):
     positions: Count | Literal["all"] = Field(
         "all", description="positions kept per image of the last map"
     )
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Literal["float32", "float16"] = Field(
+        "float32", description="in which activations are stored"
+    )
     precision: Precision = Field(
         "float32",
         description="of the network's arithmetic; tf32, bfloat16: faster on a GPU, and "

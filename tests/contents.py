@@ -8,8 +8,8 @@ import h5py
 
 ROOT = Path(__file__).parent.parent
 ANALYSES = (
-    "flow,support,redundancy,hoyer,sparsity,spectrum,metafeatures,stability,robustness,"
-    "sedimentation"
+    "flow,support,redundancy,hoyer,sparsity,spectrum,collapse,metafeatures,stability,robustness,"
+    "sedimentation,migration"
 )
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",

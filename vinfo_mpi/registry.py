@@ -176,6 +176,11 @@ ANALYSES = {
         reads=("all activations",),
         settings=("spectrum",),
     ),
+    "collapse": Stage(
+        "vinfo_mpi.analyses.collapse:measure_collapse",
+        reads=("all activations",),
+        settings=(),
+    ),
     "robustness": Stage(
         "vinfo_mpi.analyses.robustness:measure_robustness",
         reads=("activations", "dictionary", "codes"),
@@ -207,6 +212,12 @@ ANALYSES = {
         ignores={"score": _OTHER_PREDICTORS},
         long=True,
         version=2,  # the mean complexity in its parts
+    ),
+    "migration": Stage(
+        "vinfo_mpi.analyses.migration:measure_migration",
+        reads=("score", "sedimentation"),
+        settings=("migration",),
+        long=True,  # what it reads is
     ),
 }
 

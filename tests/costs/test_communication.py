@@ -20,6 +20,7 @@ ANALYSES = (
     "metafeatures",
     "sparsity",
     "spectrum",
+    "collapse",
     "robustness",
 )
 

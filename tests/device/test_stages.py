@@ -121,9 +121,11 @@ STAGES = {
     "metafeatures": result("metafeatures", "concepts/cluster", most=6),
     "sparsity": result("sparsity", most=3, steps=CHECKPOINTS),
     "spectrum": result("spectrum", most=33, steps=CHECKPOINTS * 6),
+    "collapse": result("collapse", most=30, steps=CHECKPOINTS * 6),
     "robustness": result("robustness", "concepts/noise_variance", most=42, steps=2 * 3),
     "stability": result("stability", "concepts/stability", most=33, steps=20),
     "sedimentation": result("sedimentation", most=1400),
+    "migration": result("migration", most=0),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),
@@ -279,5 +281,5 @@ def assert_alike(expected, actual):
 
 def test_stages_with_arithmetic_ask_something_of_the_device(runs):
     idle = [name for name, counts in runs.counts.items() if counts["operations"] == 0]
-    assert idle == ["hoyer"]
+    assert idle == ["hoyer", "migration"]
     assert {*runs.counts} == {"train", *STAGES, "report"}

@@ -31,6 +31,8 @@ NAMES = [
     "super_classes",
     "tree",
     "spectrum",
+    "collapse",
+    "migration",
 ]
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from vinfo_mpi.config.sections.analyses import (
     Flow,
     Metafeatures,
+    Migration,
     Redundancy,
     Robustness,
     Sedimentation,
@@ -82,6 +83,7 @@ class Config(Section):
     robustness: Robustness = Robustness()
     stability: Stability = Stability()
     sedimentation: Sedimentation = Sedimentation()
+    migration: Migration = Migration()
     visualise: Visualise = Visualise()
     report: Report = Report()
     machine: Machine = Machine()

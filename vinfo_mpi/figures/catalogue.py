@@ -8,9 +8,11 @@ from pathlib import Path
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.figures import (
     atom_map,
+    collapse,
     concepts,
     confounds,
     curves,
+    migration,
     parts,
     style,
     super_classes,
@@ -237,6 +239,8 @@ _ALL = (
             {"curve": CUMULATED_QUALITY.column},
         ),
     ),
+    collapse.COLLAPSE_FIGURE,
+    migration.MIGRATION_FIGURE,
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
 

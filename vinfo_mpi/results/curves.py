@@ -39,6 +39,17 @@ def change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results
     return measure
 
 
+def entry(names: Dataset, dataset: Dataset, name: str) -> Callable[[Results], Measured]:
+    """Measure the value that a dataset has for one of its names."""
+
+    def measure(results: Results) -> Measured:
+        values, errors = results.read_with_error(dataset)
+        index = results.names(names).index(name)
+        return float(values[index]), float(errors[index])
+
+    return measure
+
+
 def after_first_epoch(dataset: Dataset) -> Callable[[Results], Measured]:
     """Measure at the first epoch of the training.
 

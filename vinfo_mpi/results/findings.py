@@ -6,7 +6,6 @@ Every sign has its value, its standard error, and whether it comes out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -31,7 +30,6 @@ from vinfo_mpi.results.schema import (
 )
 from vinfo_mpi.results.schema_analyses import (
     HOYER,
-    LAZINESS,
     NOISE_RANGE,
     NOISE_VARIANCE,
     NOISE_VARIANCE_UNDIVIDED,
@@ -44,33 +42,13 @@ from vinfo_mpi.results.schema_sedimentation import (
     OWN_CORRELATION,
     TOP_COMPLEXITY,
 )
+from vinfo_mpi.results.sign import Sign
+from vinfo_mpi.results.signs_of_others import SIGNS_OF_OTHERS
 from vinfo_mpi.results.tables import Results
 
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of V-information
 GIVEN = (CODE_VARIANCE, LAST_TAP)  # what each correlation is shown without, beside all confounds
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
-
-
-@dataclass(frozen=True)
-class Sign:
-    """One finding of the paper.
-
-    Attributes
-    ----------
-    text : str
-        What is measured.
-    expected : str
-        What it is expected to be: ``> 0``, ``< 0`` or ``about 0``; empty where the paper says
-        nothing and the value stands beside another one.
-    needs : tuple of str
-        The stages whose results it is measured on.
-    measure : function of Results to Measured
-    """
-
-    text: str
-    expected: str
-    needs: tuple[str, ...]
-    measure: Callable[[Results], Measured]
 
 
 def table(results: Results) -> pd.DataFrame:
@@ -276,10 +254,5 @@ SIGNS = (
         ("support",),
         curves.simplest_first(""),
     ),
-    Sign(
-        "laziness D_LR falls from the first to the last checkpoint",
-        "< 0",
-        ("spectrum",),
-        curves.change(LAZINESS),
-    ),
+    *SIGNS_OF_OTHERS,
 )

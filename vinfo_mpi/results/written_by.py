@@ -68,6 +68,7 @@ from vinfo_mpi.results.schema_analyses import (
     flow,
     flow_mean,
 )
+from vinfo_mpi.results.schema_collapse import COLLAPSE, COLLAPSE_CHECKPOINTS
 from vinfo_mpi.results.schema_metafeatures import (
     CLASSES,
     CLUSTER,
@@ -86,6 +87,13 @@ from vinfo_mpi.results.schema_metafeatures import (
     SUPER_LINKAGE,
     SUPER_NAMES,
     TREE_CONCEPTS,
+)
+from vinfo_mpi.results.schema_migration import (
+    KIND_NAMES,
+    KIND_SHARE,
+    MIGRATION_CHECKPOINTS,
+    OF_PATHS,
+    PATHS,
 )
 from vinfo_mpi.results.schema_sedimentation import (
     GRID,
@@ -142,6 +150,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     ),
     "sparsity": (SPARSITY_CHECKPOINTS, SPARSITY_TAPS, NONZERO),
     "spectrum": (SPECTRUM_CHECKPOINTS, SPECTRUM_TAPS, *SPECTRUM_CURVES, *SPECTRUM_NUMBERS),
+    "collapse": (COLLAPSE_CHECKPOINTS, *COLLAPSE),
     "robustness": (
         *(SIGMAS, VARIANCE, NOISE_VARIANCE, VARIANCE_UNDIVIDED, NOISE_VARIANCE_UNDIVIDED),
         *(RANGE, NOISE_RANGE),
@@ -155,6 +164,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
         *(MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),
         *(OWN_RELATIVE_ERROR, OWN_PREDICTIONS_KEPT),
     ),
+    "migration": (MIGRATION_CHECKPOINTS, *PATHS, KIND_NAMES, KIND_SHARE, *OF_PATHS),
 }
 _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dataset in datasets}
 

@@ -81,3 +81,11 @@ class Sedimentation(Section):
         0.01, description="share of the most important concepts, averaged apart"
     )
     at_least: Count = Field(5, description="but at least so many")
+
+
+class Migration(Section):
+    """How concepts move through the network while it trains."""
+
+    consecutive: Count = Field(
+        2, description="checkpoints in a row that make an emergence or a disappearance"
+    )

@@ -1,0 +1,55 @@
+"""What other papers found of the features of networks, looked for in a run as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vinfo_mpi.results import curves
+from vinfo_mpi.results.curves import Measured
+from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.results.schema_analyses import LAZINESS
+from vinfo_mpi.results.schema_collapse import COLLAPSING
+from vinfo_mpi.results.schema_migration import DRIFT, KIND_NAMES, KIND_SHARE
+from vinfo_mpi.results.sign import Sign
+from vinfo_mpi.results.tables import Results
+
+
+def _mean(dataset: Dataset) -> Callable[[Results], Measured]:
+    """Measure the mean of a quantity over the living concepts."""
+
+    def measure(results: Results) -> Measured:
+        mean = results.mean(dataset)
+        return mean.value, mean.standard_error
+
+    return measure
+
+
+SIGNS_OF_OTHERS = (
+    Sign(
+        "laziness D_LR falls from the first to the last checkpoint",
+        "< 0",
+        ("spectrum",),
+        curves.change(LAZINESS),
+    ),
+    *(
+        Sign(
+            f"{name} falls from the first to the last checkpoint",
+            "< 0",
+            ("collapse",),
+            curves.change(dataset),
+        )
+        for name, dataset in COLLAPSING.items()
+    ),
+    Sign(
+        "concepts drift towards the input (mean drift in taps)",
+        "< 0",
+        ("migration",),
+        _mean(DRIFT),
+    ),
+    Sign(
+        "few concepts migrate deeper (share of them)",
+        "about 0",
+        ("migration",),
+        curves.entry(KIND_NAMES, KIND_SHARE, "deeper"),
+    ),
+)

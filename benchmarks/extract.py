@@ -31,7 +31,7 @@ from benchmarks import limits, side_by_side, writing
 from benchmarks.side_by_side import Contestant, Options, Row
 from benchmarks.stages import run_stage
 from benchmarks.writing import Answer, Arrays
-from vinfo_mpi.cli.command import DEFAULT_CONFIG
+from vinfo_mpi.cli.options import DEFAULT_CONFIG
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.networks import checkpoints, taps
 from vinfo_mpi.networks.checkpoints import Checkpoint

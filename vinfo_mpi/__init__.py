@@ -1,7 +1,10 @@
 """How complex is each feature of a vision network: V-information of its concepts, on a cluster."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +31,23 @@ __all__ = [
     "nnls",
     "vinformation",
 ]
+
+
+def _check_environment() -> None:
+    """End a command whose libraries are not there with what to do about it."""
+    needed = ("numpy", "torch", "h5py", "mpi4py", "pydantic", "yaml")
+    missing = [name for name in needed if find_spec(name) is None]
+    if not missing:
+        return
+    script = Path(__file__).parents[1] / "hpc" / "env.sh"
+    remedy = f"source {script} (after bash {script.with_name('setup.sh')}, once)"
+    remedy = remedy if script.exists() else "pip install vinfo_mpi brings what it needs"
+    print(f"vinfo_mpi: {sys.executable} has no {', '.join(missing)}; {remedy}", file=sys.stderr)
+    sys.exit(2)
+
+
+if sys.argv[:1] == ["-m"]:  # while Python looks for the module that it is to run
+    _check_environment()
 __version__ = version("vinfo_mpi")
 
 # They bring torch or pandas along, which --help does not need.

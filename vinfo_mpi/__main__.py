@@ -1,6 +1,7 @@
 """Run the whole pipeline, bringing every stage up to date, and show a summary.
 
-mpirun -n 8 python -m vinfo_mpi --config config/quickstart.yaml
+mpirun -n 8 python -m vinfo_mpi config/quickstart.yaml
+python -m vinfo_mpi init mine.yaml, to begin with: a configuration with every setting.
 
 Single stages: python -m vinfo_mpi.train, .extract, .dictionary, .encode, .score, .importance,
 .dynamics, .visualise, .report.

@@ -1,11 +1,14 @@
 """What every command shares: help, mistakes, what it shows instead of running."""
 
 import re
+import signal
+import subprocess
+import sys
 from importlib.metadata import version
 
 import h5py
 import pytest
-from contents import ROOT, SMALL
+from contents import ENVIRONMENT, ROOT, SMALL
 
 STAGES = [
     "train",
@@ -26,7 +29,7 @@ def light(python, tmp_path):
     for name in ("torch", "h5py", "mpi4py"):
         (tmp_path / f"{name}.py").write_text(f"raise AssertionError('{name} was imported')")
     return lambda *arguments, **environment: python(
-        *arguments, PYTHONPATH=str(tmp_path), **environment
+        *arguments, PYTHONPATH=f"{tmp_path}:{ROOT}", **environment
     )
 
 
@@ -122,6 +125,44 @@ def test_mistake_is_told_once_by_all_ranks(mpirun):
     assert "unknown key 'train.epoch'" in sentence(result)
 
 
+def test_without_the_environment_it_is_named(python, tmp_path):
+    """Python's own library alone, as in a shell that has not sourced it."""
+    bare = ("-S", "-m", "vinfo_mpi.score")
+    done = python(*bare, cold=True, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert f"; source {ROOT}/hpc/env.sh (after bash {ROOT}/hpc/setup.sh, once)" in sentence(done)
+    assert "has no numpy, torch, h5py, mpi4py, pydantic, yaml" in sentence(done)
+
+
+# --- a configuration without an option ---
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["scoer"], "'scoer' is neither a configuration nor a stage; did you mean 'score'"),
+        (["x"], "valid: train, extract, dictionary, encode, score, importance, dynamics, flow"),
+        (["flow"], "'flow' is a stage, not a configuration; run python -m vinfo_mpi.analyses.flow"),
+        (["own.yaml", "other.yaml"], "'other.yaml' is one file too many"),
+        (["--config", "own.yaml", "other.yaml"], "'other.yaml' is one file too many"),
+        (["init", "own.yaml"], "own.yaml is there already; name another"),
+        (["init", "nowhere/new.yaml"], "cannot write nowhere/new.yaml"),
+        (["own.yaml", "--set", "seed=x"], "--set: 'seed' is 'x'"),
+        (["--set", "seed=x", "own.yaml"], "--set: 'seed' is 'x'"),
+    ],
+)
+def test_words_that_are_refused(light, tmp_path, words, expected):
+    (tmp_path / "own.yaml").write_text("network: {name: resnet18}\n")
+    assert expected in sentence(light("-m", "vinfo_mpi", *words, cwd=tmp_path))
+
+
+def test_init_writes_a_configuration_that_runs_as_it_is(python, tmp_path):
+    done = python("-m", "vinfo_mpi", "init", "new.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "new.yaml: set data and network in it" in done.stdout
+    done = python("-m", "vinfo_mpi", "new.yaml", "--set", "name=birds", "--stages", cwd=tmp_path)
+    assert done.stdout.splitlines()[0] == "birds train"
+
+
 # --- what is shown instead ---
 
 
@@ -179,6 +220,28 @@ def test_only_without_its_inputs(python, tmp_path):
     assert "--only score: its input from 'train' is missing" in sentence(result)
     assert "run vinfo_mpi.train first" in sentence(result)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_what_is_shown_may_be_cut_off(run, tmp_path):
+    """As by ``| head``: the reader has closed the pipe before anything is written."""
+    for command in ("vinfo_mpi --info", f"vinfo_mpi.inspect {run[0]}"):
+        words = [sys.executable, "-m", *command.split()]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path}
+        process = subprocess.Popen(words, env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)}, **options)
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+        assert process.wait(60) == -signal.SIGPIPE, errors
+        assert "Traceback" not in errors
+
+
+def test_the_sample_is_named_where_nothing_else_is(python, tmp_path):
+    done = python("-m", "vinfo_mpi", "--info", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"this is the sample, a small ResNet-18 on scikit-learn's digits, in {tmp_path}/runs/q"
+        in (done.stderr)
+    )
+    assert "sample" not in python("-m", "vinfo_mpi", "--info", *SMALL, cwd=tmp_path).stderr
 
 
 def test_info(mpirun, tmp_path):

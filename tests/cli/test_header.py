@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vinfo_mpi.cli import header
-from vinfo_mpi.cli.command import DEFAULT_CONFIG
+from vinfo_mpi.cli.options import DEFAULT_CONFIG
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import Ranks

@@ -9,37 +9,23 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from vinfo_mpi import __version__, registry
+from vinfo_mpi import registry
+from vinfo_mpi.cli.options import SAMPLE, parse, write_template
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import launcher, malloc, signals
 
 if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
     from mpi4py import MPI
 
     from vinfo_mpi.run.run import Run
-
-DEFAULT_CONFIG = Path(__file__).parents[1] / "config" / "quickstart.yaml"
-FLAGS = {
-    "--only": "run this stage alone; fail if its inputs are missing",
-    "--force": "run this stage even if it is up to date",
-    "--dry-run": "show what would run and why, and the plan: disk, memory, operations",
-    "--show-network": "show modules and their shapes, which are read, tokens, the head",
-    "--stages": "show the run's name and the stages of the whole pipeline, a pair a line",
-    "--info": "show versions, MPI, HDF5, and where each rank computes",
-    "--verbose": "say more",
-}
-EPILOG = """\
-Settings and their defaults: docs/settings.md, and config.yaml in every run's folder.
-Exit codes, the same on all ranks: 0 done, 1 failure, 2 wrong usage, configuration or input,
-75 stopped on request (Ctrl-C, signal USR2) with the work saved: run the same command again."""
 
 
 def main(stage: str | None, description: str | None) -> NoReturn:
@@ -47,12 +33,19 @@ def main(stage: str | None, description: str | None) -> NoReturn:
     signals.listen()
     try:
         options = parse(stage, description)
+        if options.new is not None:
+            write_template(options.new)
+            sys.exit(0)
         config = load_config(Path(options.config), options.set)
         if options.stages:
             _print_stages(config, options)
             sys.exit(0)
     except InputError as error:
         _end(error)
+    if options.is_sample and launcher.rank() == 0:
+        print(SAMPLE.format(folder=_folder(options, config).absolute()), file=sys.stderr)
+    if launcher.size() == 1 and _shows(options):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as other programs end when head has enough
     guarded(lambda: _start(stage, options, config))
 
 
@@ -92,37 +85,14 @@ def guarded(work: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def parse(stage: str | None, description: str | None) -> argparse.Namespace:
-    """Return the options of a command line; raise `InputError` for mistakes in it."""
-    parser = _Parser(
-        prog=f"python -m {registry.command(stage)}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        default=os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG)),
-        help="the experiment (default: $VINFO_CONFIG, else config/quickstart.yaml)",
-    )
-    parser.add_argument(
-        "--set", metavar="A.B=VALUE", action="append", help="change a setting; may be repeated"
-    )
-    parser.add_argument(
-        "--run-dir",
-        metavar="DIR",
-        help="where everything is written (default: $VINFO_RUNS/<name>, else runs/<name>)",
-    )
-    parser.add_argument("--version", action="version", version=f"vinfo_mpi {__version__}")
-    for name, meaning in FLAGS.items():
-        parser.add_argument(name, action="store_true", help=meaning)
-    options = parser.parse_args()
-    if stage not in registry.STAGES and options.only:
-        raise InputError(
-            "--only belongs to a single stage; for example python -m vinfo_mpi.score --only"
-        )
-    return options
+def _folder(options: argparse.Namespace, config: Config) -> Path:
+    """Return where everything is written."""
+    return Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / config.name)
+
+
+def _shows(options: argparse.Namespace) -> bool:
+    """Whether nothing is to be run."""
+    return options.info or options.show_network or options.dry_run
 
 
 def _start(stage: str | None, options: argparse.Namespace, config: Config) -> None:
@@ -130,9 +100,8 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
     from vinfo_mpi.parallel import alone
 
     in_job = "SLURM_JOB_ID" in os.environ or options.verbose
-    shown = options.info or options.show_network or options.dry_run
     # Where ranks share cores each waits for torch of all: not where there is nothing to do.
-    look_first = not (in_job or shown or options.force) and alone.crowded()
+    look_first = not (in_job or _shows(options) or options.force) and alone.crowded()
     if look_first and alone.on_root(lambda comm: _is_up_to_date(stage, options, config, comm)):
         return
     from vinfo_mpi.cli.header import head
@@ -173,9 +142,8 @@ def run_of(
     device, bindings = devices.bind(ranks, config.machine.device)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    folder = Path(options.run_dir or Path(os.environ.get("VINFO_RUNS", "runs")) / config.name)
     typed = shlex.join(["python", "-m", registry.command(stage), *sys.argv[1:]])
-    return Run(config, folder, ranks, device, bindings, typed)
+    return Run(config, _folder(options, config), ranks, device, bindings, typed)
 
 
 def _is_up_to_date(
@@ -239,17 +207,6 @@ def _end_of_log(run: Run, whole: bool, in_job: bool) -> None:
         print(summary(run.folder))
     if in_job:
         print(tail(run))
-
-
-class _Parser(argparse.ArgumentParser):
-    """Turns mistakes into `InputError`; under mpirun only rank 0 prints help and version."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see {self.prog} --help")
-
-    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        if launcher.rank() == 0:
-            super()._print_message(message, file)
 
 
 def _end(error: InputError) -> NoReturn:

@@ -1,5 +1,7 @@
 """The view of every file of a run: all that it holds, true numbers, plain text for programs."""
 
+import gzip
+import io
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from contents import ENVIRONMENT, datasets
+from rich.console import Console
 
 from vinfo_mpi.cli import inspect, inspect_hdf5
 from vinfo_mpi.errors import InputError
@@ -106,6 +109,43 @@ def test_a_dictionary_that_is_not_finished(run, tmp_path):
     assert "/atoms" in inspect.inspect(tmp_path / "dictionary.fit.h5")
 
 
+def at_80_columns(path):
+    text = io.StringIO()
+    console = Console(file=text, width=80, color_system=None)
+    console.print(inspect.view(path, console.width), highlight=False)
+    return text.getvalue()
+
+
+def test_names_and_descriptions_stay_whole_at_80_columns(run):
+    for name in HDF5:
+        text = at_80_columns(run[0] / name)
+        assert max(map(len, text.splitlines())) <= 80
+        words = " ".join(text.split())
+        with h5py.File(run[0] / name) as file:
+            for dataset in datasets(run[0] / name):
+                assert f"\n/{dataset}\n" in text.replace(" ", "")
+                assert " ".join(file[dataset].attrs["description"].split()) in words
+    tensors = torch.load(run[0] / "checkpoints/epoch_002.pt", weights_only=True)["state"]
+    text = at_80_columns(run[0] / "checkpoints/epoch_002.pt")
+    assert all(f" {name} " in text for name in tensors)
+
+
+def test_a_run_s_folder_its_logs_and_its_configuration(run):
+    text = at_80_columns(run[0])
+    words = {row.split()[0] for row in text.split("/results.h5")[0].splitlines() if row.split()}
+    there = {path.name for path in run[0].iterdir() if not path.name.startswith(".")}
+    there -= {name for name in there if ".parts." in name}  # of files that are stored virtually
+    assert there <= words
+    assert "simplest" in text  # of the results
+    logs = inspect.inspect(run[0] / "logs")
+    for path in (run[0] / "logs").glob("*.log"):
+        assert path.read_text().splitlines()[-1] in logs
+    for path in (run[0] / "config.yaml", run[0] / "logs/score.log"):
+        assert path.read_text().strip() in inspect.inspect(path)
+    images = gzip.decompress((run[0] / "images.txt.gz").read_bytes()).decode()
+    assert images.strip() in inspect.inspect(run[0] / "images.txt.gz")
+
+
 def test_brackets_are_no_markup(run, tmp_path):
     path = tmp_path / "brackets.h5"
     with h5py.File(run[0] / "dictionary.h5") as source, h5py.File(path, "w") as file:
@@ -138,7 +178,7 @@ def test_what_is_not_ours_is_refused(run, tmp_path, python):
         assert str(path) in str(error.value)
     done = python("-m", "vinfo_mpi.inspect", text)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"vinfo_mpi: {text} is no file of ours")
+    assert done.stderr.startswith(f"vinfo_mpi: {text} was not made by this package")
     assert len(done.stderr.splitlines()) == 1
 
 

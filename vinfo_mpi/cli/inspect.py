@@ -19,7 +19,7 @@ import h5py
 from rich.console import Console, Group
 
 from vinfo_mpi import units
-from vinfo_mpi.cli import inspect_hdf5
+from vinfo_mpi.cli import inspect_folder, inspect_hdf5
 from vinfo_mpi.cli.plain_tables import heading, pairs, table
 from vinfo_mpi.errors import InputError
 
@@ -41,7 +41,7 @@ def main(description: str | None) -> None:
         nargs="+",
         metavar="FILE",
         type=Path,
-        help="a file, or a run's folder for its results",
+        help="a file of a run, its folder, or that of its logs or its report",
     )
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as other programs end when head has enough
     console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
@@ -64,7 +64,7 @@ def inspect(path: Path) -> str:
 
 
 def view(path: Path, width: int = WIDE) -> Group:
-    """Return what to show of a file on so many columns; of a run's folder, its results.
+    """Return what to show of a file on so many columns; of a run's folder, its results as well.
 
     Raises
     ------
@@ -72,7 +72,10 @@ def view(path: Path, width: int = WIDE) -> Group:
         If it is none of ours, or damaged.
     """
     if path.is_dir():
-        path = path / "results.h5"
+        of_folder = [*inspect_folder.view(path)]
+        if (path / "results.h5").exists():
+            of_folder.append(view(path / "results.h5", width))
+        return Group(heading(str(path)), *of_folder)
     if not path.exists():
         raise InputError(f"{path} is not there; run the stage that makes it, or check the path")
     if path.name in JSON:
@@ -81,11 +84,13 @@ def view(path: Path, width: int = WIDE) -> Group:
         content = _checkpoint(path)
     elif h5py.is_hdf5(path):
         content = inspect_hdf5.view(path, width)
+    elif path.suffix in inspect_folder.TEXT:
+        content = inspect_folder.text(path)
     else:
         raise InputError(
-            f"{path} is no file of ours: it is not HDF5, no checkpoint (.pt), "
-            f"and not {' or '.join(JSON)}; check the path, or, if a stage has written it, "
-            "run that stage again: it is damaged"
+            f"{path} was not made by this package: it is not HDF5, not a checkpoint (.pt), "
+            f"and not text ({', '.join(inspect_folder.TEXT)}); check the path, or, if a stage has "
+            "written it, run that stage again: it is damaged"
         )
     return Group(heading(str(path)), *content)
 

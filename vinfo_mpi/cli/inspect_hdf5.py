@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+from rich.padding import Padding
 from rich.text import Text
 
 from vinfo_mpi import units
@@ -21,6 +22,7 @@ from vinfo_mpi.results.schema import (
     NAME,
     TEMPORAL,
     VINFORMATION,
+    WARNINGS,
 )
 from vinfo_mpi.results.schema_analyses import DICTIONARY_SE
 from vinfo_mpi.results.schema_metafeatures import CLUSTER
@@ -37,7 +39,8 @@ TOP = 5  # concepts at either end
 BAR = 30  # characters of a bar of length 1
 BLOCK = 2**20  # bytes of a dataset that are read at once
 LIMIT = 2**24  # and in all
-NARROW = 110  # columns; in terminals below this, descriptions are left out
+INDENT = (0, 0, 0, 4)
+NARROW = 110  # columns; in terminals below this, what a dataset holds stands beneath its name
 LONG = ("config", "complete", "filetype")  # attributes that are long, or said otherwise
 HEADS = ("dataset", "shape", "type", "min", "mean", "max", "NaN", "description")
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -61,14 +64,26 @@ def view(path: Path, width: int) -> Iterator[Any]:
         rows = [_described(f"/{name}", reader.file[name]) for name in dataset_names(reader.file)]
     yield Text(filetype)
     yield pairs(attributes)
-    columns = len(HEADS) - 1 if width < NARROW else len(HEADS)
-    yield table(HEADS[:columns], [row[:columns] for row in rows], right=range(3, 7))
+    if width < NARROW:
+        yield from _beneath(rows)
+    else:
+        yield table(HEADS, rows, right=range(3, 7))
     if any("~" in row[4] for row in rows):
         yield Text(f"~ of rows here and there, {units.size(LIMIT)} in all")
     if filetype == "vinfo-results":
         from vinfo_mpi.results.tables import Results
 
         yield from _results(Results(path))
+
+
+def _beneath(rows: list[tuple[str, ...]]) -> Iterator[Any]:
+    """Yield datasets a few lines each, whatever their names and descriptions are long."""
+    for name, shape, dtype, low, mean, high, missing, description in rows:
+        yield Text(name, style="bold")
+        span = f"{low} … {high}" if low else ""
+        facts = (shape, dtype, span, f"mean {mean}" if mean else "", missing and f"NaN {missing}")
+        yield Padding(Text("  ".join(filter(None, facts))), INDENT)
+        yield Padding(Text(description, style="dim"), INDENT)
 
 
 def _described(name: str, dataset: h5py.Dataset) -> tuple[str, ...]:
@@ -138,6 +153,8 @@ def _blocks(dataset: h5py.Dataset) -> tuple[Iterator[np.ndarray], bool]:
 def _results(results: Results) -> Iterator[Any]:
     """Show quantiles of all columns, what every tap makes available, the concepts at either end."""
     living = results.living
+    for sentence in results.names(WARNINGS) if WARNINGS in results else []:
+        yield Text(f"mind: {sentence}")
     yield heading(f"{len(living)} of {len(results.concepts)} concepts alive; quantiles")
     yield _quantiles(living)
     if VINFORMATION in results:

@@ -29,7 +29,12 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]], right: Iterable[i
     drawn = Table(box=box.SIMPLE_HEAD, padding=0)
     for place, head in enumerate(heads):
         justify = "right" if place in flush_right else "left"
-        drawn.add_column(head, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        drawn.add_column(
+            head,
+            justify=justify,  # type: ignore[arg-type]
+            overflow="fold",
+            no_wrap=place == 0,  # names stay whole
+        )
     for row in rows:
         drawn.add_row(*map(Text, row))
     return drawn

@@ -48,14 +48,22 @@ apt_install() {
     apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# An environment that is active may bring an mpicc of its own: look beside it.
-PATH=$(echo "$PATH" | tr ':' '\n' | grep -v "^${VIRTUAL_ENV:-/none}/" | paste -sd:)
+# An environment that is active may bring an mpicc of its own, with another HDF5 or none: look beside it.
+active="^(${VIRTUAL_ENV:-/none}|${CONDA_PREFIX:-/none})/"
+PATH=$(echo "$PATH" | tr ':' '\n' | grep -vE "$active" | paste -sd:)
+python=${PYTHON:-python3}
+if [ -n "${CONDA_PREFIX:-}" ]; then
+    # What conda builds with its own compilers and linker does not fit another MPI.
+    unset CC CXX LD CFLAGS CXXFLAGS CPPFLAGS LDFLAGS
+    good='import ensurepip, sys; sys.exit(sys.version_info < (3, 11))'
+    [ -n "${PYTHON:-}" ] || "$python" -c "$good" 2>/dev/null || python=$CONDA_PREFIX/bin/python3
+    say "conda is active ($CONDA_PREFIX): its mpicc, HDF5 and compilers are left aside; Python: $(command -v "$python")"
+fi
 if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
     say "$venv exists and is no Python environment; name another with --venv=DIR" >&2
     exit 2
 fi
 
-python=${PYTHON:-python3}
 if [ -n "$beside" ]; then
     python=$beside/bin/python
     if [ ! -f "$beside/.vinfo-setup" ] || [ "$beside" = "$(realpath "$venv")" ]; then

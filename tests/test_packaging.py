@@ -146,3 +146,19 @@ def test_the_citation_asks_for_the_papers_that_the_method_is_of():
     references = re.sub(r"\s+", " ", (ROOT / "docs" / "method.md").read_text())
     assert len(cited) == 2
     assert all(title in references for title in cited)
+
+
+def test_an_active_conda_does_not_give_its_mpi(tmp_path):
+    """The set-up ends where it makes the environment, which has no place here."""
+    for folder in ("conda/bin", "system"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("mpicc", "h5pcc"):
+            (tmp_path / folder / name).write_text("#!/bin/sh\n")
+            (tmp_path / folder / name).chmod(0o755)
+    path = f"{tmp_path}/conda/bin:{tmp_path}/system:{os.environ['PATH']}"
+    environment = {**os.environ, "CONDA_PREFIX": str(tmp_path / "conda"), "PATH": path}
+    words = ["bash", ROOT / "hpc/setup.sh", "--mpi=system", "--venv=/dev/null/environment"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert f"conda is active ({tmp_path}/conda): its mpicc" in done.stdout
+    assert f"MPI: the system's ({tmp_path}/system/mpicc)" in done.stdout

@@ -67,6 +67,14 @@ def test_vinfo_ends_as_python_m_does(python):
     assert "folds" in done.stderr
 
 
+def test_a_configuration_may_follow_and_be_written(python, tmp_path):
+    vinfo = ("-c", "from vinfo_mpi.cli.vinfo import main; main()")
+    done = python(*vinfo, "init", "new.yaml", cold=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = python(*vinfo, "new.yaml", "--set", "seed=x", cold=True, cwd=tmp_path)
+    assert "--set: 'seed' is 'x'" in done.stderr
+
+
 @pytest.mark.parametrize("package", EXTRAS)
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)

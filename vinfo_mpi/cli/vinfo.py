@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import runpy
 import sys
+from pathlib import Path
 from typing import NoReturn
 
+from vinfo_mpi.cli.options import INIT
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.parallel import launcher
 from vinfo_mpi.registry import STAGES, TOOLS, command
@@ -13,7 +15,8 @@ from vinfo_mpi.registry import STAGES, TOOLS, command
 USAGE = """\
 usage: vinfo [COMMAND] [OPTIONS]
 
-Without a command, the whole pipeline; vinfo --help and vinfo COMMAND --help say more.
+Without a command, the whole pipeline, also vinfo mine.yaml; vinfo init mine.yaml writes a
+configuration with every setting; vinfo --help and vinfo COMMAND --help say more.
 Under MPI: mpirun -n 8 vinfo score --config mine.yaml
 """
 
@@ -25,13 +28,19 @@ def main() -> None:
         if launcher.rank() == 0:
             print(f"{USAGE}\nstages: {', '.join(STAGES)}\nothers: {', '.join(TOOLS)}")
         return
-    name = words.pop(0) if words and not words[0].startswith("-") else None
+    named = words and not words[0].startswith("-") and not _is_of_pipeline(words[0])
+    name = words.pop(0) if named else None
     try:
         module = _module(name)
     except InputError as error:
         _refuse(error)
     sys.argv[1:] = words
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _is_of_pipeline(word: str) -> bool:
+    """Whether a word belongs to the whole pipeline: a configuration, or that one be written."""
+    return word == INIT or Path(word).suffix in (".yaml", ".yml")
 
 
 def _module(name: str | None) -> str:

@@ -117,7 +117,7 @@ SPINE = {
         reads=("activations", "codes"),
         settings=("seed", "score"),
         remedy=_FEWER_SUMS,
-        version=2,  # parts of the complexity
+        version=3,  # parts of the complexity; standard errors of V-information
     ),
     "importance": Stage(
         "vinfo_mpi.stages.importance:measure_importance",
@@ -130,7 +130,7 @@ SPINE = {
         settings=("seed", "score"),
         ignores={"score": _OTHER_PREDICTORS},
         remedy=_FEWER_SUMS,
-        version=3,  # parts of the temporal score; means over all epochs, not over those kept
+        version=4,  # parts of the temporal score; means over all epochs; standard errors
     ),
 }
 
@@ -235,7 +235,7 @@ PAGES = {
         "vinfo_mpi.stages.report:write_report",
         reads=("activations", "dictionary", "codes", "score", "importance"),
         makes=("report",),
-        settings=("report",),
+        settings=("figures", "report"),
         shows=("dynamics", *ANALYSES, "visualisation"),
         version=2,  # scales and distributions of codes, sentences
         packages=("matplotlib", "plotly"),

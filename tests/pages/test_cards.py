@@ -4,6 +4,7 @@ import json
 
 import h5py
 import numpy as np
+import pytest
 import torch
 from contents import datasets
 from PIL import Image
@@ -72,6 +73,8 @@ def test_every_number_is_that_of_the_results(cards, concepts, reported):
     results = Results(reported.results)
     curves = {
         "taps": "vinformation",
+        "taps_se": "vinformation_se",
+        "epochs_se": "dynamics/vinformation_se",
         "epochs": "dynamics/vinformation",
         "shortcut": "flow/shortcut_cka",
     }
@@ -84,6 +87,15 @@ def test_every_number_is_that_of_the_results(cards, concepts, reported):
         for name, dataset in curves.items():
             expected = results.read(dataset)[:, concept]
             np.testing.assert_array_equal(np.array(card[name], float), expected)
+
+
+def test_errors_of_the_curves_are_those_of_their_ends_and_of_their_mean(cards):
+    for card in cards:
+        last = card["values"]["last_tap_se"]
+        assert card["taps_se"][-1] == last
+        assert card["epochs_se"][-1] == pytest.approx(last, rel=1e-6)  # the same tap and epoch
+        # The error of a mean is at most the mean of the errors.
+        assert 0 < card["values"]["complexity_se"] <= np.mean(card["taps_se"]) + 1e-12
 
 
 def test_pictures_of_other_concepts_are_not_shown(copy):

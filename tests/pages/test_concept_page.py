@@ -41,6 +41,12 @@ def test_the_page_of_a_concept(visit, reported, cards):
         "[...chart.querySelectorAll('data')].map(node => Number(node.value)))",
     )
     assert numbers[:2] == [card["taps"], card["epochs"]]
+    bars = page.eval_on_selector_all(
+        ".chart .error",
+        "all => all.map(node => (node.y2.baseVal.value - node.y1.baseVal.value) / 300)",
+    )  # one standard error to either side; 150 pixels for 1
+    expected = [*card["taps_se"], *card["epochs_se"]]
+    assert np.abs(bars) == pytest.approx(np.array(expected), abs=1e-4)
     branches = zip(card["shortcut"], card["main"], strict=True)
     assert numbers[2] == [value for pair in branches for value in pair]
     stored = datasets(reported.visualisation)

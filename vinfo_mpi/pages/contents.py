@@ -27,6 +27,8 @@ CURVES = {
     "main": flow("main", "cka"),
     "shortcut": flow("shortcut", "cka"),
 }
+# With their standard errors, which earlier versions did not write.
+DRAWN = CURVES | {f"{name}_se": CURVES[name].se for name in ("taps", "epochs")}
 
 
 class Contents:
@@ -37,7 +39,7 @@ class Contents:
         with open_checked(results.path, "vinfo-results") as file:
             self._curves = {
                 name: file[dataset.name][()]
-                for name, dataset in CURVES.items()
+                for name, dataset in DRAWN.items()
                 if dataset.name in file
             }
         values = results.concepts.drop(columns=NAME.column, errors="ignore")

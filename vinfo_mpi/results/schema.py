@@ -35,6 +35,7 @@ VINFORMATION = Dataset(
     "vinformation",
     ("tap", "concept"),
     "V-information from tap to concept: {how} R²; NaN: no variance",
+    error=f"its standard error {OVER_FOLDS}",
 )
 PENALTY = Dataset("penalty", ("tap", "concept"), "ridge penalty chosen, relative")
 CLASS = Dataset(
@@ -164,6 +165,7 @@ DYNAMICS_VINFORMATION = Dataset(
     "dynamics/vinformation",
     ("checkpoint", "concept"),
     "V-information from the last tap at this epoch to the final network's concept",
+    error=f"its standard error {OVER_FOLDS}",
 )
 TEMPORAL = Dataset(
     "concepts/temporal",

@@ -48,6 +48,7 @@ def score_checkpoints(run: Run, part: Part) -> None:
         {
             DYNAMICS_CHECKPOINTS: epochs,
             DYNAMICS_VINFORMATION: r2,
+            DYNAMICS_VINFORMATION.se: np.stack([numerics.jackknife(each) for each in without]),
             TEMPORAL: numerics.complexity(r2[counts], weights),
             TEMPORAL.se: numerics.jackknife(numerics.complexity(without[counts], weights)),
             UNLEARNED: parts.unreadable,
@@ -71,5 +72,5 @@ def costs(work: Workload) -> Costs:
         host=vinformation_costs.host(work, [width] * checkpoints),
         operations=checkpoints * vinformation_costs.operations(work, width),
         sent=checkpoints * vinformation_costs.sent(work, width),
-        disk=formulas.results(work, checkpoints),
+        disk=formulas.results(work, 2 * checkpoints),
     )

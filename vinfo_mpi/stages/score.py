@@ -105,7 +105,8 @@ def score_concepts(run: Run, part: Part) -> None:
 def costs(work: Workload) -> Costs:
     """Return what scoring takes."""
     widths = list(work.sizes.widths.values())
-    columns = 2 * len(widths) * (1 + len(work.config.score.also)) + COLUMNS
+    # V-information, its standard error, the penalty.
+    columns = 3 * len(widths) * (1 + len(work.config.score.also)) + COLUMNS
     disk = formulas.results(work, columns)
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
     memory = vinformation_costs.memory(work, widths, work.config.score.beside)
@@ -283,8 +284,10 @@ def _datasets(scores: list[Scores], how: str) -> dict[Dataset, np.ndarray]:
     r2 = np.stack([at_tap.r2 for at_tap in scores])  # (L, K)
     without = np.stack([at_tap.without for at_tap in scores])  # (L, F, K)
     complexity = COMPLEXITY.filled(how=how)
+    vinformation = VINFORMATION.filled(how=how)
     datasets = {
-        VINFORMATION.filled(how=how): r2,
+        vinformation: r2,
+        vinformation.se: np.stack([numerics.jackknife(at_tap.without) for at_tap in scores]),
         PENALTY: np.stack([at_tap.penalty for at_tap in scores]),
         complexity: numerics.complexity(r2),
         complexity.se: numerics.jackknife(numerics.complexity(without)),

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 
 from vinfo_mpi import Results
 from vinfo_mpi.figures import catalogue
+from vinfo_mpi.figures.paper import VENUES
 
 results = Results(os.environ.get("VINFO_RUN", "runs/quickstart"))
 print(results.path, results.attributes["created"], "stages:", ", ".join(results.inputs))
@@ -44,7 +45,8 @@ for figure in catalogue.available(results):
 for figure in catalogue.missing(results):
     print(f"{figure.name:<28} not computed: {figure.command(results)}")
 
-# %% Draw them on axes of your own. Without axes, `results.plot.complexity()` gives a paper's
+# %% Draw them on axes of your own. Without axes, `results.plot.complexity()` gives
+# a paper's, which a notebook shows
 drawn, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
 results.plot.complexity(axes[0, 0])
 results.plot.vinformation(axes[0, 1])
@@ -54,7 +56,8 @@ temporal.axhline(living["temporal"].mean(), color="0.5")  # axes: go on drawing
 
 # %% Take it along: figures for a paper, the table for other programs, any dataset as an array
 output = Path("explored")
-catalogue.write(results, output, ["complexity", "complexity_importance"])  # .pdf and .png
+# .pdf and .png as wide as NeurIPS has them, and captions.tex with a sentence of each
+catalogue.write(results, output, ["complexity", "complexity_importance"], VENUES["neurips"])
 drawn.savefig(output / "overview.png")
 results.to_csv(output / "concepts.csv")
 results.to_parquet(output / "concepts.parquet")

@@ -17,4 +17,4 @@ def test_the_worked_example(run, tmp_path, monkeypatch, capsys):
     }
     tables = {"concepts.csv", "concepts.parquet"}
     written = {path.name for path in (tmp_path / "explored").iterdir()}
-    assert written == figures | tables | {"overview.png"}
+    assert written == figures | tables | {"overview.png", "captions.tex"}

@@ -1,5 +1,6 @@
 """The figures of a run: their names, what they read, what is written, what is lacking."""
 
+import re
 import zlib
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from vinfo_mpi import Results
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.figures import catalogue
 from vinfo_mpi.figures.catalogue import FIGURES
+from vinfo_mpi.figures.paper import paper
 from vinfo_mpi.results.dataset import Dataset
 
 NAMES = [
@@ -130,8 +132,13 @@ def test_names_are_completed_and_wrong_ones_explained(results):
 def test_pdf_with_fonts_and_png_are_written_the_same_each_time(results, tmp_path):
     written = catalogue.write(results, tmp_path / "new" / "figures")
     expected = [f"{name}.{kind}" for name in NAMES for kind in ("pdf", "png")]
-    assert [path.name for path in written] == expected
-    for path in written:
+    *files, captions = written
+    assert [path.name for path in files] == expected
+    tex = captions.read_text()
+    assert captions.name == "captions.tex" and tex.isascii()
+    assert re.findall(r"\\includegraphics\{(\w+)\.pdf\}", tex) == NAMES
+    assert tex.count("{") == tex.count("}")
+    for path in files:
         content = path.read_bytes()
         if path.suffix == ".pdf":
             assert content.startswith(b"%PDF")
@@ -139,7 +146,7 @@ def test_pdf_with_fonts_and_png_are_written_the_same_each_time(results, tmp_path
             assert b"/Subtype /Type3" not in content
         else:
             width = int.from_bytes(content[16:20])
-            assert width == round(200 * FIGURES[path.stem].size[0])
+            assert width == round(300 * FIGURES[path.stem].size[0])
             pixels = np.frombuffer(zlib.decompress(_pixels(content)), np.uint8)
             assert len(np.unique(pixels)) > 50
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "red"}):  # a style of the user's
@@ -149,8 +156,9 @@ def test_pdf_with_fonts_and_png_are_written_the_same_each_time(results, tmp_path
         "map.png",
         "complexity.pdf",
         "complexity.png",
+        "captions.tex",
     ]
-    for path in again:
+    for path in again[:-1]:
         assert path.read_bytes() == (tmp_path / "new" / "figures" / path.name).read_bytes()
 
 
@@ -164,3 +172,42 @@ def _pixels(png):
             pixels += png[place + 8 : place + 8 + length]
         place += 12 + length
     return pixels
+
+
+@pytest.mark.parametrize(
+    ("options", "widths", "points"),
+    [
+        ({"venue": "neurips"}, (2.7, 5.5), 8),
+        ({"venue": "nature", "font": 6.0}, (89 / 25.4, 183 / 25.4), 6),
+        ({"width": 6.0}, (3.3, 6.0), 8),
+    ],
+)
+def test_width_and_type_are_those_of_the_venue(results, options, widths, points):
+    for name, width in zip(("complexity", "spectrum"), widths, strict=True):
+        drawn = FIGURES[name].whole(results, paper(**options))
+        assert drawn.get_figwidth() == pytest.approx(width)
+        assert drawn.axes[0].xaxis.label.get_size() == points
+        drawn.canvas.draw()
+        inside = drawn.get_tightbbox().transformed(drawn.dpi_scale_trans)
+        assert inside.x0 >= -1 and inside.x1 <= drawn.bbox.width + 1  # nothing is cut off
+
+
+def test_panels_have_letters_and_a_notebook_shows_them_all(results):
+    ax = results.plot.spectrum()
+    letters = [each.texts[-1].get_text() for each in ax.figure.axes[:3]]
+    assert letters == ["(a)", "(b)", "(c)"]
+    for shown in (ax, results.plot.complexity(None)):
+        assert shown._repr_png_().startswith(b"\x89PNG")
+
+
+def test_curves_of_support_are_told_apart_in_grey(results):
+    lines = results.plot.support(None, in_turn=True).get_lines()
+    looks = [(line.get_linestyle(), luminance(line.get_color())) for line in lines]
+    assert len(looks) == 5
+    for number, (dashes, light) in enumerate(looks):
+        for other, grey in looks[:number]:
+            assert dashes != other or abs(light - grey) > 0.2
+
+
+def luminance(colour):
+    return mpl.colors.to_rgb(colour) @ np.array([0.2126, 0.7152, 0.0722])

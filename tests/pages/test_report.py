@@ -20,7 +20,9 @@ from vinfo_mpi.run import freshness
 def figures_at_hand(reported, monkeypatch):
     """Figures are copied, not drawn: that takes seconds."""
     monkeypatch.setattr(
-        catalogue, "write", lambda _, folder: shutil.copytree(reported.report / "figures", folder)
+        catalogue,
+        "write",
+        lambda _, folder, **__: shutil.copytree(reported.report / "figures", folder),
     )
 
 
@@ -96,7 +98,7 @@ def test_made_anew_where_what_it_shows_has_changed(reported):
 def test_goes_on_where_a_job_was_ended(copy, monkeypatch):
     run = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"))
     monkeypatch.setattr(sheets, "CONCEPTS", 20)
-    monkeypatch.setattr(catalogue, "write", lambda *_: [])  # they take seconds
+    monkeypatch.setattr(catalogue, "write", lambda *_, **__: [])  # they take seconds
     monkeypatch.setattr(
         signals, "wished", lambda: any(run.folder.glob(".report.partial/data/*.js"))
     )

@@ -25,7 +25,7 @@ from vinfo_mpi.config.sections.concepts import Dictionary, Encode, Importance, S
 from vinfo_mpi.config.sections.data import Data, Difficulty, Planted, Predictivity
 from vinfo_mpi.config.sections.machine import Machine
 from vinfo_mpi.config.sections.network import Extract, Network, Train
-from vinfo_mpi.config.sections.pages import Report, Visualise
+from vinfo_mpi.config.sections.pages import Figures, Report, Visualise
 from vinfo_mpi.config.sections.section import Section
 from vinfo_mpi.errors import choices
 from vinfo_mpi.registry import ANALYSES, SPINE, STAGES
@@ -37,6 +37,7 @@ __all__ = [
     "Difficulty",
     "Encode",
     "Extract",
+    "Figures",
     "Flow",
     "Importance",
     "Machine",
@@ -85,6 +86,7 @@ class Config(Section):
     sedimentation: Sedimentation = Sedimentation()
     migration: Migration = Migration()
     visualise: Visualise = Visualise()
+    figures: Figures = Figures()
     report: Report = Report()
     machine: Machine = Machine()
     analyses: list[str] | Literal["all"] = Field(

@@ -18,7 +18,9 @@ from vinfo_mpi.figures import (
     super_classes,
     trees,
 )
+from vinfo_mpi.figures.captions import captions
 from vinfo_mpi.figures.figure import Figure
+from vinfo_mpi.figures.paper import USUAL, Paper
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
@@ -81,6 +83,7 @@ from vinfo_mpi.results.schema_sedimentation import (
     TOP_COMPLEXITY,
 )
 from vinfo_mpi.results.tables import Results
+from vinfo_mpi.storage.atomic import write_text
 
 _SCORED = (ALIVE, COMPLEXITY)
 _OWN = (OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE)
@@ -255,8 +258,10 @@ def missing(results: Results) -> list[Figure]:
     return [figure for figure in FIGURES.values() if figure.command(results) is not None]
 
 
-def write(results: Results, folder: str | Path, names: Iterable[str] | None = None) -> list[Path]:
-    """Write figures as <name>.pdf, vectors with their fonts, and <name>.png.
+def write(
+    results: Results, folder: str | Path, names: Iterable[str] | None = None, paper: Paper = USUAL
+) -> list[Path]:
+    """Write figures as <name>.pdf, vectors with their fonts, and <name>.png; captions.tex.
 
     The same results give the same bytes.
 
@@ -267,11 +272,13 @@ def write(results: Results, folder: str | Path, names: Iterable[str] | None = No
         Made where it is not there.
     names : iterable of str, optional
         Which ones; default: all that were computed.
+    paper : Paper
+        Their widths and type, as `vinfo_mpi.figures.paper.VENUES` has some.
 
     Returns
     -------
     list of Path
-        The files, figure by figure.
+        The files, figure by figure; last captions.tex, LaTeX with the sentence of each.
 
     Raises
     ------
@@ -279,7 +286,9 @@ def write(results: Results, folder: str | Path, names: Iterable[str] | None = No
         If there is no figure of a name, or it was not computed, or the folder cannot be written to.
     """
     figures = available(results) if names is None else [_named(name) for name in names]
-    return [path for figure in figures for path in figure.save(results, Path(folder))]
+    paths = [path for figure in figures for path in figure.save(results, Path(folder), paper)]
+    write_text(Path(folder) / "captions.tex", captions(figures, results))
+    return [*paths, Path(folder) / "captions.tex"]
 
 
 def _named(name: str) -> Figure:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vinfo_mpi import registry
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.figures import style
+from vinfo_mpi.figures.paper import USUAL, Paper
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.results.written_by import stage_of
@@ -68,8 +69,8 @@ class Figure:
                 return f"python -m {registry.command(stage)}{setting}"
         return None
 
-    def whole(self, results: Results) -> matplotlib.figure.Figure:
-        """Return it with all its panels, in the style of a paper.
+    def whole(self, results: Results, paper: Paper = USUAL) -> matplotlib.figure.Figure:
+        """Return it with all its panels, a letter above each, in the style of a paper.
 
         Raises
         ------
@@ -81,11 +82,13 @@ class Figure:
         from matplotlib.style import context
 
         self.check(results)
-        with context(style.PAPER, after_reset=True):
-            drawn = Drawn(figsize=self.size, layout="constrained")
-            axes = drawn.subplots(1, len(self.panels), squeeze=False)[0]
+        with context(paper.look, after_reset=True):
+            drawn = Drawn(figsize=paper.size(self.size), layout="constrained")
+            axes = drawn.subplots(1, len(self.panels), squeeze=False, subplot_kw=_shown())[0]
             for ax, options in zip(axes, self.panels, strict=True):
                 self.draw(results, ax, **options)
+            if len(axes) > 1:
+                style.letter(axes)
             for ax in drawn.axes:  # ticks are made when the figure is shown: outside this style
                 ax.tick_params(labelsize=rcParams["xtick.labelsize"])
         return drawn
@@ -101,7 +104,7 @@ class Figure:
         self.check(results)
         return self.draw(results, ax or self._axes(), **options)
 
-    def save(self, results: Results, folder: Path) -> list[Path]:
+    def save(self, results: Results, folder: Path, paper: Paper = USUAL) -> list[Path]:
         """Write it with all its panels, as PDF and as PNG, and return the files.
 
         Raises
@@ -111,13 +114,13 @@ class Figure:
         """
         from matplotlib.style import context
 
-        drawn = self.whole(results)
+        drawn = self.whole(results, paper)
         paths = []
         for kind, metadata in WITHOUT_TIME.items():
             path = folder / f"{self.name}.{kind}"
-            with writing(path), context(style.PAPER, after_reset=True):
+            with writing(path), context(paper.look, after_reset=True):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                drawn.savefig(path, dpi=style.DPI, metadata=metadata)
+                drawn.savefig(path, dpi=style.DPI, metadata=metadata, facecolor="white")
             paths.append(path)
         return paths
 
@@ -132,4 +135,11 @@ class Figure:
         from matplotlib.figure import Figure as Drawn
 
         size = (style.ONE_COLUMN, self.size[1])
-        return Drawn(figsize=size, layout="constrained").subplots()
+        return Drawn(figsize=size, layout="constrained").subplots(subplot_kw=_shown())
+
+
+def _shown() -> dict[str, Any]:
+    """Return the class of our axes, as subplots takes it; matplotlib is imported here."""
+    from vinfo_mpi.figures.shown import Shown
+
+    return {"axes_class": Shown}

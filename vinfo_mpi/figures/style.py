@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ONE_COLUMN = 3.3  # inches
 TWO_COLUMNS = 6.8
-DPI = 200
+DPI = 300
 PAPER: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -104,6 +104,21 @@ def legend_beside(ax: Axes, title: str) -> None:
     legend.get_title().set_fontsize(legend.get_texts()[0].get_fontsize())
     for handle in legend.legend_handles:
         handle.set(sizes=[12])  # type: ignore[union-attr]
+
+
+def letter(panels: Sequence[Axes]) -> None:
+    """Write (a), (b), ... to the left above panels."""
+    for number, ax in enumerate(panels):
+        ax.annotate(
+            f"({chr(ord('a') + number)})",
+            xy=(0, 1),
+            xycoords="axes fraction",
+            xytext=(-6, 3),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            weight="bold",
+        )
 
 
 def thinned(labels: Sequence[str], at_most: int) -> tuple[list[int], list[str]]:

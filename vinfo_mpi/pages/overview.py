@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
@@ -9,6 +10,7 @@ from typing import Any
 
 from vinfo_mpi import units
 from vinfo_mpi.figures import catalogue, style
+from vinfo_mpi.figures.paper import paper
 from vinfo_mpi.pages.site import Figure, Index
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.facts import Facts, facts
@@ -41,7 +43,8 @@ def make_index(
         Stages whose part of the results was made with other settings, or from other files, than the
         rest.
     """
-    catalogue.write(results, folder / "figures")
+    options = json.loads(attributes["config"])["figures"]
+    catalogue.write(results, folder / "figures", paper=paper(**options))
     run = results.path.parent
     about = facts(results)
     created = str(attributes["created"])[:16].replace("T", " ")

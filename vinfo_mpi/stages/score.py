@@ -57,9 +57,8 @@ MAIN = "main"
 HALF = "half"  # of the images
 FIELDS = [field.name for field in fields(Scores)]
 PILOT = 256  # rows from which the width of the random features is measured
-COLUMNS = (
-    20  # numbers per concept in results.h5 that do not grow with taps, checkpoints or branches
-)
+# Numbers per concept in results.h5 that do not grow with taps, checkpoints or branches.
+COLUMNS = 20
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -105,7 +104,6 @@ def score_concepts(run: Run, part: Part) -> None:
 def costs(work: Workload) -> Costs:
     """Return what scoring takes."""
     widths = list(work.sizes.widths.values())
-    # V-information, its standard error, the penalty.
     columns = 3 * len(widths) * (1 + len(work.config.score.also)) + COLUMNS
     disk = formulas.results(work, columns)
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET

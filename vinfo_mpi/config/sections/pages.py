@@ -41,6 +41,20 @@ class Visualise(Section):
         return self
 
 
+class Figures(Section):
+    """Figures as files, for a paper."""
+
+    venue: Literal["neurips", "icml", "cvpr", "nature"] | None = Field(
+        None, description="whose widths and type they have"
+    )
+    width: Annotated[float, Field(gt=1, le=40)] | None = Field(
+        None, description="inches of a figure with several panels, if not the venue's"
+    )
+    font: Annotated[float, Field(ge=4, le=30)] | None = Field(
+        None, description="points of the type, if not the venue's"
+    )
+
+
 class Report(Section):
     """What the pages show of each concept."""
 

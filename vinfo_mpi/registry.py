@@ -197,6 +197,13 @@ ANALYSES = {
         long=True,
         version=2,  # complexity of the matched concepts
     ),
+    "audit": Stage(
+        "vinfo_mpi.analyses.audit:audit_factors",
+        reads=("all activations", "dictionary", "codes", "score"),
+        settings=("seed", "score", "audit"),
+        ignores={"score": _OTHER_PREDICTORS},
+        long=True,  # it reads all images again
+    ),
     "sedimentation": Stage(
         "vinfo_mpi.analyses.sedimentation:measure_sedimentation",
         reads=("all activations", "codes", "score", "importance"),
@@ -227,6 +234,7 @@ PAGES = {
         reads=("activations", "dictionary", "codes", "score"),
         makes=("visualisation",),
         settings=("seed", "data", "network", "encode", "visualise"),
+        ignores={"data": _FACTORS},
         version=2,
         remedy="use more ranks, or lower machine.batch or visualise.concepts, "
         ".extremes and .per_decile",

@@ -28,6 +28,7 @@ NAMES = [
     "redundancy",
     "robustness",
     "support",
+    "audit",
     "map",
     "metafeatures",
     "super_classes",

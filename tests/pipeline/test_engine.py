@@ -38,6 +38,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "robustness",
     "stability",
     "sedimentation",
+    "audit",
     "visualise",
 }
 
@@ -49,6 +50,8 @@ RANDOM = {  # the stages whose results depend on the seed
         ({"data": {"image_size": 64}}, {"train", "extract", "robustness", "visualise"}),
         ({"data": {"per_class": 5}}, {"extract", "robustness", "visualise"}),
         ({"data": {"planted": {"images": 5}}}, set()),
+        ({"data": {"table": "t.csv"}}, {"train", "extract", "robustness", "visualise"}),
+        ({"audit": {"carriers": 5}}, {"audit"}),
         ({"train": {"save": [1]}}, set()),
         ({"train": {"rate": 0.5}}, {"train"}),
         ({"extract": {"dtype": "float16"}}, {"extract", "sedimentation"}),
@@ -61,7 +64,7 @@ RANDOM = {  # the stages whose results depend on the seed
         ),
         (
             {"score": {"folds": 3}},
-            {"score", "dynamics", "flow", "redundancy", "stability", "sedimentation"},
+            {"score", "dynamics", "flow", "redundancy", "stability", "sedimentation", "audit"},
         ),
         ({"score": {"also": ["in-sample"]}}, {"score"}),
         ({"importance": {"target": "label"}}, {"importance", "metafeatures", "sedimentation"}),

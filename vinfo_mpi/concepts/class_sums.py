@@ -13,12 +13,10 @@ from vinfo_mpi.numerics.class_sums import ClassSums
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.rows import RowReader
+from vinfo_mpi.storage.rows import Rows
 
 
-def at_taps(
-    run: Run, taps: Sequence[Source], codes: RowReader, fold: torch.Tensor
-) -> list[ClassSums]:
+def at_taps(run: Run, taps: Sequence[Source], codes: Rows, fold: torch.Tensor) -> list[ClassSums]:
     """Return the sums over all ranks' images at every tap, for this rank's concepts.
 
     Parameters
@@ -26,7 +24,7 @@ def at_taps(
     run : Run
     taps : sequence of Source
         Of one file of activations, which holds the labels.
-    codes : RowReader
+    codes : Rows
     fold : (n,) tensor
         Fold of each of this rank's rows.
     """

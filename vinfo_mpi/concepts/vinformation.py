@@ -25,7 +25,7 @@ from vinfo_mpi.parallel.prefetch import ahead
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.partial_results import PartialResults
-from vinfo_mpi.storage.rows import RowReader
+from vinfo_mpi.storage.rows import RowReader, Rows
 
 if TYPE_CHECKING:
     from vinfo_mpi.numerics.fourier import RandomFeatures
@@ -55,7 +55,7 @@ class Source:
         return self.file.shape(self.name)[1]
 
 
-def same_images(codes: RowReader, *activations: RowReader) -> None:
+def same_images(codes: Rows, *activations: RowReader) -> None:
     """Raise `InputError` unless row i of all files is the same image."""
     ids = codes.read("samples/id")
     for file in activations:
@@ -66,7 +66,7 @@ def same_images(codes: RowReader, *activations: RowReader) -> None:
             )
 
 
-def fold_of_rows(run: Run, codes: RowReader, *activations: ActivationReader) -> torch.Tensor:
+def fold_of_rows(run: Run, codes: Rows, *activations: ActivationReader) -> torch.Tensor:
     """Return the fold of each of this rank's rows: (n,) int64.
 
     Raises
@@ -86,7 +86,7 @@ def for_each_source(
     run: Run,
     partial_results: PartialResults,
     sources: Mapping[str, Source],
-    codes: RowReader,
+    codes: Rows,
     make: Callable[[list[Source]], Iterable[dict[str, np.ndarray]]],
     beside: int = 0,
 ) -> list[Mapping[str, np.ndarray]]:
@@ -100,7 +100,7 @@ def for_each_source(
     partial_results : PartialResults
     sources : dict of str to Source
         By the name of its partial result.
-    codes : RowReader
+    codes : Rows
     make : function of some of the sources
         Gives what belongs to each of them, one after the other.
     beside : int
@@ -159,7 +159,7 @@ def scores_of_sources(
     run: Run,
     partial_results: PartialResults,
     sources: Mapping[str, Source],
-    codes: RowReader,
+    codes: Rows,
     fold: torch.Tensor,
 ) -> list[Scores]:
     """Return the scores of all concepts at every source; parameters as `for_each_source`."""
@@ -174,7 +174,7 @@ def scores_of_sources(
 def moments_of(
     run: Run,
     sources: Sequence[Source],
-    codes: RowReader,
+    codes: Rows,
     fold: torch.Tensor | None = None,
     features: Sequence[RandomFeatures] | None = None,
 ) -> list[Moments]:
@@ -186,7 +186,7 @@ def moments_of(
     ----------
     run : Run
     sources : sequence of Source
-    codes : RowReader
+    codes : Rows
     fold : (n,) tensor
         Fold of each of this rank's rows; default: one fold of all rows, with float64 products
         whatever score.products is.
@@ -220,7 +220,7 @@ def _add_rows(
     run: Run,
     moments: list[Moments],
     sources: Sequence[Source],
-    codes: RowReader,
+    codes: Rows,
     fold: torch.Tensor,
     folded: FoldedCodes,
     features: Sequence[RandomFeatures] | None,

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vinfo_mpi.config.sections.analyses import (
+    Audit,
     Flow,
     Metafeatures,
     Migration,
@@ -31,6 +32,7 @@ from vinfo_mpi.errors import choices
 from vinfo_mpi.registry import ANALYSES, SPINE, STAGES
 
 __all__ = [
+    "Audit",
     "Config",
     "Data",
     "Dictionary",
@@ -85,6 +87,7 @@ class Config(Section):
     stability: Stability = Stability()
     sedimentation: Sedimentation = Sedimentation()
     migration: Migration = Migration()
+    audit: Audit = Audit()
     visualise: Visualise = Visualise()
     figures: Figures = Figures()
     report: Report = Report()

@@ -8,6 +8,7 @@ from pathlib import Path
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.figures import (
     atom_map,
+    audit,
     collapse,
     concepts,
     confounds,
@@ -21,6 +22,7 @@ from vinfo_mpi.figures import (
 from vinfo_mpi.figures.captions import captions
 from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.figures.paper import USUAL, Paper
+from vinfo_mpi.results import schema_metafeatures as meta
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
@@ -61,19 +63,7 @@ from vinfo_mpi.results.schema_analyses import (
     VARIANCE,
     flow_mean,
 )
-from vinfo_mpi.results.schema_metafeatures import (
-    CLUSTER,
-    CLUSTER_COMPLEXITY,
-    CLUSTER_SHOWN,
-    CLUSTER_SIZE,
-    CONCEPT_LINKAGE,
-    MAP_X,
-    MAP_Y,
-    SUPER_IMPORTANCE,
-    SUPER_LEAVES,
-    SUPER_NAMES,
-    TREE_CONCEPTS,
-)
+from vinfo_mpi.results.schema_audit import AUDIT_SHOWN
 from vinfo_mpi.results.schema_sedimentation import (
     MEAN_COMPLEXITY,
     MEAN_PARTS,
@@ -186,9 +176,18 @@ _ALL = (
         panels=({"in_turn": True}, {"in_turn": False, "key": False}),
     ),
     Figure(
+        "audit",
+        "What the decision rests on",
+        (*_SCORED, *AUDIT_SHOWN),
+        audit.draw_audit,
+        audit.say_audit,
+        size=(style.TWO_COLUMNS, 2.4),
+        panels=({"what": "gap"}, {"what": "availability"}),
+    ),
+    Figure(
         "map",
         "Map of the concepts",
-        (*_SCORED, IMPORTANCE, CLASS, MAP_X, MAP_Y),
+        (*_SCORED, IMPORTANCE, CLASS, meta.MAP_X, meta.MAP_Y),
         atom_map.draw_map,
         atom_map.say_map,
         size=(style.TWO_COLUMNS, 1.75),
@@ -198,8 +197,8 @@ _ALL = (
         "metafeatures",
         "Meta-features",
         (
-            *(*_SCORED, IMPORTANCE, CLUSTER, CLUSTER_SIZE, CLUSTER_SHOWN),
-            *(CLUSTER_COMPLEXITY, CLUSTER_COMPLEXITY.se),
+            *(*_SCORED, IMPORTANCE, meta.CLUSTER, meta.CLUSTER_SIZE, meta.CLUSTER_SHOWN),
+            *(meta.CLUSTER_COMPLEXITY, meta.CLUSTER_COMPLEXITY.se),
         ),
         trees.draw_metafeatures,
         trees.say_metafeatures,
@@ -208,8 +207,8 @@ _ALL = (
         "super_classes",
         "What super-classes rest on",
         (
-            *(*_SCORED, CLASS, CLUSTER, CLUSTER_SIZE),
-            *(SUPER_NAMES, SUPER_LEAVES, SUPER_IMPORTANCE, SUPER_IMPORTANCE.se),
+            *(*_SCORED, CLASS, meta.CLUSTER, meta.CLUSTER_SIZE),
+            *(meta.SUPER_NAMES, meta.SUPER_LEAVES, meta.SUPER_IMPORTANCE, meta.SUPER_IMPORTANCE.se),
         ),
         super_classes.draw_super_classes,
         super_classes.say_super_classes,
@@ -219,7 +218,7 @@ _ALL = (
     Figure(
         "tree",
         "Tree of the concepts",
-        (*_SCORED, IMPORTANCE, CLASS, TREE_CONCEPTS, CONCEPT_LINKAGE),
+        (*_SCORED, IMPORTANCE, CLASS, meta.TREE_CONCEPTS, meta.CONCEPT_LINKAGE),
         trees.draw_tree,
         trees.say_tree,
         size=(style.TWO_COLUMNS, 2.2),

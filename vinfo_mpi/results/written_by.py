@@ -68,6 +68,7 @@ from vinfo_mpi.results.schema_analyses import (
     flow,
     flow_mean,
 )
+from vinfo_mpi.results.schema_audit import AUDIT
 from vinfo_mpi.results.schema_collapse import COLLAPSE, COLLAPSE_CHECKPOINTS
 from vinfo_mpi.results.schema_metafeatures import (
     CLASSES,
@@ -159,6 +160,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
         *(SEEDS, SIMILARITY, FIT_ERROR, STABILITY),
         *(FIT_COMPLEXITY, *FIT_PARTS.values(), DICTIONARY_SE),
     ),
+    "audit": AUDIT,
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),
         *(MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),

@@ -76,7 +76,9 @@ def _table_key(run: Run, stage: str) -> str | None:
     if stage == "extract":
         return tables.key_of_images(config.data)
     scores_factors = stage == "dictionary" and config.dictionary.source == "factors"
-    return tables.key_of_factors(config.data) if scores_factors else None
+    if scores_factors or stage == "audit":
+        return tables.key_of_factors(config.data)
+    return None
 
 
 def _library_key(run: Run) -> str | None:

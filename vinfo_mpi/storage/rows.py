@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import h5py
 import numpy as np
@@ -142,6 +142,20 @@ def made_of(path: Path) -> list[Path]:
     except InputError:
         return []
     return [path, *sorted(folders)]
+
+
+class Rows(Protocol):
+    """What is read like a file of codes: a row per image."""
+
+    @property
+    def path(self) -> Path:
+        """The file, for sentences."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a dataset."""
+
+    def read(self, name: str, rows: range | None = None) -> np.ndarray:
+        """Return some rows of a dataset; default: all."""
 
 
 class RowReader:

@@ -74,6 +74,17 @@ class Stability(Section):
     )
 
 
+class Audit(Section):
+    """What decisions rest on."""
+
+    carriers: Count = Field(
+        10, description="concepts that are removed with a factor; half of all at most"
+    )
+    pictures: bool = Field(
+        True, description="take brightness, contrast, sharpness and colours as factors too"
+    )
+
+
 class Sedimentation(Section):
     """How concepts of every checkpoint's own are."""
 

@@ -16,7 +16,7 @@ say() { echo "[job ${SLURM_JOB_ID:-}] $*"; }
 [ -n "${SLURM_JOB_ID:-}" ] || { echo "full_pipeline: not in a job; submit it: sbatch slurm/full_pipeline.sh" >&2; exit 2; }
 job() { scontrol show job --oneliner "$SLURM_JOB_ID" | sed -n "s/.* $1=\([^ ]*\).*/\1/p"; }
 
-# A wish to stop goes on to all ranks, again and again: the first may come before a rank listens.
+# A stop request is passed to all ranks, again and again: the first may come before a rank listens.
 stop='' step=''
 trap warned USR2
 trap stop_ranks TERM
@@ -42,8 +42,8 @@ requeue() {  # requeue WHY
     state=$(job JobState)
     [ "$state" = RUNNING ] || { say "$1; not queued again: the job was cancelled, or its time is over ($state)"; exit 75; }
     [ "$restarts" -lt "${VINFO_RESTARTS:-100}" ] || { say "$1; not queued again after $restarts restarts" >&2; exit 1; }
-    say "$1; queued again, to go on from there"
-    scontrol requeue "$SLURM_JOB_ID" || { say "cannot be queued again: submit the same command to go on" >&2; exit 75; }
+    say "$1; queued again, to resume there"
+    scontrol requeue "$SLURM_JOB_ID" || { say "cannot be queued again: submit the same command to resume" >&2; exit 75; }
     exit 75
 }
 
@@ -113,6 +113,6 @@ case $code in
     75) requeue "stopped, with the work saved" ;;
     2) say "exit code 2: wrong input, see above; not queued again" ;;
     *) [ -z "$stop" ] || [ $code -le 128 ] || requeue "ended by a signal while stopping"
-       say "exit code $code, see above; to go on from what is there, submit the same command again" ;;
+       say "exit code $code, see above; submit the same command again to resume" ;;
 esac
 exit $code

@@ -54,9 +54,9 @@ def photos(untrained):
             "network.weights=IMAGENET1K",
             "network.weights: 'IMAGENET1K' is neither a file nor weights of resnet18; did you mean",
         ),
-        ("network.weights=own.pt", "network.weights: own.pt is not there"),
+        ("network.weights=own.pt", "network.weights: own.pt does not exist"),
         ("network.checkpoints=[own_*.pt]", "network.checkpoints: nothing matches 'own_*.pt'"),
-        ("data.source=digit", "data.source: 'digit' is no data set; did you mean 'digits'"),
+        ("data.source=digit", "data.source: 'digit' is not a data set; did you mean 'digits'"),
         (
             "extract.taps=[layer4.1, layer5]",
             "extract.taps: no module is called 'layer5'; did you mean 'layer4'",

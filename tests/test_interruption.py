@@ -127,7 +127,7 @@ def test_what_was_begun_with_force_is_gone_on_with(undisturbed, tmp_path, warm):
     assert code == 75, text
     code, text = Job(warm, "vinfo_mpi.train", folder, 2, tmp_path / "on.log").wait()
     assert code == 0, text
-    assert "train: going on after epoch" in text
+    assert "train: resuming after epoch" in text
     same("train", folder, undisturbed)
 
 

@@ -48,7 +48,7 @@ class Stopped(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "stopped on request, with the work saved; run the same command again to go on"
+            "stopped on request, with the work saved; run the same command again to resume"
         )
 
 

@@ -148,7 +148,7 @@ def test_super_classes_are_text_whatever_they_look_like(tmp_path):
         ),
         (
             (ROOT / "tests/parity.yaml").read_text() + "10: even",
-            "names '10', which is no class of the data set; did you mean ",
+            "names '10', which is not a class of the data set; did you mean ",
         ),
     ],
 )

@@ -20,7 +20,7 @@ PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 @pytest.fixture(scope="module")
 def of_epoch_1(run):
-    """The files that speak of the concepts of epoch 1: dictionary, codes, results."""
+    """The files that hold the concepts of epoch 1: dictionary, codes, results."""
     return [
         datasets(run[0] / f"sedimentation/epoch_001/{name}.h5")
         for name in ("dictionary", "codes", "results")

@@ -144,7 +144,7 @@ def test_without_the_environment_it_is_named(python, tmp_path):
         (["flow"], "'flow' is a stage, not a configuration; run python -m vinfo_mpi.analyses.flow"),
         (["own.yaml", "other.yaml"], "'other.yaml' is one file too many"),
         (["--config", "own.yaml", "other.yaml"], "'other.yaml' is one file too many"),
-        (["init", "own.yaml"], "own.yaml is there already; name another"),
+        (["init", "own.yaml"], "own.yaml already exists; name another"),
         (["init", "nowhere/new.yaml"], "cannot write nowhere/new.yaml"),
         (["own.yaml", "--set", "seed=x"], "--set: 'seed' is 'x'"),
         (["--set", "seed=x", "own.yaml"], "--set: 'seed' is 'x'"),

@@ -219,7 +219,7 @@ def test_two_ranks_import_what_one_does(reference, options, mpirun):
     words += ["--head-weight", given.head_weight, "--head-bias", given.head_bias]
     done = mpirun(2, "-m", "vinfo_mpi.import_activations", given.run, *words)
     assert done.returncode == 0, done.stderr
-    assert "go on with: python -m vinfo_mpi --config" in done.stdout
+    assert "continue with: python -m vinfo_mpi --config" in done.stdout
     ours = datasets(reference[0].activations(reference[0].final))
     theirs = datasets(given.run / "activations" / "epoch_000.h5")
     for name in (

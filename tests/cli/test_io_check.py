@@ -83,7 +83,7 @@ def test_a_rank_that_cannot_write_ends_all(tmp_path):
 def test_a_folder_that_is_not_there(mpirun, tmp_path):
     done = mpirun(2, "-m", "vinfo_mpi.io_check", tmp_path / "none")
     assert done.returncode == 2
-    assert f"{tmp_path}/none is no folder" in done.stderr
+    assert f"{tmp_path}/none is not a folder" in done.stderr
 
 
 def test_sizes():

@@ -119,5 +119,5 @@ def test_what_cannot_be_asked_of_another_tap():
 
 def test_a_tap_that_is_not_read(view):
     wrong = on(view.folder, *SETTINGS[1:], "dictionary.tap=layer3.7")
-    with pytest.raises(InputError, match=r"'layer3\.7' is no tap that is read; did you mean"):
+    with pytest.raises(InputError, match=r"'layer3\.7' is not a tap that is read; did you mean"):
         run_stage(wrong, "extract")

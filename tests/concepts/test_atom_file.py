@@ -95,14 +95,14 @@ def test_what_is_no_dictionary_is_refused(tmp_path, suffix, content, sentence):
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, suffix):
     path = tmp_path / f"bad{suffix}"
     with pytest.raises(
-        InputError, match=r"bad\.\w+ is not there; give the path of a file of atoms$"
+        InputError, match=r"bad\.\w+ does not exist; give the path of a file of atoms$"
     ):
         atom_files.read(path, 4, "last", signed=False)
     for content in (b"", b"no numbers at all"):
         path.write_bytes(content)
         with pytest.raises(
             InputError,
-            match=rf"bad{suffix} is no {suffix} file of numbers \([^\n]+\); write it again$",
+            match=rf"bad{suffix} is not a {suffix} file of numbers \([^\n]+\); write it again$",
         ):
             atom_files.read(path, 4, "last", signed=False)
 
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, suffix):
 )
 def test_what_is_not_numbers_is_refused(tmp_path, content):
     np.save(tmp_path / "bad.npy", content, allow_pickle=True)
-    with pytest.raises(InputError, match=r"is no \.npy file of numbers"):
+    with pytest.raises(InputError, match=r"is not a \.npy file of numbers"):
         atom_files.read(tmp_path / "bad.npy", 2, "last", signed=False)
 
 

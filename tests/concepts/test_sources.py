@@ -217,7 +217,7 @@ def test_unknown_sources_are_refused():
         ("atoms.pt", r"valid: nmf, .*factors, sae, the path of a file \.npy, "),
     ):
         with pytest.raises(
-            InputError, match=rf"dictionary\.source: '{source}' is none; {sentence}"
+            InputError, match=rf"dictionary\.source: unknown source '{source}'; {sentence}"
         ):
             load_config(SMALL[1], [f"dictionary.source={source}"])
 

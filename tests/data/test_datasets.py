@@ -241,7 +241,7 @@ def test_torchvision_data_set_that_needs_more_than_a_folder(tmp_path):
     "wrong, right", [("CIFAR", "CIFAR10"), ("digit", "digits"), ("folders", "folder")]
 )
 def test_unknown_source_names_the_nearest(wrong, right):
-    with pytest.raises(InputError, match=f"'{wrong}' is no data set; did you mean .*'{right}'"):
+    with pytest.raises(InputError, match=f"'{wrong}' is not a data set; did you mean .*'{right}'"):
         datasets.load(Data(source=wrong), seed=0)
 
 

@@ -181,7 +181,7 @@ def test_no_table(tmp_path, content, sentence):
 
 
 def test_a_table_has_a_path(photos):
-    with pytest.raises(InputError, match=r"data\.table: nowhere\.csv is not there"):
+    with pytest.raises(InputError, match=r"data\.table: nowhere\.csv does not exist"):
         load("nowhere.csv")
     with pytest.raises(ValueError, match=r"data\.table is missing; set its path"):
         Data(source="table")

@@ -215,7 +215,7 @@ def test_state_dict_of_another_network(tmp_path):
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        (None, "is not there"),
+        (None, "does not exist"),
         (b"no weights", "is not a state dict that torch can load safely"),
         ([1, 2], "holds no state dict"),
         ({"epoch": 3}, "holds no state dict"),

@@ -148,7 +148,7 @@ class Conditioned(Transformer):
 def test_tokens_that_are_no_grid_over_the_image_are_asked_for(images):
     network = Conditioned(prefix=1).eval()
     sentence = (
-        r"0 of the 17 tokens of 'blocks\.0' .* 17 are no grid over an image of 32 x 32 pixels"
+        r"0 of the 17 tokens of 'blocks\.0' .* 17 do not form a grid over an image of 32 x 32"
     )
     with pytest.raises(InputError, match=sentence):
         found(network, images, taps=["blocks.*"])
@@ -168,7 +168,7 @@ def test_which_numbers_of_patches_fill_an_image(size, fits):
 
 def test_tokens_after_the_patches_are_asked_for(images):
     network = Transformer(prefix=2, last=True).eval()
-    with pytest.raises(InputError, match=r"which of the 18 tokens of 'blocks\.1' are no patches"):
+    with pytest.raises(InputError, match=r"which of the 18 tokens of 'blocks\.1' are not patches"):
         found(network, images, taps=["blocks.1"])
     [tap] = found(network, images, taps=["blocks.1"], prefix_tokens=0)
     assert (tap.prefix, tap.tokens) == (0, "mean")

@@ -104,7 +104,7 @@ def test_the_whole_pipeline_has_the_analyses_that_are_asked_for():
     assert "robustness" not in config().chosen_analyses
     assert config(analyses="all").chosen_analyses == list(ANALYSES)
     assert config(analyses=["hoyer"]).chosen_analyses == ["hoyer"]
-    with pytest.raises(InputError, match="'flwo' is none; did you mean 'flow'"):
+    with pytest.raises(InputError, match="unknown analysis 'flwo'; did you mean 'flow'"):
         config(analyses=["flwo"])
 
 

@@ -49,7 +49,7 @@ def test_one_of_several_is_named(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", ["npy", "npz", "h5", "safetensors"])
 def test_what_cannot_be_read_is_refused(tmp_path, suffix):
     path = tmp_path / f"bad.{suffix}"
-    with pytest.raises(InputError, match=r"bad\.\w+ is not there; give an array as path or"):
+    with pytest.raises(InputError, match=r"bad\.\w+ does not exist; give an array as path or"):
         RowsOfArray(str(path), "layer a:")
     path.write_bytes(b"nothing at all")
     with pytest.raises(InputError, match=rf"cannot be read as \.{suffix} \([^\n]+\); write it"):
@@ -67,7 +67,7 @@ def test_what_holds_no_numbers_is_refused(tmp_path):
     array.read(np.arange(13))
     with pytest.raises(InputError, match=r"layer a: .*nan\.npy: row 13 holds NaN or infinity"):
         array.read(np.array([18, 13, 2]))
-    with pytest.raises(InputError, match=r"'a\.txt' is no array; give a file \.npy, "):
+    with pytest.raises(InputError, match=r"'a\.txt' is not an array; give a file \.npy, "):
         RowsOfArray("a.txt", "layer a:")
 
 

@@ -82,7 +82,7 @@ def changed(**attributes):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (remove, "is not there; run the stage that makes it, or check the path"),
+        (remove, "does not exist; run the stage that makes it, or check the path"),
         (
             replace_by_garbage,
             r"is damaged or not an HDF5 file \(.*\); delete it and run its stage again",

@@ -43,7 +43,7 @@ def read(path: Path, classes: list[str]) -> tuple[list[str], np.ndarray]:
     for name in super_class_of:
         if name not in classes:
             raise InputError(
-                f"{where} names '{name}', which is no class of the data set; "
+                f"{where} names '{name}', which is not a class of the data set; "
                 f"{choices(name, classes)}"
             )
     for name in classes:

@@ -61,7 +61,7 @@ def run_made(stage: str, folder: Path, make: Callable[[], Path]) -> NoReturn:
         names = argparse.Namespace(run_dir=folder, verbose=False)
         engine.bring_up_to_date(run_of(stage, names, load_config(path)), [stage], False, False)
         if launcher.rank() == 0:
-            print(f"go on with: python -m vinfo_mpi --config {path} --run-dir {folder}")
+            print(f"continue with: python -m vinfo_mpi --config {path} --run-dir {folder}")
 
     guarded(work)
 

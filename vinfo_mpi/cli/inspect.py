@@ -77,7 +77,7 @@ def view(path: Path, width: int = WIDE) -> Group:
             of_folder.append(view(path / "results.h5", width))
         return Group(heading(str(path)), *of_folder)
     if not path.exists():
-        raise InputError(f"{path} is not there; run the stage that makes it, or check the path")
+        raise InputError(f"{path} does not exist; run the stage that makes it, or check the path")
     if path.name in JSON:
         content = JSON[path.name](_json(path))
     elif path.suffix == ".pt":

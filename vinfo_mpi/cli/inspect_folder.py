@@ -56,8 +56,8 @@ def view(folder: Path) -> Iterator[Any]:
         yield table(("log", "last line"), [(path.name, _last_line(path)) for path in logs])
     else:
         raise InputError(
-            f"{folder} is no run: it holds neither config.yaml nor results.h5; name the folder of "
-            "a run, such as runs/quickstart, or a file of it"
+            f"{folder} is not a run: it holds neither config.yaml nor results.h5; name the "
+            "folder of a run, such as runs/quickstart, or a file of it"
         )
 
 

@@ -138,7 +138,7 @@ def recommendation(write: dict[str, float]) -> str:
 
 def _place(folder: Path, size: int) -> Path:
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; name one on the file system to measure")
+        raise InputError(f"{folder} is not a folder; name one on the file system to measure")
     free = shutil.disk_usage(folder).free
     needed = 1.1 * size
     if free < needed:

@@ -109,9 +109,7 @@ def write_template(path: Path) -> None:
     if launcher.rank() > 0:
         return
     if path.exists():
-        raise InputError(
-            f"{path} is there already; name another: python -m vinfo_mpi init NEW.yaml"
-        )
+        raise InputError(f"{path} already exists; name another: python -m vinfo_mpi init NEW.yaml")
     try:
         path.write_text(template(path), encoding="utf-8")
     except OSError as error:

@@ -190,7 +190,7 @@ ATOM_FILE = AtomFile()
 def _read_atoms(options: Dictionary, channels: int, tap: str) -> np.ndarray:
     """Return the atoms of the user's file."""
     if options.file is None:
-        raise ValueError(f"dictionary.source: {options.source} is no file")
+        raise ValueError(f"dictionary.source: {options.source} is not a file")
     return atom_files.read(options.file, channels, tap, options.atoms == "signed")
 
 

@@ -80,7 +80,7 @@ def read(run: Run, fingerprint: str, ids: np.ndarray) -> State | None:
             return None
         codes = run.tensor(file.read("codes", block)).reshape(-1, k).T.contiguous()
         objective = file.read("objective").tolist()
-        log.info("dictionary: going on after iteration %d", len(objective))
+        log.info("dictionary: resuming after iteration %d", len(objective))
         atoms = run.tensor(file.read("atoms"))
         return State(atoms, codes, objective, float(file.attributes["size"]))
 

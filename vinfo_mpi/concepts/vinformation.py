@@ -61,7 +61,7 @@ def same_images(codes: Rows, *activations: RowReader) -> None:
     for file in activations:
         if not np.array_equal(file.read("samples/id"), ids):
             raise InputError(
-                f"{file.path} and {codes.path} speak of different images (has the data set "
+                f"{file.path} and {codes.path} contain different images (has the data set "
                 "changed?); run vinfo_mpi.extract --force"
             )
 
@@ -72,7 +72,7 @@ def fold_of_rows(run: Run, codes: Rows, *activations: ActivationReader) -> torch
     Raises
     ------
     InputError
-        Unless all files speak of the same images.
+        Unless all files contain the same images.
     """
     same_images(codes, *activations)
     ids = activations[-1].ids_of_originals()

@@ -170,5 +170,5 @@ class Config(Section):
     def _known(cls, names: list[str] | str) -> list[str] | str:
         for name in names if isinstance(names, list) else []:
             if name not in ANALYSES:
-                raise ValueError(f"analyses: '{name}' is none; {choices(name, ANALYSES)}")
+                raise ValueError(f"unknown analysis '{name}'; {choices(name, ANALYSES)}")
         return names

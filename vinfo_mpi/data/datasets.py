@@ -41,7 +41,7 @@ def load(data: Data, seed: int) -> Images:
     else:
         known = [*SOURCES, *torchvision.datasets.__all__, "package.module:function"]
         raise InputError(
-            f"data.source: '{data.source}' is no data set; {choices(data.source, known)}"
+            f"data.source: '{data.source}' is not a data set; {choices(data.source, known)}"
         )
     if data.table is not None and data.source != "table":
         images = listed.described(images, data)
@@ -89,7 +89,7 @@ def _read(read: Callable[[int], Any], names: Sequence[str] | None, data: Data, i
         kind = "" if isinstance(error, (InputError, OSError)) else f"{type(error).__name__}: "
         reason = " ".join(str(error).split())
         raise InputError(
-            f"cannot read {folders.shown(image)} ({kind}{reason}); mend it, "
+            f"cannot read {folders.shown(image)} ({kind}{reason}); fix it, "
             "or set data.on_bad_image: skip"
         ) from None
 

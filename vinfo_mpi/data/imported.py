@@ -106,7 +106,7 @@ def read(folder: Path) -> Imported:
     path = folder / FILE
     if not path.is_file():
         raise InputError(
-            f"data.source: imported, but {path} is not there; make it by "
+            f"data.source: imported, but {path} does not exist; make it by "
             "python -m vinfo_mpi.import_activations"
         )
     content: dict[str, Any] = json.loads(path.read_text())

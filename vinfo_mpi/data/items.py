@@ -107,7 +107,7 @@ def _item(dataset: Any, index: int, source: str) -> Any:
     except Exception as error:
         raise InputError(
             f"data.source: {source} has no attribute 'targets' with all labels, and its item "
-            f"{index} cannot be read ({type(error).__name__}: {error}); add the attribute, or mend "
+            f"{index} cannot be read ({type(error).__name__}: {error}); add the attribute, or fix "
             "the item"
         ) from error
 

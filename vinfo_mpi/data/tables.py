@@ -145,7 +145,7 @@ def read(data: Data) -> Table:
     """
     path = Path(data.table or "").expanduser()
     if not path.is_file():
-        raise InputError(f"data.table: {path} is not there; set it to a .csv, .tsv or .parquet")
+        raise InputError(f"data.table: {path} does not exist; set it to a .csv, .tsv or .parquet")
     status = path.stat()
     frame = _frame(path, status.st_size, status.st_mtime_ns)
     groups = [data.group] if isinstance(data.group, str) else data.group

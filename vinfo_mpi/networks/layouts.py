@@ -89,7 +89,7 @@ def axes_of(network: nn.Module, call: Call, record: Record, name: str, extract: 
         if len(evident) == 1 and possible[evident[0]] != known and len(call.shape) == 4:
             raise InputError(
                 f"extract.layout: '{name}' ({type(network.get_submodule(call.module)).__name__}) "
-                f"gives shape {_shape(call)}, usually {known}, but the layers around it speak for "
+                f"gives shape {_shape(call)}, usually {known}, but the layers around it suggest "
                 f"{possible[evident[0]]}; write what it is, {_how_to_write(name, known)}"
             )
         return known
@@ -127,7 +127,7 @@ def prefix_of(call: Call, record: Record, axes: str, name: str, extract: Extract
     prefix = constant.index(False) if False in constant else len(constant)
     if any(constant[prefix:]) or (prefix == count > 1):
         raise InputError(
-            f"extract.prefix_tokens: which of the {count} tokens of '{name}' are no patches "
+            f"extract.prefix_tokens: which of the {count} tokens of '{name}' are not patches "
             "cannot be told from two images; write how many of the first are class token or "
             "registers, extract.prefix_tokens: 0 for none"
         )
@@ -135,9 +135,9 @@ def prefix_of(call: Call, record: Record, axes: str, name: str, extract: Extract
     if patches and not _fill_the_image(patches, record.size):
         raise InputError(
             f"extract.prefix_tokens: {prefix} of the {count} tokens of '{name}' are the same for "
-            f"all images, and the other {patches} are no grid over an image of "
+            f"all images, and the other {patches} do not form a grid over an image of "
             f"{record.size[0]} x {record.size[1]} pixels: one of them may be a class token. Write "
-            f"how many of the first are no patches, extract.prefix_tokens: {prefix} if it is right"
+            f"how many of the first are not patches, extract.prefix_tokens: {prefix} if it is right"
         )
     return prefix
 

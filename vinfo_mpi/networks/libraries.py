@@ -117,7 +117,8 @@ def _open_clip(open_clip: Any, name: str, network: Network, outputs: int | None)
 def _only_pretrained(network: Network) -> None:
     if network.weights != PRETRAINED:
         raise InputError(
-            f"network.weights: {network.weights} is no file; timm's own are called pretrained"
+            f"network.weights: {network.weights} is not a file; timm's own weights are "
+            f"called {PRETRAINED}"
         )
 
 

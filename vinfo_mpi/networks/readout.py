@@ -64,7 +64,7 @@ class Readout:
                     return part
         raise InputError(
             f"the network returns {_described(output)}, in which no logits are known; return a "
-            "tensor (N, C), or set network.outputs: none where it is no classifier"
+            "tensor (N, C), or set network.outputs: none where it is not a classifier"
         )
 
 
@@ -136,7 +136,7 @@ def check(outputs: torch.Tensor, options: Network, classes: Sequence[str], large
     if outputs.ndim != 2:
         raise InputError(
             f"the network returns shape {tuple(outputs.shape)}; expected logits (N, C); set "
-            "network.outputs: none where it is no classifier"
+            "network.outputs: none where it is not a classifier"
         )
     if not options.classifies:
         return
@@ -151,7 +151,7 @@ def check(outputs: torch.Tensor, options: Network, classes: Sequence[str], large
             f"the network has {count} outputs, the data {len(classes)} classes "
             f"({', '.join(classes[:3])}, ...): say which output each class is by network.outputs, "
             "a list of numbers or a file that names all outputs; or network.outputs: none, "
-            "where they are no classes or labels do not matter"
+            "where they are not classes or labels do not matter"
         )
 
 

@@ -172,7 +172,7 @@ def _content(path: Path, where: str) -> Any:
         try:
             return load_file(path)
         except FileNotFoundError:
-            raise InputError(f"{where} is not there; give the path of a state dict") from None
+            raise InputError(f"{where} does not exist; give the path of a state dict") from None
         except Exception as error:
             raise InputError(f"{where} is not a safetensors file ({error})") from None
     return unpickling.load(path, where)

@@ -80,7 +80,9 @@ def tap_of_map(taps: list[Tap], name: str) -> Tap:
     chosen = [tap for tap in taps if tap.name == name]
     if not chosen:
         names = [tap.name for tap in taps]
-        raise InputError(f"dictionary.tap: '{name}' is no tap that is read; {choices(name, names)}")
+        raise InputError(
+            f"dictionary.tap: '{name}' is not a tap that is read; {choices(name, names)}"
+        )
     return chosen[0]
 
 

@@ -87,7 +87,7 @@ def load(
             with torch.serialization.safe_globals(allowed):
                 return torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
-            raise InputError(f"{where} is not there; give the path of a state dict") from None
+            raise InputError(f"{where} does not exist; give the path of a state dict") from None
         except Exception as error:
             name = _unsupported(error)
             kind = (own_stand_in(name) or stand_in(name)) if name else None

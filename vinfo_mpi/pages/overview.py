@@ -52,7 +52,7 @@ def make_index(
     options = f"--config {quote(str(run / 'config.yaml'))} --run-dir {quote(str(run))}"
     mixed = [
         f"What {stage} has computed is of other settings, or other files, than the rest. "
-        f"python -m {command(stage)} {options} computes it anew."
+        f"python -m {command(stage)} {options} recomputes it."
         for stage in stale
     ]
     return Index(

@@ -96,7 +96,7 @@ def _explained(problem: str) -> str:
     version = re.search(r"driver.*too old.*found version (\d+)", problem, re.DOTALL)
     other = "or set machine.device: cpu"
     if version is None:
-        return f"{problem.splitlines()[0]} (nvidia-smi may tell more); mend that, {other}"
+        return f"{problem.splitlines()[0]} (nvidia-smi may tell more); fix that, {other}"
     major, minor = divmod(int(version[1]) // 10, 100)
     return (
         f"their driver is for CUDA {major}.{minor} and before, torch {torch.__version__} is built "

@@ -1,7 +1,7 @@
-"""A wish to stop: SIGUSR2, as Slurm sends it some time before it ends a job, or the first Ctrl-C.
+"""A stop request: SIGUSR2, as Slurm sends it some time before it ends a job, or the first Ctrl-C.
 
-The handler only notes the wish, on the rank that got the signal; the ranks agree on it where their
-work can be saved. The second Ctrl-C ends the process at once.
+The handler only notes the request, on the rank that got the signal; the ranks agree on it where
+their work can be saved. The second Ctrl-C ends the process at once.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Facts:
     held_out : bool
         Whether the network is judged on held-out images; else on all that were analysed.
     predictions : Predictions, or None
-        None where the network is no classifier, or there are no labels.
+        None where the network is not a classifier, or there are no labels.
     analysed, copies : int
         Images that were analysed, and how many of them are copies of others.
     per_class : (C,) int64 array
@@ -106,7 +106,7 @@ class Facts:
     def correct(self) -> str:
         """How often the network is right."""
         if not self.classifies:
-            return "no classifier, so that nothing is predicted"
+            return "not a classifier: nothing is predicted"
         if self.predictions is None:
             return "no labels, no accuracy"
         images = "held-out images" if self.held_out else "images"

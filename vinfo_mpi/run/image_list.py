@@ -42,7 +42,7 @@ def check(folder: Path, images: Images, data: Data) -> None:
             raise InputError(
                 f"data.source {data.source}: the images are not those of {folder}: "
                 f"{_difference(listed[1:], now)}; put them back, name another folder with "
-                "--run-dir, or begin anew with python -m vinfo_mpi.extract --force"
+                "--run-dir, or start over with python -m vinfo_mpi.extract --force"
             )
         if listed[0] == settings:
             return

@@ -263,7 +263,7 @@ class Run:
         timings = self.ranks.on_root(timings_of, self.folder) | {stage: self.clock.summary()}
         self.ranks.on_root(write_text, self.folder / "timings.json", json.dumps(timings, indent=1))
 
-    # --- going on after an end ---
+    # --- resuming after an end ---
 
     def lock(self) -> None:
         """Keep other jobs out of the folder until this process ends."""

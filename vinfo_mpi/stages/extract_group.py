@@ -122,8 +122,8 @@ def _check_put_back(
     if number is not None:
         raise InputError(
             f"{group[number].name}: with its weights put back the network gives other outputs than "
-            "after they were loaded: it computes with something that is none of its parameters and "
-            "buffers; set machine.checkpoints: 1"
+            "after they were loaded: it computes with something that is not one of its parameters "
+            "and buffers; set machine.checkpoints: 1"
         )
 
 

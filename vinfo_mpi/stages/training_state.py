@@ -57,8 +57,8 @@ def go_on(run: Run, training: Training) -> bool:
             folder = _folder(run)
             if any(folder.glob("epoch_*.pt")):
                 raise InputError(
-                    f"{folder} holds checkpoints that were made otherwise; name another folder "
-                    "with --run-dir, or train again with python -m vinfo_mpi.train --force"
+                    f"{folder} holds checkpoints that were made with other settings; name another "
+                    "folder with --run-dir, or train again with python -m vinfo_mpi.train --force"
                 )
             return False
         training.epoch = start.epoch
@@ -69,7 +69,7 @@ def go_on(run: Run, training: Training) -> bool:
                 start = later
                 training.step = content["step"]
         start.load_into(training.network, training.optimiser)
-        log.info("train: going on after epoch %d, step %d", training.epoch, training.step)
+        log.info("train: resuming after epoch %d, step %d", training.epoch, training.step)
     return True
 
 

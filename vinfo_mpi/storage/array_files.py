@@ -43,7 +43,7 @@ class RowsOfArray:
         self.where = f"{what} {place}"
         if not path.exists():
             raise InputError(
-                f"{self.where}: {path} is not there; give an array as path or path:name"
+                f"{self.where}: {path} does not exist; give an array as path or path:name"
             )
         try:
             self._array = _OPEN[path.suffix](path, name)
@@ -77,7 +77,7 @@ class RowsOfArray:
         finite = np.isfinite(values.reshape(len(values), -1)).all(1)
         if not finite.all():
             raise InputError(
-                f"{self.where}: row {kept[~finite][0]} holds NaN or infinity; mend it, or leave "
+                f"{self.where}: row {kept[~finite][0]} holds NaN or infinity; fix it, or leave "
                 "the image out"
             )
         return values[places]
@@ -94,7 +94,9 @@ def _split(place: str) -> tuple[Path, str]:
         return whole, ""
     path, _, name = place.rpartition(":")
     if Path(path).suffix not in SUFFIXES:
-        raise InputError(f"'{place}' is no array; give a file {', '.join(SUFFIXES)}, or path:name")
+        raise InputError(
+            f"'{place}' is not an array; give a file {', '.join(SUFFIXES)}, or path:name"
+        )
     return Path(path).expanduser(), name
 
 

@@ -39,7 +39,7 @@ def read(path: Path, channels: int, tap: str, signed: bool) -> np.ndarray:
         )
     if not np.isfinite(atoms).all():
         raise InputError(
-            f"{where}: atom {_first(~np.isfinite(atoms))} holds NaN or infinity; mend it"
+            f"{where}: atom {_first(~np.isfinite(atoms))} holds NaN or infinity; fix it"
         )
     if not signed and (atoms < 0).any():
         raise InputError(
@@ -55,13 +55,13 @@ def read(path: Path, channels: int, tap: str, signed: bool) -> np.ndarray:
 def _atoms(path: Path, where: str) -> np.ndarray:
     """Return the array of atoms as it is in the file, whatever its shape; `where` begins errors."""
     if not path.is_file():
-        raise InputError(f"{where} is not there; give the path of a file of atoms")
+        raise InputError(f"{where} does not exist; give the path of a file of atoms")
     try:
         content = _content(path)
     except Exception as error:  # whatever the formats raise
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"{where} is no {path.suffix} file of numbers ({reason}); write it again"
+            f"{where} is not a {path.suffix} file of numbers ({reason}); write it again"
         ) from None
     return content if isinstance(content, np.ndarray) else _atoms_among(content, where)
 

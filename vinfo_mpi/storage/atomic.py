@@ -73,7 +73,7 @@ def writing(path: Path) -> Iterator[None]:
         free = shutil.disk_usage(existing(path.parent)).free
         raise Failure(
             f"cannot write {path} ({reason}); {free / 2**20:.0f} MiB are free there: make room, "
-            "mend the file system or your quota, and run the same command again; "
+            "fix the file system or your quota, and run the same command again; "
             "what is finished is kept"
         ) from error
 

@@ -109,7 +109,7 @@ def open_checked(path: Path, filetype: str | None = None) -> h5py.File:
         If it is missing, damaged, incomplete, of another kind or of an unknown version.
     """
     if not path.exists():
-        raise InputError(f"{path} is not there; run the stage that makes it, or check the path")
+        raise InputError(f"{path} does not exist; run the stage that makes it, or check the path")
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -295,7 +295,7 @@ REFUSED = {
         {"normalize_activations": "expected_average_only_in"},
         "by a factor that is not in the file",
     ),
-    "architecture": ({}, {"architecture": "temporal"}, "'temporal' is none of standard, topk"),
+    "architecture": ({}, {"architecture": "temporal"}, "'temporal' is not one of standard, topk"),
     "no k": ({}, {"architecture": "topk"}, "k of cfg.json is None"),
 }
 
@@ -315,7 +315,7 @@ def test_what_cannot_be_used_is_refused(tmp_path, changes, settings, sentence):
 
 def test_files_that_are_none_are_refused(tmp_path):
     path = tmp_path / "sae.pt"
-    with pytest.raises(InputError, match=r"sae\.pt is not there; give a file, or a folder"):
+    with pytest.raises(InputError, match=r"sae\.pt does not exist; give a file, or a folder"):
         read(path)
     torch.save({"conv.weight": torch.ones(3)}, path)
     with pytest.raises(InputError, match=r"holds conv\.weight, which none of Overcomplete, SAEL"):

@@ -44,7 +44,7 @@ def sae_lens(stored: Stored) -> Autoencoder:
         top_k = _number(stored, settings.get("k", options.get("k")), "k of cfg.json")
         return Autoencoder(Encoder(weight, bias, top_k=top_k), atoms, offset)
     raise InputError(
-        f"{stored.where}: its architecture '{kind}' is none of standard, topk, jumprelu, gated; "
+        f"{stored.where}: its architecture '{kind}' is not one of standard, topk, jumprelu, gated; "
         f"{OTHERS}"
     )
 

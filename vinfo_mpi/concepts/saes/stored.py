@@ -66,7 +66,7 @@ def read(path: Path, settings: Path | None) -> Stored:
     """
     where = f"dictionary.sae: {path}"
     if not path.is_file():
-        raise InputError(f"{where} is not there; give a file, or a folder that holds one")
+        raise InputError(f"{where} does not exist; give a file, or a folder that holds one")
     beside = _json(settings.read_bytes(), f"dictionary.sae: {settings}") if settings else {}
     with path.open("rb") as file:
         start = file.read(16)

@@ -112,7 +112,7 @@ class Dictionary(Section):
     def _known(cls, source: str) -> str:
         if source not in SOURCES and Path(source).suffix not in ATOM_FILES:
             valid = choices(source, [*SOURCES, f"the path of a file {', '.join(ATOM_FILES)}"])
-            raise ValueError(f"dictionary.source: '{source}' is none; {valid}")
+            raise ValueError(f"dictionary.source: unknown source '{source}'; {valid}")
         return source
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ class Network(Section):
     outputs: Literal["none"] | list[int] | dict[str, int] | str | None = Field(
         None,
         description="which output each class is: a list, {class: output}, or a file that names "
-        "all outputs; none: the network is no classifier",
+        "all outputs; none: the network is not a classifier",
     )
     channels_last: bool = Field(
         False,

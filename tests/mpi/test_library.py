@@ -63,3 +63,16 @@ def test_what_one_rank_cannot_use_ends_all(ranks):
         vinformation({"x": x}, codes, comm=WORLD)
     with pytest.raises(InputError, match="row 3"):
         NMF(2).fit(x, comm=WORLD)
+
+
+def test_ranks_that_ask_for_different_numbers_are_refused(ranks):
+    x, _, codes, _ = rows()
+    if ranks.size == 1:
+        pytest.skip("one rank agrees with itself")
+    last = ranks.rank == ranks.size - 1
+    with pytest.raises(InputError, match=r"folds.*same on all ranks"):
+        vinformation({"x": x}, codes, folds=4 if last else 5, comm=WORLD)
+    with pytest.raises(InputError, match="x: rank"):
+        NMF(2).fit(x[:, :3] if last else x, comm=WORLD)
+    with pytest.raises(InputError, match=r"options of NMF.*same on all ranks"):
+        NMF(2, seed=int(last)).fit(x, comm=WORLD)

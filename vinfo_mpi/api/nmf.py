@@ -136,6 +136,7 @@ class NMF:
             vectors = _vectors(rows)
             classes = None if labels is None else whole_numbers(labels, "labels", len(rows))
         same_on_all(ranks, "x", rows.shape[1:])
+        same_on_all(ranks, "the options of NMF", self._options())
         of_groups = self._atoms_of_groups(ranks, len(rows), classes)
         signed = self._signed(ranks.any(bool((vectors < 0).any())))
         group = np.zeros(len(rows), np.int64) if classes is None else classes
@@ -174,6 +175,10 @@ class NMF:
         values = torch.as_tensor(codes).double()
         atoms = torch.as_tensor(self._fitted(), device=values.device)
         return like(codes, values @ atoms)
+
+    def _options(self) -> tuple[Any, ...]:
+        fit = (self.tolerance, self.max_iterations, self.seed)
+        return (self.concepts, self.solver, self.atoms, self.init, *fit)
 
     def _fitted(self) -> Any:
         if not hasattr(self, "atoms_"):

@@ -136,8 +136,11 @@ def vinformation(
         taps = {name: Rows(x, f"activations['{name}']") for name, x in _named(activations).items()}
         rows_together(z, *taps.values())
         _check_options(penalties, estimator, products)
-    widths = {name: x.shape[1] for name, x in taps.items()}
+    widths = [(name, x.shape[1]) for name, x in taps.items()]
     same_on_all(ranks, "activations and codes", (widths, z.shape[1]))
+    number_of_folds = folds if np.ndim(host(folds)) == 0 else "one for each row"
+    options = (number_of_folds, tuple(penalties), estimator, products, seed)
+    same_on_all(ranks, "folds, penalties, estimator, products and seed", options)
     count, fold = _folds(ranks, len(z), labels, ids, folds, seed)
     fold = fold.to(z.device)
     splits = ridge.splits(count, estimator)
@@ -186,7 +189,7 @@ def _folds(
             fold = whole_numbers(folds, "folds", n)
     if is_count:
         all_ids = ranks.concatenate(ids)
-        if not 2 <= folds <= len(np.unique(all_ids)):
+        if folds != int(folds) or not 2 <= folds <= len(np.unique(all_ids)):
             raise InputError(
                 f"folds: {folds} of {len(np.unique(all_ids))} images; "
                 "give from 2 to as many as there are images"

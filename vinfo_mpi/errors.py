@@ -1,4 +1,4 @@
-"""How a run ends other than well: with one sentence, and an exit code.
+"""Errors that end a run with one sentence and an exit code.
 
 The sentence says what was found, where, and what to do.
 """
@@ -23,14 +23,14 @@ class InputError(Exception):
 
 
 class NotApplicable(InputError):
-    """What was asked for makes no sense for this network or run.
+    """A request that makes no sense for this network or run.
 
     An error where it was asked for by name, else left out.
     """
 
 
 class Failure(Exception):
-    """What the machine refused, such as a write to a full disk.
+    """A refusal of the machine, such as of a write to a full disk.
 
     It ends every rank with exit code 1 and this sentence.
     """

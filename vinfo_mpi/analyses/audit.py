@@ -1,4 +1,4 @@
-"""What the decision rests on: factors of the images that are read, carried by concepts, relied on.
+"""Factors of the images behind a decision: read, carried by concepts, relied on.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.audit
 """

@@ -1,4 +1,4 @@
-"""How concepts travel: what shortcuts of residual blocks carry of them, what main branches add.
+"""Flow of concepts: what shortcuts of residual blocks carry of them, what main branches add.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.flow
 """

@@ -1,4 +1,4 @@
-"""How few channels of the last tap the atom of each concept lives on: Hoyer's sparseness.
+"""Hoyer's sparseness of each atom: on how few channels of the last tap it lives.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.hoyer
 """

@@ -1,4 +1,4 @@
-"""Which concepts and which classes are alike.
+"""Clusters of similar concepts and of similar classes.
 
 Clusters and a map of the atoms, trees of the classes by their concepts.
 

@@ -1,4 +1,4 @@
-"""How much the codes change when images are noisy, relative to how much they differ between images.
+"""Change of the codes when images are noisy, relative to their differences between images.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.robustness
 """

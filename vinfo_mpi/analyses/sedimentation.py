@@ -1,4 +1,4 @@
-"""How features settle: where in the network, and when, the final concepts become available.
+"""Settling of features: where in the network, and when, the final concepts become available.
 
 And what the concepts of earlier checkpoints are like, found in each as in the final network.
 

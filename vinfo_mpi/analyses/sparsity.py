@@ -1,4 +1,4 @@
-"""How many of the activations are not zero, at every tap and checkpoint.
+"""Share of the activations that are not zero, at every tap and checkpoint.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.sparsity
 """

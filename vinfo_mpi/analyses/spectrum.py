@@ -1,4 +1,4 @@
-"""How rich or lazy the features are: the eigenfunctions of the feature map.
+"""Rich or lazy features: the eigenfunctions of the feature map.
 
 How they fit the task, and which of them the network uses.
 

@@ -1,4 +1,4 @@
-"""How many concepts the network's decisions need: accuracy when only some of them are kept.
+"""Support of the network's decisions: accuracy when only some of the concepts are kept.
 
 mpirun -n 8 python -m vinfo_mpi.analyses.support
 """

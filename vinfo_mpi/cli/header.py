@@ -1,4 +1,4 @@
-"""What a run runs on: job, versions, MPI, HDF5, where each rank computes, where it writes."""
+"""The head of a log: job, versions, MPI, HDF5, where each rank computes, where it writes."""
 
 from __future__ import annotations
 

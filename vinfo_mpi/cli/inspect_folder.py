@@ -1,4 +1,4 @@
-"""What is no table, for a person: a run's folder, a report, logs, configurations and lists."""
+"""Folders and text for a person: a run, a report, logs, configurations and lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HDF5 file of ours for a person: attributes, datasets with ranges, results at a glance."""
+"""An HDF5 file of this package for a person: attributes, datasets with ranges, results."""
 
 from __future__ import annotations
 

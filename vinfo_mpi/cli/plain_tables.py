@@ -1,4 +1,4 @@
-"""Headings and tables for the terminal, in colours or plain; brackets in them are no markup."""
+"""Headings and tables for the terminal, in colours or plain; brackets in them are not markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the paper found, looked for in a run, as a table for the terminal."""
+"""The findings of the paper, looked for in a run, as a table for the terminal."""
 
 from __future__ import annotations
 

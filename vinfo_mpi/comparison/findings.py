@@ -1,4 +1,4 @@
-"""What a comparison shows, in sentences with numbers."""
+"""The findings of a comparison, in sentences with numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike the layers of two networks are: debiased CKA of every pair of taps."""
+"""Similarity of the layers of two networks: debiased CKA of every pair of taps."""
 
 from __future__ import annotations
 

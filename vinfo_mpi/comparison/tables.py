@@ -1,4 +1,4 @@
-"""What compare.h5 holds, under which names, and what it means."""
+"""The datasets of compare.h5: names and meaning."""
 
 from __future__ import annotations
 

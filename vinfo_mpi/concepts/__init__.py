@@ -1,1 +1,1 @@
-"""What concepts are, how images are expressed in them, and how well they can be read."""
+"""Concepts: their sources, the codes of images, and V-information about them."""

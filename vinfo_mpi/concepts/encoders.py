@@ -1,4 +1,4 @@
-"""How images are expressed in a dictionary.
+"""Encoders: the codes of images in a dictionary.
 
 By non-negative least squares, by an encoder of its own, by a projection, or by codes that are
 known. Whichever it is,

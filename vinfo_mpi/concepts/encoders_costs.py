@@ -1,4 +1,4 @@
-"""What it takes to find the codes of all images; see `vinfo_mpi.concepts.encoders`."""
+"""Costs of finding the codes of all images; see `vinfo_mpi.concepts.encoders`."""
 
 from __future__ import annotations
 

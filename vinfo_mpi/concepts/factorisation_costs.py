@@ -1,4 +1,4 @@
-"""What a factorisation takes; see `vinfo_mpi.concepts.factorisation`."""
+"""Costs of a factorisation; see `vinfo_mpi.concepts.factorisation`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which concepts are visualised."""
+"""The choice of concepts that are visualised."""
 
 from __future__ import annotations
 

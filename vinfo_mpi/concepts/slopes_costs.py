@@ -1,4 +1,4 @@
-"""What the slopes of all images take; see `vinfo_mpi.concepts.slopes`."""
+"""Costs of the slopes of all images; see `vinfo_mpi.concepts.slopes`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the V-information of all concepts takes; see `vinfo_mpi.concepts.vinformation`."""
+"""Costs of the V-information of all concepts; see `vinfo_mpi.concepts.vinformation`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What stages take: memory, disk, operations, bytes sent."""
+"""Costs of stages: memory, disk, operations, bytes sent."""

@@ -1,4 +1,4 @@
-"""What several stages take in the same way."""
+"""Costs that several stages share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage takes, and the numbers that this follows from."""
+"""Costs of a stage, and the numbers that they follow from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPICAL = {"dictionary": 100.0, "encode": 200.0}
 
 @dataclass(frozen=True)
 class Costs:
-    """What a stage takes.
+    """Costs of a stage.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where labelled images come from: our own sources, folders, torchvision, functions of users."""
+"""Sources of labelled images: built in, folders, torchvision, functions of users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which axis of what a module gives is what, and which of its tokens are no patches."""
+"""The axes of a module's output, and which of its tokens are not patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which positions of a feature map are kept."""
+"""The positions of a feature map that are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network gives, brought to logits: one number per class and image."""
+"""The outputs of a network as logits: one number per class and image."""
 
 from __future__ import annotations
 

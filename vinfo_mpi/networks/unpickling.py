@@ -19,7 +19,7 @@ from vinfo_mpi.errors import InputError
 
 
 class Inert:
-    """What stands in for a harmless object: made of anything, holding nothing."""
+    """A substitute for a harmless object: made of anything, holding nothing."""
 
     def __new__(cls, *args: object, **kwargs: object) -> Inert:
         """Return a new one, whatever the object would be made from."""
@@ -33,7 +33,7 @@ class Inert:
 
 
 class _AsDict:
-    """What stands in for a class of dictionaries: a plain one, to be filled."""
+    """A substitute for a class of dictionaries: a plain one, to be filled."""
 
     def __new__(cls, *args: object) -> Any:
         return {}

@@ -1,4 +1,4 @@
-"""Where a stage's time goes, phase by phase, and what it moves."""
+"""The time of a stage, phase by phase, and the bytes that it moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which device and how many threads a rank uses."""
+"""The device and the threads of a rank."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory, how many cores and open files a rank may use.
+"""Limits of a rank: memory, cores, open files.
 
 What the node has, what its cgroup and Slurm allow. Everything is read below `root`, which is / but
 in tests.

@@ -1,4 +1,4 @@
-"""What a run will take before it takes it: disk, memory, operations; and what is at hand."""
+"""The plan of a run: disk, memory and operations that it will take, and what is available."""
 
 from __future__ import annotations
 

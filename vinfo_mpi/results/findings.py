@@ -1,4 +1,4 @@
-"""What the paper found, looked for in a run.
+"""The findings of the paper, looked for in a run.
 
 Every sign has its value, its standard error, and whether it comes out.
 """

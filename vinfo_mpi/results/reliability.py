@@ -1,4 +1,4 @@
-"""What makes the numbers of a run less trustworthy than they look: a sentence for each reason.
+"""Warnings: reasons to trust the numbers of a run less than they look, a sentence each.
 
 Each sentence says what was found, what it does to the numbers, and what helps.
 """

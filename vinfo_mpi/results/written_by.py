@@ -1,4 +1,4 @@
-"""Which stage writes which datasets of results.h5, in the order of docs/file-formats.md."""
+"""The datasets of results.h5 that each stage writes, in the order of docs/file-formats.md."""
 
 from __future__ import annotations
 

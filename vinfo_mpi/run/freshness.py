@@ -1,4 +1,4 @@
-"""What the result of a stage is made from, and whether it is up to date."""
+"""The inputs of a stage's result, and whether it is up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage is given beside the run: its own part of it."""
+"""A stage's own part of the run."""
 
 from __future__ import annotations
 

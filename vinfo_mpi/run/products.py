@@ -1,4 +1,4 @@
-"""What stages make: how each product is known, whether it is up to date, and how it is discarded.
+"""Products of stages: how each is known, whether it is up to date, and how it is discarded.
 
 A product is known to what is made from it by a name and a fingerprint; see `Product`.
 """
@@ -21,11 +21,11 @@ Fingerprints = dict[str, str | None]  # by the name of a file; None: it is not t
 
 
 class Product(Protocol):
-    """Something that a stage makes."""
+    """A product of a stage."""
 
     @property
     def filetype(self) -> str:
-        """What its file says that it is."""
+        """The type that its file names."""
 
     def fingerprints(self, run: Run, checkpoint: Checkpoint) -> Fingerprints:
         """Return what its files carry, those of a checkpoint where it has several."""

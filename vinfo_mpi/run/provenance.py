@@ -1,4 +1,4 @@
-"""Where a file comes from: fingerprints, program and process, times of stages."""
+"""The origin of a file: fingerprints, program and process, times of stages."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ STOP = 2  # what a rank that is asked to stop says at a safe point; 1: it is tim
 
 
 class Run:
-    """What every stage is given.
+    """The run that every stage is given.
 
     Attributes
     ----------
@@ -263,7 +263,7 @@ class Run:
         timings = self.ranks.on_root(timings_of, self.folder) | {stage: self.clock.summary()}
         self.ranks.on_root(write_text, self.folder / "timings.json", json.dumps(timings, indent=1))
 
-    # --- resuming after an end ---
+    # --- resuming ---
 
     def lock(self) -> None:
         """Keep other jobs out of the folder until this process ends."""

@@ -1,4 +1,4 @@
-"""Which stages of a command are stale, and why: before any of them runs."""
+"""The stale stages of a command, each with the reason, before any of them runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one batch gives to the columns of an activations file."""
+"""The columns of an activations file, from one batch."""
 
 from __future__ import annotations
 

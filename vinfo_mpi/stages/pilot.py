@@ -1,4 +1,4 @@
-"""What a few images tell before all are read: taps, branches, shapes, means, the head."""
+"""A look at a few images before all are read: taps, branches, shapes, means, the head."""
 
 from __future__ import annotations
 

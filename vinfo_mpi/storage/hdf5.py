@@ -1,4 +1,4 @@
-"""What all our HDF5 files have in common.
+"""The format that all HDF5 files of this package share.
 
 Attributes that say what they are; they are whole or not there, and checked when opened.
 """

@@ -1,4 +1,4 @@
-"""What a stage has finished so far, result by result.
+"""The finished results of an unfinished stage.
 
 A job that was ended goes on from there.
 """

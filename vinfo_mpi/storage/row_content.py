@@ -1,4 +1,4 @@
-"""What a file of rows holds, however it is written: columns, tables, and which rows are whole."""
+"""The content of a file of rows, however it is written: columns, tables, rows that are whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERIFIED_AT_ONCE = 256  # rows
 
 @dataclass(frozen=True)
 class RowContent:
-    """What a file of rows holds.
+    """The content of a file of rows.
 
     Attributes
     ----------

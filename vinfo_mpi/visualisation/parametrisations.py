@@ -1,4 +1,4 @@
-"""What is optimised instead of a picture's pixels: its Fourier transform, or only the phases."""
+"""Parametrisations of a picture: its Fourier transform, or only the phases."""
 
 from __future__ import annotations
 

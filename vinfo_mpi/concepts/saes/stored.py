@@ -1,4 +1,4 @@
-"""What a file of a sparse autoencoder holds: tensors by name, and the settings beside them."""
+"""The content of a sparse autoencoder's file: tensors by name, and the settings beside them."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _tensors(items: Any) -> dict[str, torch.Tensor]:
 
 
 class _Part:
-    """What stands in for a module or function: it keeps attributes, and does nothing."""
+    """A substitute for a module or function: it keeps attributes, and does nothing."""
 
     path = ""
 

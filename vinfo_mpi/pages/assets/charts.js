@@ -64,7 +64,7 @@ const charts = (() => {
     const WIDE = 240, HIGH = 70, SIDE = 4, BOTTOM = 28;
     const images = counts.reduce((sum, count) => sum + count, zeros), most = Math.max(...counts, 1);
     const x = code => SIDE + (WIDE - 2 * SIDE) * (code - low) / (high - low || 1), width = (WIDE - 2 * SIDE) / counts.length;
-    const caption = `${zeros} of ${images} images have a code of exactly 0; the others:`;
+    const caption = `${zeros} of ${images} images have a code of exactly 0; the others, with a mark for each image shown:`;
     const svg = SVG("svg", { viewBox: `0 0 ${WIDE} ${HIGH + BOTTOM}`, role: "img",
       "aria-label": `Distribution of its codes from ${report.rounded(low)} to ${report.rounded(high)}: ${counts.join(", ")} images per bin` });
     counts.forEach((count, bin) => {
@@ -75,7 +75,7 @@ const charts = (() => {
     svg.append(SVG("line", { x1: SIDE, x2: WIDE - SIDE, y1: HIGH, y2: HIGH, class: "edge" }));
     for (const code of marks) svg.append(SVG("line", { x1: x(code), x2: x(code), y1: HIGH + 1, y2: HIGH + 7, class: "mark" }));
     svg.append(SVG("text", { x: SIDE, y: HIGH + 22 }, report.rounded(low)),
-      SVG("text", { x: WIDE / 2, y: HIGH + 22, "text-anchor": "middle" }, "code (marks: images shown)"),
+      SVG("text", { x: WIDE / 2, y: HIGH + 22, "text-anchor": "middle" }, "code"),
       SVG("text", { x: WIDE - SIDE, y: HIGH + 22, "text-anchor": "end" }, report.rounded(high)));
     return element("figure", { class: "histogram" }, element("figcaption", {}, caption), svg);
   };

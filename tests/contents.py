@@ -22,6 +22,7 @@ SMALL = [
     "--set", "machine.rows=300",
     "--set", "extract.maps=all",
     "--set", f"analyses=[{ANALYSES}]",
+    "--set", "sparsity={images: 130, top: [0.05, 1.0]}",
     "--set", "spectrum.taps=all",
     "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",

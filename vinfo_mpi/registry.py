@@ -169,7 +169,9 @@ ANALYSES = {
     "sparsity": Stage(
         "vinfo_mpi.analyses.sparsity:measure_sparsity",
         reads=("all activations",),
-        settings=(),
+        settings=("sparsity",),
+        remedy="lower machine.batch",
+        version=2,  # hidden units
     ),
     "spectrum": Stage(
         "vinfo_mpi.analyses.spectrum:measure_spectrum",

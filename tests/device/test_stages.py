@@ -119,7 +119,7 @@ STAGES = {
     "support": result("support", most=22),
     "hoyer": result("concepts/hoyer", most=0),
     "metafeatures": result("metafeatures", "concepts/cluster", most=6),
-    "sparsity": result("sparsity", most=3, steps=CHECKPOINTS),
+    "sparsity": Stage("results.h5", ("sparsity",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
     "spectrum": result("spectrum", most=33, steps=CHECKPOINTS * 6),
     "collapse": result("collapse", most=30, steps=CHECKPOINTS * 6),
     "robustness": result("robustness", "concepts/noise_variance", most=42, steps=2 * 3),

@@ -35,6 +35,7 @@ NAMES = [
     "tree",
     "spectrum",
     "collapse",
+    "lazy",
     "migration",
 ]
 

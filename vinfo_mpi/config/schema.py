@@ -18,6 +18,7 @@ from vinfo_mpi.config.sections.analyses import (
     Redundancy,
     Robustness,
     Sedimentation,
+    Sparsity,
     Spectrum,
     Stability,
     Support,
@@ -82,6 +83,7 @@ class Config(Section):
     redundancy: Redundancy = Redundancy()
     support: Support = Support()
     metafeatures: Metafeatures = Metafeatures()
+    sparsity: Sparsity = Sparsity()
     spectrum: Spectrum = Spectrum()
     robustness: Robustness = Robustness()
     stability: Stability = Stability()

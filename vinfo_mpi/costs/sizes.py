@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Sizes:
         Of one image's forward pass.
     base : float
         Bytes of memory that the program itself takes.
+    hidden : dict of str to int
+        Units of every layer of hidden units.
     input : str
         What is done to images before the network sees them.
     """
@@ -69,4 +71,5 @@ class Sizes:
     operations: int
     base: float
     channels: int = 3
+    hidden: dict[str, int] = field(default_factory=dict)
     input: str = ""

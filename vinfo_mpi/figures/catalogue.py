@@ -13,6 +13,7 @@ from vinfo_mpi.figures import (
     concepts,
     confounds,
     curves,
+    lazy,
     migration,
     parts,
     style,
@@ -242,6 +243,7 @@ _ALL = (
         ),
     ),
     collapse.COLLAPSE_FIGURE,
+    lazy.LAZY_FIGURE,
     migration.MIGRATION_FIGURE,
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}

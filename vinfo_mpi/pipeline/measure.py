@@ -15,7 +15,7 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.data import loading
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.networks import branches, condition, footprint, heads, readout, taps
+from vinfo_mpi.networks import branches, condition, footprint, heads, hidden, readout, taps
 from vinfo_mpi.networks.branches import Block
 from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.networks.positions import PILOT
@@ -74,6 +74,7 @@ def sizes(run: Run) -> Sizes:
         d=d,
         widths=_widths(reading.pooled),
         branches=_widths(reading.branches),
+        hidden=hidden.find(network, config.extract, example)[1],
         maps=sum(map(run.keeps_map, run.checkpoints)),
         concepts=kind.count(run, taps.tap_of_map(where, map_tap).name, d, outputs),
         groups=kind.groups(run),

@@ -89,17 +89,6 @@ HOYER = Dataset(
     "Hoyer's sparseness of the atom, 1 = a single channel, 0 = all alike; NaN: an atom of zeros",
 )
 
-# sparsity
-
-SPARSITY_CHECKPOINTS = epochs("sparsity/checkpoints")
-SPARSITY_TAPS = TAPS.within("sparsity")
-NONZERO = Dataset(
-    "sparsity/nonzero",
-    ("checkpoint", "tap"),
-    "share of the values, before pooling, that are not zero: mean over the images",
-    error=OVER_IMAGES,
-)
-
 # spectrum
 
 SPECTRUM_CHECKPOINTS = epochs("spectrum/checkpoints")

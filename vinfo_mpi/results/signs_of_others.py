@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from vinfo_mpi.results import curves
 from vinfo_mpi.results.curves import Measured
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import LAZINESS
 from vinfo_mpi.results.schema_collapse import COLLAPSING
 from vinfo_mpi.results.schema_migration import DRIFT, KIND_NAMES, KIND_SHARE
+from vinfo_mpi.results.schema_sparsity import POSITIVE
 from vinfo_mpi.results.sign import Sign
 from vinfo_mpi.results.tables import Results
 
@@ -24,12 +27,29 @@ def _mean(dataset: Dataset) -> Callable[[Results], Measured]:
     return measure
 
 
+def _lazier(results: Results) -> Measured:
+    """Measure the change of the share of active hidden units, mean over the layers.
+
+    Errors of layers add up as if all were off in the same direction: they share their images.
+    """
+    values, errors = results.read_with_error(POSITIVE)
+    mean = values.mean(1)
+    error = errors.mean(1)
+    return float(mean[-1] - mean[0]), float(np.hypot(error[0], error[-1]))
+
+
 SIGNS_OF_OTHERS = (
     Sign(
         "laziness D_LR falls from the first to the last checkpoint",
         "< 0",
         ("spectrum",),
         curves.change(LAZINESS),
+    ),
+    Sign(
+        "fewer hidden units are active (share, last less first checkpoint)",
+        "< 0",
+        ("sparsity",),
+        _lazier,
     ),
     *(
         Sign(

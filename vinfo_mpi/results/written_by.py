@@ -43,7 +43,6 @@ from vinfo_mpi.results.schema_analyses import (
     NOISE_RANGE,
     NOISE_VARIANCE,
     NOISE_VARIANCE_UNDIVIDED,
-    NONZERO,
     RANGE,
     REDUNDANCY,
     REDUNDANCY_RATES,
@@ -51,8 +50,6 @@ from vinfo_mpi.results.schema_analyses import (
     SEEDS,
     SIGMAS,
     SIMILARITY,
-    SPARSITY_CHECKPOINTS,
-    SPARSITY_TAPS,
     SPECTRUM_CHECKPOINTS,
     SPECTRUM_CURVES,
     SPECTRUM_NUMBERS,
@@ -110,6 +107,7 @@ from vinfo_mpi.results.schema_sedimentation import (
     OWN_RELATIVE_ERROR,
     TOP_COMPLEXITY,
 )
+from vinfo_mpi.results.schema_sparsity import SPARSITY
 
 OF_PREDICTOR = (VINFORMATION, PENALTY, COMPLEXITY, *OF_CURVES)
 WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
@@ -149,7 +147,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
         *(CLASSES, LINKAGE, LEAVES, SUPER_NAMES, SUPER_CLASS, SUPER_LINKAGE, SUPER_LEAVES),
         SUPER_IMPORTANCE,
     ),
-    "sparsity": (SPARSITY_CHECKPOINTS, SPARSITY_TAPS, NONZERO),
+    "sparsity": SPARSITY,
     "spectrum": (SPECTRUM_CHECKPOINTS, SPECTRUM_TAPS, *SPECTRUM_CURVES, *SPECTRUM_NUMBERS),
     "collapse": (COLLAPSE_CHECKPOINTS, *COLLAPSE),
     "robustness": (

@@ -49,6 +49,19 @@ class Metafeatures(Section):
     )
 
 
+class Sparsity(Section):
+    """How many hidden units are active at a time."""
+
+    images: Annotated[int, Field(ge=2)] = Field(
+        200, description="at most so many go through the networks, spread over those analysed"
+    )
+    top: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        [],
+        description="accuracy of the final network where these shares of the hidden units of every "
+        "position, the largest, are kept",
+    )
+
+
 class Spectrum(Section):
     """Spectrum of the feature map."""
 

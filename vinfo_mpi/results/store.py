@@ -107,7 +107,7 @@ def _read_table(file: h5py.File, name: str) -> Table:
         dataset.attrs["description"],
         dataset.attrs.get("units"),
         tuple(axis.label for axis in dataset.dims),
-        {key: value for key, value in dataset.attrs.items() if key not in _MADE_AGAIN},
+        {key: dataset.attrs[key] for key in dataset.attrs if key not in _MADE_AGAIN},
     )
 
 

@@ -79,8 +79,9 @@ def checked(file: h5py.File, name: str) -> np.ndarray:
         If they cannot be read, or are not as they were written.
     """
     try:
-        values = file[name][()]
-        checksum = file[name].attrs.get("crc32")
+        dataset = file[name]
+        values = dataset[()]
+        checksum = dataset.attrs.get("crc32")
     except UNREADABLE as error:
         raise InputError(
             f"{file.filename}: /{name} cannot be read ({error}); "

@@ -23,13 +23,13 @@ export OMPI_MCA_mpi_yield_when_idle=1
 
 ruff check .
 ruff format --check .
-# Jobs wait much of their time, so that tests run side by side, and types are checked and the documentation is built meanwhile; those on the local Slurm
-# in one process of their own: two clusters would have nodes and jobs of the same names, by which Open MPI shares its
-# session files.
+# Jobs wait much of their time, so that tests run side by side, in three processes on two cores; types are checked and
+# the documentation is built meanwhile. Those on the local Slurm run in one process of their own: two clusters would have
+# nodes and jobs of the same names, by which Open MPI shares its session files.
 log=$(mktemp) status=0
 documentation() { NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --site-dir "$(mktemp -d)/site"; }
 { mypy && documentation && python -m pytest tests/slurm "$@"; } >"$log" 2>&1 &
-python -m pytest tests --ignore=tests/mpi --ignore=tests/slurm -n 2 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+python -m pytest tests --ignore=tests/mpi --ignore=tests/slurm -n 3 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait $! || status=$?
 cat "$log"
 [ $status = 0 ]

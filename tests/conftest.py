@@ -19,13 +19,21 @@ from hypothesis import settings
 settings.register_profile("vinfo", deadline=None, database=None)
 settings.load_profile("vinfo")
 
+# The third (tests/device/test_stages.py) waits for no run that the first two make.
 LONGEST = [
     "test_interruption.py",
     "test_end_to_end.py",
+    "test_stages.py",
     "test_failures.py",
     "test_plan.py",
     "test_validity.py",
+    "test_packaging.py",
+    "test_own_network.py",
+    "test_compare.py",
     "test_report.py",
+    "test_all_families.py",
+    "test_staleness.py",
+    "test_memory.py",
 ]
 
 
@@ -47,7 +55,7 @@ def warm():
 
 @pytest.fixture(scope="session")
 def python(request):
-    """Return python(*arguments, cold=False, limit=240, cwd=None, **environment).
+    """Return python(*arguments, cold=False, limit=600, cwd=None, **environment).
 
     It runs python and gives a `subprocess.CompletedProcess` with text output. A program that takes
     longer than `limit` seconds is killed and fails the test. Commands of vinfo_mpi find torch
@@ -88,25 +96,39 @@ def vinfo(python, mpirun):
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory, mpirun):
-    """Return once(name, *options): a finished run on two ranks, its folder and what it printed.
+def shared(tmp_path_factory):
+    """Return shared(name, make): a folder, and what make(folder) has returned.
 
-    The processes that run tests side by side share it, so that tests change nothing but copies.
+    The processes that run tests side by side share it: the first that asks makes it, so that tests
+    change nothing but copies. What is returned is pickled.
     """
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def share(name, make):
+        folder = base / name
+        returned = base / f"{name}.pickle"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not returned.exists():
+                folder.mkdir(exist_ok=True)
+                returned.write_bytes(pickle.dumps(make(folder)))
+        return folder, pickle.loads(returned.read_bytes())
+
+    return share
+
+
+@pytest.fixture(scope="session")
+def once(shared, mpirun):
+    """Return once(name, *options): a finished run on two ranks, its folder and what it printed."""
 
     def make(name, *options):
-        folder = shared / name
-        printed = shared / f"{name}.pickle"
-        with (shared / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not printed.exists():
-                command = ("-m", "vinfo_mpi", *options, "--run-dir", folder)
-                done = mpirun(2, *command, cold=True, limit=400)
-                assert done.returncode == 0, done.stderr
-                printed.write_bytes(pickle.dumps(done))
-        return folder, pickle.loads(printed.read_bytes())
+        def run(folder):
+            done = mpirun(2, "-m", "vinfo_mpi", *options, "--run-dir", folder, cold=True)
+            assert done.returncode == 0, done.stderr
+            return done
+
+        return shared(name, run)
 
     return make
 
@@ -137,7 +159,7 @@ def copy(run, tmp_path):
     return make
 
 
-def _run(*words, limit=240, cwd=None, **environment):
+def _run(*words, limit=600, cwd=None, **environment):
     command = [str(word) for word in words]
     process = subprocess.Popen(
         command,

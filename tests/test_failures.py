@@ -55,10 +55,12 @@ def disk(tmp_path):
         ("extract", "1200k", "virtual"),
     ],
 )
-def test_a_full_disk(run, disk, mpirun, stage, room, storage):
+def test_a_full_disk(run, copy, disk, mpirun, stage, room, storage):
     """And when there is room again, the same command goes on."""
     folder, mount = disk
     mount(f"size={room}")
+    if stage == "extract":
+        shutil.copytree(copy("config.yaml", "checkpoints"), folder / "run")
     command = ["-m", "vinfo_mpi.score", *SMALL, "--run-dir", folder / "run"]
     command += ["--set", f"machine.storage={storage}", "--set", "machine.disk_limit=1"]
     done = mpirun(2, *command)
@@ -90,13 +92,13 @@ def test_a_run_directory_that_cannot_be_written_to(disk, mpirun):
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("refused", [0, 1])
-def test_a_write_that_is_refused_to_one_rank(copy, mpirun, storage, refused):
+def test_a_write_that_is_refused_to_one_rank(copy, warm, storage, refused):
     """As by a quota: in the middle of a file, while the others wait in a collective write."""
     folder = copy("config.yaml", "checkpoints")
-    stage = [sys.executable, "-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder]
+    stage = ["-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder]
     stage += ["--set", f"machine.storage={storage}"]
-    limited = ["prlimit", "--fsize=60000", *stage]
-    ranks = [limited if rank == refused else stage for rank in (0, 1)]
+    limited = ["prlimit", "--fsize=60000", sys.executable, *stage]
+    ranks = [limited if rank == refused else [*warm, *stage] for rank in (0, 1)]
     words = ("mpirun", "-n", 1, *ranks[0], ":", "-n", 1, *ranks[1])
     command = [str(word) for word in words]
     done = subprocess.run(
@@ -104,7 +106,7 @@ def test_a_write_that_is_refused_to_one_rank(copy, mpirun, storage, refused):
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         stdin=subprocess.DEVNULL,
     )
     assert re.search(
@@ -204,7 +206,7 @@ def test_two_jobs_in_one_folder(copy, mpirun, tmp_path):
             stdout=log,
             stderr=log,
         )
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 180
     while "dictionary: running" not in (tmp_path / "first.log").read_text():
         assert time.monotonic() < limit and first.poll() is None
         time.sleep(0.01)

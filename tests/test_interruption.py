@@ -43,7 +43,7 @@ MADE = {  # what each stage makes, in order
     "score": "results.h5",
     "dynamics": "results.h5",
 }
-ENDS = ["kill one", "kill one", "kill all"]
+ENDS = ["kill one", "kill all"]
 STOPPED = ("train", "extract", "dictionary")  # each saves in a way of its own
 UNFINISHED = {  # what shows that there is something to go on from
     "train": "checkpoints/unfinished.pt",
@@ -145,7 +145,7 @@ class Job:
 
     def wait_until_running(self, stage):
         """Wait until the stage has begun, or has nothing to do, or the job has ended."""
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 180
         reached = re.compile(f"{stage}: (running|up to date)")
         while (
             not reached.search(text := self.log.read_text(errors="replace"))
@@ -181,7 +181,7 @@ class Job:
     def wait(self):
         """Return exit code and output; a job that hangs fails the test."""
         try:
-            code = self.process.wait(120)
+            code = self.process.wait(240)
         except subprocess.TimeoutExpired:
             members = psutil.Process(self.process.pid).children(recursive=True)
             for process in [*members, self.process]:

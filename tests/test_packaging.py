@@ -38,7 +38,7 @@ def call(*words, cwd=None):
     """Run a command that finds nothing of the checkout; fail with what it printed if it does."""
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     words = [str(word) for word in words]
-    options = {"env": environment, "cwd": cwd, "text": True, "timeout": 240}
+    options = {"env": environment, "cwd": cwd, "text": True, "timeout": 600}
     done = subprocess.run(words, capture_output=True, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

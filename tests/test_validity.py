@@ -21,7 +21,7 @@ def factors(tmp_path_factory, mpirun):
 
     def make(*settings):
         folder = tmp_path_factory.mktemp("planted") / "run"
-        done = mpirun(2, "-m", "vinfo_mpi", *OPTIONS, *settings, "--run-dir", folder, limit=400)
+        done = mpirun(2, "-m", "vinfo_mpi", *OPTIONS, *settings, "--run-dir", folder)
         assert done.returncode == 0, done.stderr
         results = Results(folder)
         table = results.concepts.set_index("name")

@@ -5,6 +5,8 @@ TINY = {
     "network": {"name": "resnet18", "small_images": True, "width": 0.0625},
     "train": {"epochs": 1},
     "dictionary": {"concepts_per_class": 3},
+    "analyses": [],
+    "pages": [],
     "machine": {"device": "cpu"},
 }
 

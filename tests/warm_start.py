@@ -50,7 +50,7 @@ def server(environment):
         yield (sys.executable, "-I", "-S", __file__, name)
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
 
 
 def ask(name, arguments):

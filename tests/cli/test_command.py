@@ -121,7 +121,7 @@ def test_configuration_of_the_environment(light, tmp_path):
 
 
 def test_mistake_is_told_once_by_all_ranks(mpirun):
-    result = mpirun(2, "-m", "vinfo_mpi.score", "--set", "train.epoch=1", limit=60)
+    result = mpirun(2, "-m", "vinfo_mpi.score", "--set", "train.epoch=1")
     assert "unknown key 'train.epoch'" in sentence(result)
 
 

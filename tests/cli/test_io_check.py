@@ -74,7 +74,7 @@ def test_a_rank_that_cannot_write_ends_all(tmp_path):
         *check,
     ]
     done = subprocess.run(
-        [str(word) for word in words], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        [str(word) for word in words], env=ENVIRONMENT, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 1, done.stderr
     assert len(re.findall("^vinfo_mpi: cannot write ", done.stderr, re.MULTILINE)) == 1

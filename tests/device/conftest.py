@@ -14,20 +14,23 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def guard(tmp_path_factory):
+def guard(shared):
     """guard.cpp, compiled for this torch: some seconds of the compiler."""
     compiler = shutil.which("c++")
     if compiler is None:
         reason = "needs a C++ compiler, for tests/device/guard.cpp"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     torch = Path(importlib.util.find_spec("torch").origin).parent
-    library = tmp_path_factory.mktemp("guard") / "guard.so"
-    command = [compiler, "-std=c++20", "-shared", "-fPIC", HERE / "guard.cpp", "-o", library]
-    command += [f"-I{torch / 'include'}", f"-L{torch / 'lib'}", f"-Wl,-rpath,{torch / 'lib'}"]
-    command += ["-ltorch_cpu", "-lc10"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return library
+
+    def build(folder):
+        command = [compiler, "-std=c++20", "-shared", "-fPIC", HERE / "guard.cpp"]
+        command += [f"-I{torch / 'include'}", f"-L{torch / 'lib'}", f"-Wl,-rpath,{torch / 'lib'}"]
+        command += ["-ltorch_cpu", "-lc10", "-o", folder / "guard.so"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    folder, _ = shared("guard", build)
+    return folder / "guard.so"
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +44,7 @@ def outcomes(python, environment):
     """Return outcomes(program, *arguments): the JSON that a program of this folder prints."""
 
     def run(program, *arguments):
-        done = python(HERE / program, *arguments, limit=400, **environment)
+        done = python(HERE / program, *arguments, **environment)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

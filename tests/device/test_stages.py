@@ -168,7 +168,7 @@ def runs(python, mpirun, environment, tmp_path_factory):
     base = tmp_path_factory.mktemp("device")
 
     def start(launch, *program):
-        done = launch(*program, limit=400, **environment)
+        done = launch(*program, **environment)
         assert done.returncode == 0, done.stderr
         return done
 

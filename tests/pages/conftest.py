@@ -16,20 +16,24 @@ from vinfo_mpi.storage.rows import fingerprint
 
 
 @pytest.fixture(scope="session")
-def reported(run, tmp_path_factory, mpirun):
+def reported(run, shared, mpirun):
     """The small run with pictures and a report by two ranks.
 
     It lies in a folder with a name that has to be escaped, and has such a class.
     """
-    folder = tmp_path_factory.mktemp("report") / "<i>small & fine"
-    shutil.copytree(run[0], folder)
-    small = on(folder)
-    rename_class(small.activations(small.final), 3, EVIL)
-    write_pictures(small)
-    options = [word for setting in SETTINGS for word in ("--set", setting)]
-    done = mpirun(2, "-m", "vinfo_mpi.report", *SMALL, *options, "--only", "--run-dir", folder)
-    assert done.returncode == 0, done.stderr
-    return small
+    name = "<i>small & fine"
+
+    def report(base):
+        small = on(shutil.copytree(run[0], base / name))
+        rename_class(small.activations(small.final), 3, EVIL)
+        write_pictures(small)
+        options = [word for setting in SETTINGS for word in ("--set", setting)]
+        options += ["--only", "--run-dir", small.folder]
+        done = mpirun(2, "-m", "vinfo_mpi.report", *SMALL, *options)
+        assert done.returncode == 0, done.stderr
+
+    base, _ = shared("reported", report)
+    return on(base / name)
 
 
 def rename_class(path, renamed, name):

@@ -81,12 +81,12 @@ def test_concepts_that_have_names_and_are_nowhere_in_the_image(copy, visit, figu
 # --- like make ---
 
 
-def test_made_anew_where_what_it_shows_has_changed(reported):
-    run = on(reported.folder)
+def test_made_anew_where_what_it_shows_has_changed(reported, tmp_path):
+    run = on(shutil.copytree(reported.folder, tmp_path / "copy"))
     key = freshness.fingerprint(run, "report")
     assert freshness.is_current(run, "report")
-    assert not freshness.is_current(on(reported.folder, "report.neighbours=3"), "report")
-    assert freshness.is_current(on(reported.folder, "machine.rows=7"), "report")
+    assert not freshness.is_current(on(run.folder, "report.neighbours=3"), "report")
+    assert freshness.is_current(on(run.folder, "machine.rows=7"), "report")
     before = run.visualisation.read_bytes()
     with h5py.File(run.visualisation, "r+") as file:
         file.attrs["fingerprint"] = "other"

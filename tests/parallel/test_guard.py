@@ -12,18 +12,18 @@ from vinfo_mpi.parallel.guard import guard
 
 rank = comm.Get_rank()
 """
-SOON = 10  # seconds, the start included
+SOON = 120  # seconds on a busy machine; who hangs would take longer
 
 
 @pytest.fixture
 def guarded(mpirun, tmp_path):
     """Run the lines of a script inside the guard, on so many ranks."""
 
-    def guarded(ranks, body, limit=SOON):
+    def guarded(ranks, body):
         script = tmp_path / "script.py"
         lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
         script.write_text(f"{PREAMBLE}\nwith guard():\n{lines}")
-        return mpirun(ranks, script, limit=limit)
+        return mpirun(ranks, script, limit=SOON)
 
     return guarded
 
@@ -51,7 +51,7 @@ def test_one_rank_fails_while_the_others_wait_for_it(guarded, failing):
 
 
 def test_one_rank_fails_while_the_others_compute(guarded):
-    done = guarded(3, "if rank == 1: raise ValueError('a bug')\ntime.sleep(60)")
+    done = guarded(3, "if rank == 1: raise ValueError('a bug')\ntime.sleep(600)")
     assert done.returncode == 1
     assert done.stderr.count("ValueError: a bug") == 1
 
@@ -117,7 +117,7 @@ with RowWriter([file], 1, Ranks()) as writer:
 def test_failing_while_a_file_is_open_on_all_ranks(guarded, tmp_path, failing):
     """HDF5 would close the file at the end, together with ranks that are gone."""
     path = tmp_path / "codes.h5"
-    done = guarded(2, WRITING.format(path=path, failing=failing), limit=60)
+    done = guarded(2, WRITING.format(path=path, failing=failing))
     assert done.returncode == 1
     assert done.stderr.count("ValueError: a bug") == 1
     assert not path.exists()

@@ -80,7 +80,7 @@ class Slurm:
         }
         self.nodes = len(self.run("sinfo", "-h", "-N", "-o", "%N").stdout.split())
 
-    def run(self, *command, limit=60, cwd=None, **environment):
+    def run(self, *command, limit=120, cwd=None, **environment):
         """Run a command; return the `subprocess.CompletedProcess` with text output."""
         return subprocess.run(
             [str(part) for part in command],

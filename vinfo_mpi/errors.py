@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 
 # Packages that the main stages do without, and the extra of pyproject.toml that brings them.
-EXTRAS = {"matplotlib": "report", "plotly": "report", "pyarrow": "parquet"}
+EXTRAS = {"matplotlib": "report", "pyarrow": "parquet"}
 
 
 class InputError(Exception):

@@ -248,7 +248,7 @@ PAGES = {
         settings=("figures", "report"),
         shows=("dynamics", *ANALYSES, "visualisation"),
         version=2,  # scales and distributions of codes, sentences
-        packages=("matplotlib", "plotly"),
+        packages=("matplotlib",),
     ),
 }
 

@@ -21,7 +21,7 @@ download() {
         --only-binary=:all: --implementation cp --python-version "$version" "${platforms[@]}" \
         --constraint hpc/constraints.txt "$@"
 }
-download pydantic plotly mpi4py mpich
+download pydantic mpi4py mpich
 download --no-deps h5py # without MPI: one that is built on the machine's MPI does not go with this
 wheels=(runs/wheels/*.whl)
 echo "prepare: ${#wheels[@]} wheels for Python $version, $(du -sh runs/wheels | cut -f1)"

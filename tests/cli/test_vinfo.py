@@ -91,5 +91,5 @@ def test_whole_commands_say_so_before_they_begin(run, monkeypatch, tmp_path):
         results.to_parquet(tmp_path / "x.parquet")
     small = small_run.on(run[0])
     for start in (engine.bring_up_to_date, engine.show):
-        with pytest.raises(InputError, match=r"report needs .*matplotlib, plotly"):
+        with pytest.raises(InputError, match=r"report needs .*matplotlib"):
             start(small, ["report"], force=True)

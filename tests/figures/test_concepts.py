@@ -34,8 +34,12 @@ def test_vinformation(results, stored, living, ax):
     np.testing.assert_array_equal(ax.images[0].get_array(), stored["vinformation"][:, order])
     taps = [tap.decode() for tap in stored["taps"]]
     assert [label.get_text() for label in ax.get_yticklabels()] == taps
-    last_tick = float(ax.get_xticklabels()[-1].get_text())
-    assert last_tick == pytest.approx(stored[COMPLEXITY][order[-1]], abs=0.005)
+    ticks = [label.get_text().split() for label in ax.get_xticklabels()]
+    ranks = np.array([int(rank) for rank, _ in ticks])
+    assert ranks.tolist() == list(ax.get_xticks()) and {1, len(order)} <= set(ranks)
+    expected = stored[COMPLEXITY][order[ranks - 1]]
+    np.testing.assert_allclose([float(text) for _, text in ticks], expected, atol=0.005)
+    assert ax.images[0].get_extent()[:2] == [0.5, len(order) + 0.5]
     ends = stored["vinformation"][[0, -1]][:, living]
     n, first, first_error, last, last_error, _ = numbers(FIGURES["vinformation"].sentence(results))
     assert n == living.sum()

@@ -35,7 +35,7 @@ def test_tree(results, stored, ax, colour):
     order = stored["metafeatures/tree_concepts"][leaves_list(merges)]
     values = stored[f"concepts/{colour}"][order]
     np.testing.assert_allclose(ax.collections[-1].get_array(), values)
-    assert len(ax.lines) == len(merges)
+    assert len(ax.collections[0].get_segments()) == len(merges)
     said = FIGURES["tree"].sentence(results)
     expected = spearmanr(values[:-1], values[1:]).statistic
     of_colour = said.split(f"{colour}, Spearman ")[1]

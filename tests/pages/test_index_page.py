@@ -24,8 +24,12 @@ def index(opened):
 def test_every_figure_and_thumbnail_is_there(index, reported):
     names = [figure.name for figure in catalogue.available(Results(reported.results))]
     ids = index.eval_on_selector_all("figure", "all => all.map(node => node.id)")
-    assert ids == [f"figure-{name}" for name in names]
+    assert sorted(ids) == sorted(f"figure-{name}" for name in names)
     assert len(names) == len(catalogue.FIGURES)
+    counts = index.eval_on_selector_all("figure .count", "all => all.map(node => node.textContent)")
+    assert counts == [f"Figure {number}." for number in range(1, len(names) + 1)]
+    panels = index.eval_on_selector_all(".panel svg", "all => all.length")
+    assert panels == sum(len(catalogue.FIGURES[name].panels) for name in names)
     index.wait_for_function("[...document.images].every(node => node.complete)")
     images = index.eval_on_selector_all(
         "img", "all => all.map(node => [node.naturalWidth, node.alt])"
@@ -36,19 +40,14 @@ def test_every_figure_and_thumbnail_is_there(index, reported):
         assert (reported.report / link.get_attribute("href")).stat().st_size > 1000
 
 
-def test_plots_show_the_concept_that_is_pointed_at_and_open_it(visit, reported, concepts):
+def test_figures_show_the_concept_that_is_pointed_at_and_open_it(visit, reported, concepts):
     index = visit(reported.report / "index.html")
-    index.locator("#figure-complexity_importance").scroll_into_view_if_needed()
-    index.wait_for_selector("#figure-complexity_importance.live .points path")
-    drawn = index.evaluate(
-        "(({x, y}) => [Array.from(x), Array.from(y)])"
-        "(document.querySelector('[data-figure=complexity_importance]').data[0])"
-    )
+    panel = index.locator("#figure-complexity_importance .panel")
+    panel.scroll_into_view_if_needed()
     living = concepts[concepts["alive"]]
-    assert drawn == [living["complexity"].tolist(), living["importance"].tolist()]
     most = living["importance"].idxmax()
-    place = list(living.index).index(most)
-    box = index.locator("#figure-complexity_importance .points path").nth(place).bounding_box()
+    mark = panel.locator("use[style*=fill-opacity]").nth(list(living.index).index(most))
+    box = mark.bounding_box()
     index.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     index.wait_for_selector("#card:not([hidden]) img")
     assert f"Concept {most}" in index.inner_text("#card")
@@ -57,18 +56,32 @@ def test_plots_show_the_concept_that_is_pointed_at_and_open_it(visit, reported, 
     index.wait_for_url(f"**/concept.html#{most}")
 
 
+def test_figures_are_read_with_the_keyboard(visit, reported, concepts):
+    index = visit(reported.report / "index.html")
+    in_order = concepts[concepts["alive"]].sort_values("complexity").index
+    index.focus("#figure-vinformation .panel")
+    for concept in in_order[:2]:
+        index.keyboard.press("ArrowRight")
+        assert f"Concept {concept}" in index.inner_text("#card")
+    index.keyboard.press("Escape")
+    assert index.is_hidden("#card")
+    index.keyboard.press("ArrowLeft")
+    assert f"Concept {in_order[-1]}" in index.inner_text("#card")
+    index.keyboard.press("Enter")
+    index.wait_for_url(f"**/concept.html#{in_order[-1]}")
+
+
 def test_example_concepts_stand_along_the_axis(index, concepts):
-    index.locator("#figure-complexity").scroll_into_view_if_needed()
-    index.wait_for_selector(".strip a")
+    assert index.query_selector_all(".strip a")
     for link in index.query_selector_all(".strip a"):
         number = int(link.get_attribute("href").split("#")[1])
-        left = float(link.evaluate("node => node.style.left").removesuffix("%")) / 100
-        same = concepts[concepts["alive"] & ((concepts["complexity"] - left).abs() <= 0.5 / 20)]
+        middle = float(link.get_attribute("data-along"))
+        same = concepts[concepts["alive"] & ((concepts["complexity"] - middle).abs() <= 0.5 / 20)]
         assert same["importance"].idxmax() == number
 
 
 def test_what_the_index_says_of_the_run(index, reported):
-    text = index.inner_text("main")
+    text = index.text_content("main")
     same_prediction = datasets(reported.codes)["fidelity/kept"]
     assert f"{100 * np.mean(same_prediction):.2f} % of the predictions kept" in text
     assert "the smallest 40 (fewer than 50)" in text  # a warning: 40 images per class

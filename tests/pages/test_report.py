@@ -11,6 +11,8 @@ from small_run import run_stage
 
 from vinfo_mpi.errors import Stopped
 from vinfo_mpi.figures import catalogue
+from vinfo_mpi.figures.figure import Figure
+from vinfo_mpi.figures.themed import Panel
 from vinfo_mpi.pages import sheets
 from vinfo_mpi.parallel import signals
 from vinfo_mpi.run import freshness
@@ -19,11 +21,17 @@ from vinfo_mpi.run import freshness
 @pytest.fixture
 def figures_at_hand(reported, monkeypatch):
     """Figures are copied, not drawn: that takes seconds."""
+    draw_nothing(monkeypatch)
     monkeypatch.setattr(
         catalogue,
         "write",
         lambda _, folder, **__: shutil.copytree(reported.report / "figures", folder),
     )
+
+
+def draw_nothing(monkeypatch):
+    empty = Panel("<svg></svg>", (0, 0, 1, 1), (0, 1, 0, 1))
+    monkeypatch.setattr(Figure, "on_page", lambda *_: [empty])
 
 
 # --- other concepts, other analyses ---
@@ -41,10 +49,10 @@ def test_what_was_not_computed_says_which_command_adds_it(copy, visit, figures_a
             del file[f"provenance/{stage}"]
     run_stage(run, "report")
     page = visit(run.report / "index.html")
-    text = page.inner_text("#run")
+    text = page.text_content("#answer")
     assert text.count("of other settings") == 1
     assert f"python -m vinfo_mpi.analyses.spectrum --config {run.folder}/config.yaml" in text
-    missing = page.inner_text(".missing")
+    missing = page.text_content(".missing")
     for name in ("robustness", "sedimentation", "flow"):
         assert f"python -m vinfo_mpi.analyses.{name}" in missing
     for name in ("dynamics", "visualise"):
@@ -52,6 +60,16 @@ def test_what_was_not_computed_says_which_command_adds_it(copy, visit, figures_a
     assert page.query_selector("#figure-robustness") is None
     assert page.query_selector("th[data-column=temporal]") is None
     assert page.query_selector("#sort [value=temporal]") is None
+    answers = page.inner_text(".answer")
+    assert "Not computed: python -m vinfo_mpi.dynamics adds it." in answers
+    verdicts = dict(
+        page.eval_on_selector_all(
+            ".findings tbody tr",
+            "all => all.map(row => [row.cells[0].innerText, row.cells[3].innerText])",
+        )
+    )
+    assert verdicts["complexity ~ temporal score"] == "not run"
+    assert verdicts["complexity ~ importance, final network"] in ("yes", "no", "unclear")
     page.goto((run.report / "concept.html").as_uri() + "#2")
     page.wait_for_selector("main[data-concept='2']")
     assert len(page.query_selector_all(".chart")) == 1  # the taps
@@ -99,6 +117,7 @@ def test_goes_on_where_a_job_was_ended(copy, monkeypatch):
     run = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"))
     monkeypatch.setattr(sheets, "CONCEPTS", 20)
     monkeypatch.setattr(catalogue, "write", lambda *_, **__: [])  # they take seconds
+    draw_nothing(monkeypatch)
     monkeypatch.setattr(
         signals, "wished", lambda: any(run.folder.glob(".report.partial/data/*.js"))
     )

@@ -1,17 +1,17 @@
 """A report of 10,000 made-up concepts: how large it is, and how its table works."""
 
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from contents import ROOT
 from report_pages import gallery, sort, table
 from sklearn.datasets import load_sample_images
 
-from vinfo_mpi.figures.catalogue import FIGURES
+from vinfo_mpi.figures import style
+from vinfo_mpi.figures.themed import panel
 from vinfo_mpi.pages import sheets, site
+from vinfo_mpi.pages.groups import Figure, Group
 
 COUNT = 10_000
 EXAMPLES = 13
@@ -28,21 +28,26 @@ def large(tmp_path_factory):
     for number in range(1, COUNT // sheets.CONCEPTS):
         thumbnails = folder / f"images/thumbnails_{number:04d}.webp"
         thumbnails.hardlink_to(folder / "images/thumbnails_0000.webp")
-    figures = [
-        site.Figure(name, FIGURES[name].title, "What to see.", "A figure.")
-        for name in site.INTERACTIVE
-    ]
-    (folder / "figures").mkdir()
-    for name in site.INTERACTIVE:
-        shutil.copy(ROOT / "docs/quickstart.png", folder / f"figures/{name}.png")
     names = [f"class number {number}" for number in range(1000)]
     taps = [f"layer{number}" for number in range(16)]
     captions = ["most activating"] * 9 + ["a level"] * 4
     curves = site.packed(draw.integers(0, 256, (COUNT, 16), np.uint8))
     layout = site.Layout(names, taps, taps, list(range(16)), captions, {}, 7, curves)
-    index = site.Index("large", {"Network": "made up"}, [], figures)
+    index = site.Index("large", {"Network": "made up"}, [], groups=[drawn_group(concepts)])
     site.write_pages(folder, index, layout, concepts)
     return SimpleNamespace(folder=folder, table=concepts)
+
+
+def drawn_group(concepts):
+    """Return a scatter plot of all concepts."""
+    living = concepts[concepts["alive"]]
+
+    def draw(ax):
+        style.points(ax, living["complexity"].to_numpy(), living["importance"].to_numpy())
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+
+    drawn = (panel(draw, "large"),)
+    return Group("Figures", (Figure("complexity_importance", "A figure", "Many.", drawn, 1),))
 
 
 def made_up_concepts(draw):
@@ -109,7 +114,7 @@ def test_sizes_of_ten_thousand_concepts(large):
     assert len(sheet) == 3
     of_sheets = sum(size[name] for name in sheet) * COUNT / sheets.CONCEPTS
     assert sum(shared.values()) + of_sheets < 300e6
-    assert sum(shared.values()) - shared["assets/plotly.min.js"] < 3e6
+    assert sum(shared.values()) < 3e6
 
 
 def test_ten_thousand_concepts_in_a_table_of_a_few_rows(large, visit):
@@ -123,7 +128,7 @@ def test_ten_thousand_concepts_in_a_table_of_a_few_rows(large, visit):
     page.emulate_media(media="print")
     page.wait_for_timeout(300)
     assert len(table(page)) <= 200
-    assert page.is_visible(".still >> nth=0")
+    assert page.is_visible(".panel svg")
 
 
 def test_ten_thousand_concepts_are_sorted(large, visit):
@@ -149,3 +154,25 @@ def test_ten_thousand_concepts_in_a_gallery_of_a_few_tiles(large, visit):
     assert len(shown) <= 200
     rising = large.table.sort_values("complexity", kind="stable").index
     assert shown == rising[-len(shown) :].tolist()
+
+
+def test_the_nearest_of_ten_thousand_is_pointed_at(large, visit):
+    page = visit(large.folder / "index.html")
+    living = large.table[large.table["alive"]]
+    panel_of_all = page.locator(".panel")
+    panel_of_all.scroll_into_view_if_needed()
+    box = panel_of_all.bounding_box()
+    left, top, right, bottom = map(float, panel_of_all.get_attribute("data-box").split())
+    x, y = 0.4, 0.6
+    page.mouse.move(
+        box["x"] + box["width"] * (left + (right - left) * x),
+        box["y"] + box["height"] * (bottom - (bottom - top) * y),
+    )
+    distance = np.hypot(
+        (living["complexity"] - x) * (right - left) * box["width"],
+        (living["importance"] - y) * (bottom - top) * box["height"],
+    )
+    near = distance.nsmallest(3).index  # the pointer stands on whole pixels
+    page.wait_for_selector("#card:not([hidden])")
+    shown = int(page.inner_text("#card strong").split()[1])
+    assert shown in near

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.style import context
 
 from vinfo_mpi.comparison.findings import Comparison
 from vinfo_mpi.comparison.study import Study
 from vinfo_mpi.figures import style
 from vinfo_mpi.results.schema import COMPLEXITY, VINFORMATION
-
-# Text stays text; what would differ each time that the same figure is drawn is left out.
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "vinfo_mpi"}
-SIZE = (style.ONE_COLUMN, 2.6)
-
-
-def svg(draw: Callable[[Axes], None]) -> str:
-    """Return a drawing as an SVG element that stands in a page."""
-    with context([style.PAPER, SVG], after_reset=True):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        draw(figure.subplots())
-        text = io.StringIO()
-        figure.savefig(
-            text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
-        )
-    drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :]
 
 
 def draw_layers(comparison: Comparison, first: Study, second: Study, ax: Axes) -> None:
@@ -60,7 +38,7 @@ def draw_depth(comparison: Comparison, concepts: Study, layers: Study, ax: Axes)
 def draw_complexity(comparison: Comparison, concepts: Study, layers: Study, ax: Axes) -> None:
     """Draw the complexity in the other network over that at home."""
     there = comparison.there[concepts.label, layers.label].complexity
-    ax.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    ax.plot([0, 1], [0, 1], color=style.FAINT, linewidth=0.8)
     style.points(ax, concepts.results.read(COMPLEXITY), there, c=style.DARK)
     ax.set(
         xlabel=f"complexity in {concepts.label}",

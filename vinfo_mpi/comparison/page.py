@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from vinfo_mpi.comparison import drawings, findings
 from vinfo_mpi.comparison.findings import Comparison
+from vinfo_mpi.figures import themed
 from vinfo_mpi.storage.atomic import write_text
 
 
@@ -21,7 +22,8 @@ def write(comparison: Comparison, path: Path, attributes: Mapping[str, Any]) -> 
     environment = Environment(
         loader=PackageLoader("vinfo_mpi.comparison"), autoescape=True, undefined=StrictUndefined
     )
-    style = files("vinfo_mpi.pages").joinpath("assets/report.css").read_text()
+    assets = files("vinfo_mpi.pages").joinpath("assets")
+    style = "".join(assets.joinpath(f"{name}.css").read_text() for name in ("report", "figures"))
     pairs = []
     for first, second in comparison.pairs:
         name = f"{first.label} and {second.label}"
@@ -37,7 +39,7 @@ def write(comparison: Comparison, path: Path, attributes: Mapping[str, Any]) -> 
                     drawings.draw_matches, comparison, concepts, other
                 ),
             }
-        drawn = {title: Markup(drawings.svg(draw)) for title, draw in figures.items()}
+        drawn = {title: Markup(themed.panel(draw, title).svg) for title, draw in figures.items()}
         pairs.append((name, findings.sentences(comparison, first, second), drawn))
     page = environment.get_template("compare.html").render(
         title=" and ".join(study.label for study in comparison.studies),

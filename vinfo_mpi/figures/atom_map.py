@@ -32,9 +32,10 @@ def draw_map(results: Results, ax: Axes, colour: str = COMPLEXITY.column) -> Axe
         _colour_by_class(results, ax, table)
     else:
         values = table[colour].to_numpy()
-        marks = style.points(ax, *_places(table), c=values, cmap=style.SCALE, alpha=0.9)
+        marks = style.points(ax, *_places(table), c=values, cmap=style.scale_of_marks(), alpha=0.9)
         ax.figure.colorbar(marks, ax=ax, label=LABELS[colour], pad=0.02)
-    ax.set(xticks=[], yticks=[], aspect="equal")
+    # Square, with distances as they are.
+    ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim", box_aspect=1)
     ax.spines[:].set_visible(True)
     return ax
 
@@ -85,7 +86,7 @@ def _colour_by_class(results: Results, ax: Axes, table: pd.DataFrame) -> None:
     if len(groups) > len(style.CLASSES):
         place_in_tree = np.argsort(results.read(LEAVES))
         colours = place_in_tree[numbers]
-        marks = style.points(ax, *_places(table), c=colours, cmap=style.SCALE, alpha=0.9)
+        marks = style.points(ax, *_places(table), c=colours, cmap=style.scale_of_marks(), alpha=0.9)
         ax.figure.colorbar(marks, ax=ax, label="class, by place in the tree", pad=0.02)
         return
     for group, colour, shape in zip(groups, style.CLASSES, style.SHAPES, strict=False):

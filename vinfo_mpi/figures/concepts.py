@@ -102,7 +102,8 @@ def _say_number_of_images(results: Results) -> str:
 def draw_vinformation(results: Results, ax: Axes) -> Axes:
     """Where in the network is each concept available?
 
-    V-information of the taps, concepts from simple to complex.
+    V-information of the taps, concepts from simple to complex: a column each, so that the axis
+    counts them, and names the complexity of some.
     """
     complexity = results.living[COMPLEXITY.column].sort_values()
     table = results.vinformation[complexity.index]
@@ -115,11 +116,12 @@ def draw_vinformation(results: Results, ax: Axes) -> Axes:
         cmap=style.SCALE,
         # The default blurs taps into each other where there are more concepts than pixels.
         interpolation="nearest",
+        extent=(0.5, len(complexity) + 0.5, -0.5, len(table) - 0.5),
     )
-    ticks = np.unique(np.linspace(0, len(complexity) - 1, 6).round().astype(int))
-    ax.set_xticks(ticks, [f"{value:.2f}" for value in complexity.iloc[ticks]])
+    ranks = np.unique(np.linspace(1, len(complexity), 5).round().astype(int))
+    ax.set_xticks(ranks, [f"{rank}\n{complexity.iloc[rank - 1]:.2f}" for rank in ranks])
     ax.set_yticks(*style.thinned([str(name) for name in table.index], 16))
-    ax.set(xlabel=f"concepts by their {COMPLEXITY_LABEL}")
+    ax.set(xlabel=f"concepts by rank; below it, their {COMPLEXITY_LABEL}")
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="V-information")
     return ax
@@ -280,9 +282,7 @@ def _first_epoch(results: Results) -> tuple[int, np.ndarray, np.ndarray, Estimat
 
 def _levels(results: Results, ax: Axes, dataset: Dataset, names: list[str], title: str) -> None:
     """Draw a quantity against complexity for each of several levels: (levels, K)."""
-    import matplotlib as mpl
-
-    colours = mpl.colormaps[style.SCALE](np.linspace(0.85, 0, len(names)))
+    colours = style.scale_of_marks()(np.linspace(0.85, 0, len(names)))
     complexity = results.living[COMPLEXITY.column].to_numpy()
     living = results.concepts[ALIVE.column].to_numpy()
     for level, values in enumerate(results.read(dataset)):

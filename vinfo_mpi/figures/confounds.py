@@ -69,7 +69,7 @@ def draw_confounds(results: Results, ax: Axes) -> Axes:
     ax.axvline(0, color="black", linewidth=0.6)
     ax.set_yticks(heights, rows)
     ax.set(xlabel="Spearman's correlation with complexity K", xlim=(-1.05, 1.05))
-    style.legend_above(ax, columns=len(GIVEN))
+    style.legend_above(ax, columns=len(GIVEN), narrow=1)
     return ax
 
 

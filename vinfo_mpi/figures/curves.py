@@ -218,7 +218,7 @@ def draw_spectrum(
     if dataset == EIGENVALUES:
         values = values / values[:, :1]
         ax.set_yscale("log")
-    scale = mpl.cm.ScalarMappable(Normalize(epochs[0], epochs[-1]), style.SCALE)
+    scale = mpl.cm.ScalarMappable(Normalize(epochs[0], epochs[-1]), style.scale_of_marks())
     features = np.arange(1, values.shape[1] + 1)
     for epoch, of_epoch in zip(epochs, values, strict=True):
         ax.plot(features, of_epoch, color=scale.to_rgba(epoch), linewidth=1)

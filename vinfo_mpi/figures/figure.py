@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vinfo_mpi import registry
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.figures import style
+from vinfo_mpi.figures import style, themed
 from vinfo_mpi.figures.paper import USUAL, Paper
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.tables import Results
@@ -56,10 +57,6 @@ class Figure:
     setting: str = ""
     panels: tuple[Mapping[str, Any], ...] = ({},)
 
-    def alternative(self, results: Results) -> str:
-        """Return the text for those who do not see it."""
-        return f"{self.title}. {self.sentence(results)}"
-
     def command(self, results: Results) -> str | None:
         """Return the command that adds what it needs to a run's results, None if all is there."""
         for dataset in self.reads:
@@ -103,6 +100,20 @@ class Figure:
         """
         self.check(results)
         return self.draw(results, ax or self._axes(), **options)
+
+    def on_page(self, results: Results) -> list[themed.Panel]:
+        """Return its panels as SVG with the colours and the type of a page.
+
+        Raises
+        ------
+        InputError
+            If it was not computed.
+        """
+        self.check(results)
+        return [
+            themed.panel(partial(self.draw, results, **options), f"{self.name}-{number}")
+            for number, options in enumerate(self.panels)
+        ]
 
     def save(self, results: Results, folder: Path, paper: Paper = USUAL) -> list[Path]:
         """Write it with all its panels, as PDF and as PNG, and return the files.

@@ -21,14 +21,23 @@ COLOURS = (style.DARK, style.LIGHT, style.OTHERS[2])
 def draw_parts(results: Results, ax: Axes) -> Axes:
     """What does the complexity consist of? Its parts, a bar per concept, by rising complexity."""
     concepts = results.living.sort_values(COMPLEXITY.column)
-    edges = np.arange(len(concepts) + 1)
+    edges = 0.5 + np.arange(len(concepts) + 1)
     below = np.zeros(len(concepts))
     for dataset, colour in zip(PARTS, COLOURS, strict=True):
         above = below + concepts[dataset.column].to_numpy()
         # Steps, not bars: one shape for all concepts, of which there may be 10,000.
-        ax.stairs(above, edges, baseline=below, fill=True, color=colour, label=dataset.column)
+        ax.stairs(
+            above,
+            edges,
+            baseline=below,
+            fill=True,
+            color=colour,
+            label=dataset.column,
+            rasterized=len(concepts) > style.MANY,
+        )
         below = above
-    ax.set(xlabel="concepts", ylabel="complexity K", xlim=(0, len(concepts)), ylim=(0, 1))
+    ax.set(xlabel="concepts by rank of complexity", ylabel="complexity K", ylim=(0, 1))
+    ax.set_xlim(edges[0], edges[-1])
     style.legend_above(ax, columns=len(PARTS))
     return ax
 

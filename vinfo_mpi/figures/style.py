@@ -16,9 +16,11 @@ from vinfo_mpi.numerics.bootstrap import Estimate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
+    from matplotlib.colors import ListedColormap
 
 ONE_COLUMN = 3.3  # inches
 TWO_COLUMNS = 6.8
+NARROW = 5.0  # below it, legends have fewer columns
 DPI = 300
 PAPER: Any = {
     "font.size": 8,
@@ -40,7 +42,9 @@ PAPER: Any = {
 DARK = "#0072B2"
 LIGHT = "#E69F00"
 OTHERS = ("#D55E00", "#009E73", "0.35")
+FAINT = "0.6"  # what is behind marks
 SCALE = "viridis"  # rises in lightness all along
+LEVELS = 16  # of it that marks have: a page gives each a colour that is seen on its background
 # Petroff (2021), "Accessible Color Sequences for Data Visualization", and a shape for each.
 CLASSES = (
     "#3f90da",
@@ -58,10 +62,21 @@ SHAPES = "os^vDP<X>*"
 MANY = 5000  # marks from which on they are pixels in a PDF
 
 
+def scale_of_marks() -> ListedColormap:
+    """Return `SCALE` in `LEVELS`: colours of marks by a number."""
+    import matplotlib as mpl
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(mpl.colormaps[SCALE](np.linspace(0, 1, LEVELS)), "marks")
+
+
 def points(ax: Axes, x: np.ndarray, y: np.ndarray, **options: Any) -> PathCollection:
-    """Draw a mark per concept: x, y (K,)."""
+    """Draw a mark per concept: x, y (K,); the larger the type, the larger."""
+    from matplotlib import rcParams
+
     size = float(np.clip(2000 / len(x), 1.5, 8)) if len(x) else 8
-    defaults = {"s": size, "c": DARK, "alpha": 0.6, "linewidths": 0, "rasterized": len(x) > MANY}
+    size *= (rcParams["font.size"] / PAPER["font.size"]) ** 2
+    defaults = {"s": size, "c": DARK, "alpha": 0.75, "linewidths": 0, "rasterized": len(x) > MANY}
     return ax.scatter(x, y, **defaults | options)
 
 
@@ -76,8 +91,11 @@ def curve(
     ax.fill_between(x, y - error, y + error, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
-def legend_above(ax: Axes, columns: int = 2) -> None:
-    """Say above the axes, off the data, what its curves are."""
+def legend_above(ax: Axes, columns: int = 2, narrow: int = 2) -> None:
+    """Say above the axes, off the data, what its curves are, in fewer columns on a page."""
+    figure = ax.get_figure(root=True)
+    if figure is not None and figure.get_figwidth() < NARROW:
+        columns = min(columns, narrow)
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1),

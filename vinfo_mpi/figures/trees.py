@@ -33,10 +33,10 @@ def draw_metafeatures(results: Results, ax: Axes) -> Axes:
     shown = np.flatnonzero(results.read(CLUSTER_SHOWN))
     mean, error = results.read_with_error(CLUSTER_COMPLEXITY)
     places = np.arange(len(shown))
-    ax.errorbar(places, mean[shown], error[shown], fmt="none", ecolor="0.6", linewidth=0.8)
+    ax.errorbar(places, mean[shown], error[shown], fmt="none", ecolor=style.FAINT, linewidth=0.8)
     importance = _mean_importance(results)[shown]
     marks = style.points(
-        ax, places, mean[shown], c=importance, cmap=style.SCALE, alpha=1, s=12, zorder=3
+        ax, places, mean[shown], c=importance, cmap=style.scale_of_marks(), alpha=1, s=12, zorder=3
     )
     ax.figure.colorbar(marks, ax=ax, label=f"mean {IMPORTANCE_LABEL}", pad=0.02)
     ax.set(xlabel="meta-features", ylabel=f"mean {COMPLEXITY_LABEL}", xticks=[], ylim=(0, 1))
@@ -60,15 +60,17 @@ def say_metafeatures(results: Results) -> str:
 
 def draw_tree(results: Results, ax: Axes, colour: str = COMPLEXITY.column) -> Axes:
     """Which concepts are alike? The tree of their atoms; colour: complexity or importance."""
+    from matplotlib.collections import LineCollection
     from scipy.cluster.hierarchy import dendrogram
 
     tree = dendrogram(results.read(CONCEPT_LINKAGE), no_plot=True)
-    for x, y in zip(tree["icoord"], tree["dcoord"], strict=True):
-        ax.plot(x, y, color="0.6", linewidth=0.4)
+    links = np.dstack([tree["icoord"], tree["dcoord"]])  # (links, 4, 2)
+    ax.add_collection(LineCollection(list(links), colors=style.FAINT, linewidths=0.4))
+    ax.autoscale_view()
     values = _in_order_of_tree(results)[colour].to_numpy()
     places = 5 + 10 * np.arange(len(values))  # where SciPy puts the leaves
     marks = style.points(
-        ax, places, np.zeros(len(values)), c=values, cmap=style.SCALE, alpha=1, zorder=3
+        ax, places, np.zeros(len(values)), c=values, cmap=style.scale_of_marks(), alpha=1, zorder=3
     )
     ax.figure.colorbar(marks, ax=ax, label=LABELS[colour], pad=0.02)
     ax.set(xlabel="concepts", ylabel="cosine distance", xticks=[], xlim=(0, 10 * len(values)))

@@ -1,4 +1,4 @@
-"""What the index of a report says about the run: facts, warnings, figures, what is missing."""
+"""What the index of a report says: the answer, warnings, figures, what is missing, facts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from shlex import quote
 from typing import Any
 
 from vinfo_mpi import units
-from vinfo_mpi.figures import catalogue, style
+from vinfo_mpi.figures import catalogue
 from vinfo_mpi.figures.paper import paper
-from vinfo_mpi.pages.site import Figure, Index
+from vinfo_mpi.pages.answer import answer
+from vinfo_mpi.pages.groups import groups
+from vinfo_mpi.pages.site import Index
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.facts import Facts, facts
 from vinfo_mpi.results.reliability import warnings_about
@@ -59,23 +61,10 @@ def make_index(
         title=run.resolve().name,
         facts=_facts(about, run, results.attributes) | made,
         warnings=[*warnings_about(about), *mixed],
-        figures=_figures(results),
+        answer=answer(results),
+        groups=groups(results),
         missing=_missing(results, options, pictures),
     )
-
-
-def _figures(results: Results) -> list[Figure]:
-    """Return the figures that were drawn."""
-    return [
-        Figure(
-            name=figure.name,
-            title=figure.title,
-            sentence=figure.sentence(results),
-            alternative=figure.alternative(results),
-            wide=figure.size[0] > style.ONE_COLUMN,
-        )
-        for figure in catalogue.available(results)
-    ]
 
 
 def _missing(results: Results, options: str, pictures: bool) -> list[tuple[str, str]]:

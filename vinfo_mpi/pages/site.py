@@ -20,6 +20,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
 from vinfo_mpi.pages import sheets
+from vinfo_mpi.pages.answer import Answer
+from vinfo_mpi.pages.citation import CITATIONS
+from vinfo_mpi.pages.glossary import Glossary
+from vinfo_mpi.pages.groups import Group
 from vinfo_mpi.results.schema import (
     ALIVE,
     CLASS,
@@ -55,29 +59,6 @@ COLUMNS = {
     MAP_X.column: "",
     MAP_Y.column: "",
 }
-# Figures that are drawn again in the browser.
-INTERACTIVE = ("complexity", "complexity_importance", "complexity_temporal", "map")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure on the index.
-
-    Attributes
-    ----------
-    name : str
-        Of its files in figures/.
-    title : str
-    sentence, alternative : str
-        What to see in it, and for those who do not see it.
-    wide : bool
-    """
-
-    name: str
-    title: str
-    sentence: str
-    alternative: str
-    wide: bool = False
 
 
 @dataclass
@@ -90,8 +71,10 @@ class Index:
         Name of the run.
     facts : dict of str to str
     warnings : list of str
-    figures : list of Figure
-        Those whose files are in figures/.
+    answer : Answer
+        The first screen.
+    groups : list of Group
+        Figures, whose files are in figures/ too.
     missing : list of (str, str)
         What is not there, and the command that adds it.
     """
@@ -99,7 +82,8 @@ class Index:
     title: str
     facts: Mapping[str, str]
     warnings: Sequence[str] = ()
-    figures: Sequence[Figure] = ()
+    answer: Answer = field(default_factory=Answer)
+    groups: Sequence[Group] = ()
     missing: Sequence[tuple[str, str]] = ()
 
 
@@ -194,8 +178,6 @@ def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFra
     concepts : DataFrame
         A row per concept: class, alive, complexity, ..., a name where they have any.
     """
-    from plotly.offline import get_plotlyjs
-
     data = json.dumps(_shared(index.title, layout, concepts), allow_nan=False)
     write_text(folder / "data" / "concepts.js", f"report.begin({data});\n")
     pages = Environment(
@@ -206,12 +188,16 @@ def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFra
     )
     for name in ("index.html", "concept.html"):
         text = pages.get_template(name).render(
-            index=index, layout=layout, concepts=len(concepts), interactive=INTERACTIVE
+            index=index,
+            layout=layout,
+            concepts=len(concepts),
+            sheet=(sheets.CONCEPTS, sheets.COLUMNS),
+            glossary=Glossary(),
+            citations=CITATIONS,
         )
         write_text(folder / name, text)
     with writing(folder / "assets"):
         shutil.copytree(HERE / "assets", folder / "assets", dirs_exist_ok=True)
-    write_text(folder / "assets" / "plotly.min.js", get_plotlyjs())
 
 
 def _shared(title: str, layout: Layout, concepts: pd.DataFrame) -> dict[str, Any]:

@@ -51,13 +51,15 @@ GIVEN = (CODE_VARIANCE, LAST_TAP)  # what each correlation is shown without, bes
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
 
 
-def table(results: Results) -> pd.DataFrame:
-    """Return all signs: text, expected, value, standard error and verdict.
+def table(results: Results, expected_only: bool = False) -> pd.DataFrame:
+    """Return the signs: text, expected, value, standard error and verdict.
 
-    The verdict is yes, no, unclear within two errors, undefined, or which command computes it;
-    empty where nothing is expected.
+    All of them, or those alone of which the paper says what to expect. The verdict is yes, no,
+    unclear within two errors, undefined, or which command computes it; empty where nothing is
+    expected.
     """
-    rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in SIGNS]
+    signs = [sign for sign in SIGNS if sign.expected or not expected_only]
+    rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in signs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -1,140 +1,90 @@
 "use strict";
-// The figures in which every concept can be pointed at: hovering shows its thumbnail, a click opens it. Each is drawn when it
-// comes into view; on paper, and without JavaScript, the still one stands in its place.
+// Concepts in figures can be pointed at: the nearest one is marked, its card shown; a click opens it. With the keyboard, left
+// and right go from concept to concept along the axis, and Enter opens. Where the marks lie is known from their values.
 
 (() => {
   const { element, columns } = report;
-  const MANY = 2000;  // points from which on the graphics card draws them, if there is one
-  const BINS = 40, SHOWN = 20;  // bars of the histogram; parts of the axis with an example below each
-  const MARGIN = { l: 56, r: 12, t: 8, b: 44 };
   const card = document.getElementById("card");
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const living = [...report.alive.keys()].filter(concept => report.alive[concept]);
-  const pick = (values, concepts = living) => concepts.map(concept => values[concept]);
-  const webgl = (() => {
-    try {
-      return Boolean(document.createElement("canvas").getContext("webgl"));
-    } catch {
-      return false;
+  const byComplexity = [...living].sort((a, b) => columns.complexity[a] - columns.complexity[b] || a - b);
+  const rank = new Float64Array(report.concepts).fill(NaN);
+  byComplexity.forEach((concept, place) => { rank[concept] = place + 1; });
+  const REACH = 24;  // pixels
+
+  function start(panel) {
+    const [x, y] = panel.dataset.axes.split(" ").map(name => name === "rank" ? rank : columns[name]);
+    if (!x) return;
+    const [left, top, right, bottom] = panel.dataset.box.split(" ").map(Number);
+    const [x0, x1, y0, y1] = panel.dataset.limits.split(" ").map(Number);
+    const title = panel.closest("figure").querySelector("h3").textContent;
+    const here = element("span", { class: "here" });
+    const order = living.filter(concept => !Number.isNaN(x[concept]) && !(y && Number.isNaN(y[concept])))
+      .sort((a, b) => x[a] - x[b] || a - b);
+    let shown = null;
+    here.hidden = true;
+    panel.append(here);
+    panel.tabIndex = 0;
+    panel.setAttribute("role", "group");
+    panel.setAttribute("aria-label", `${title}: left and right arrow go from concept to concept, Enter opens one. The table below lists all.`);
+
+    const across = concept => left + (right - left) * (x[concept] - x0) / (x1 - x0);
+    const down = (concept, at) => y ? bottom - (bottom - top) * (y[concept] - y0) / (y1 - y0) : at;
+
+    function show(concept, at = (top + bottom) / 2) {
+      shown = concept;
+      const box = panel.getBoundingClientRect();
+      const place = [across(concept), down(concept, at)];
+      here.style.left = `${100 * place[0]}%`;
+      here.style.top = `${100 * place[1]}%`;
+      here.hidden = false;
+      report.showCard(card, concept, box.left + place[0] * box.width, box.top + place[1] * box.height);
     }
-  })();
 
-  const axis = title => ({ title: { text: title }, gridcolor: style("--line"), zerolinecolor: style("--line"), automargin: false });
-
-  function layout(x, y, more = {}) {
-    return {
-      margin: MARGIN, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", dragmode: false,
-      font: { color: style("--text"), family: "system-ui, sans-serif", size: 12 }, xaxis: { ...axis(x), ...more.x },
-      yaxis: { ...axis(y), ...more.y }, showlegend: false, bargap: 0.06, uirevision: "kept",
-    };
-  }
-
-  function points(x, y, colours, scale, bar) {
-    return {
-      type: living.length > MANY && webgl ? "scattergl" : "scatter", mode: "markers", x: pick(x), y: pick(y), customdata: living,
-      hoverinfo: "none",
-      marker: { size: living.length > MANY ? 4 : 7, opacity: 0.8, color: colours, colorscale: scale,
-        colorbar: bar && { title: { text: bar, side: "right" }, thickness: 10, outlinewidth: 0 } },
-    };
-  }
-
-  const classes = new Set(report.class).size;
-  const byClass = () => pick(report.class).map(number => `hsl(${Math.round(360 * number / classes)} 65% ${dark.matches ? 65 : 45}%)`);
-  const against = name => () => ({
-    data: [points(columns.complexity, columns[name], style("--accent"))],
-    layout: layout("complexity", report.labels[name], { x: { range: [0, 1] } }),
-  });
-
-  const figures = {
-    complexity: () => ({
-      data: [{ type: "histogram", x: pick(columns.complexity), xbins: { start: 0, end: 1, size: 1 / BINS },
-        marker: { color: style("--accent") }, hovertemplate: "%{y} concepts, complexity %{x}<extra></extra>" }],
-      layout: layout("complexity", "concepts", { x: { range: [0, 1] } }),
-    }),
-    complexity_importance: against("importance"),
-    complexity_temporal: against("temporal"),
-    map: plot => {
-      const by = plot.previousElementSibling.querySelector("select").value;
-      const hidden = { showticklabels: false, zeroline: false };
-      const colours = by === "class" ? byClass() : pick(columns[by]);
-      const mapped = points(columns.map_x, columns.map_y, colours, "Viridis", by === "class" ? undefined : report.labels[by]);
-      return { data: [mapped], layout: layout("", "", { x: hidden, y: { ...hidden, scaleanchor: "x" } }) };
-    },
-  };
-  const before = {
-    map: plot => {
-      const choices = ["complexity", "importance", "class"].filter(name => name === "class" || columns[name]);
-      const select = element("select", {}, ...choices.map(name => element("option", {}, name)));
-      select.addEventListener("change", () => draw(plot));
-      plot.before(element("label", { class: "colour" }, "Colour: ", select));
-    },
-  };
-  const after = { complexity: examples };
-
-  // Below the histogram, concepts along the axis: the most important one of each part of the scale.
-  function examples(plot) {
-    const strip = element("div", { class: "strip" });
-    strip.style.margin = `0 ${MARGIN.r}px 0 ${MARGIN.l}px`;
-    for (let part = 0; part < SHOWN; part++) {
-      const inside = living.filter(concept => Math.floor(SHOWN * columns.complexity[concept] * 0.999999) === part);
-      if (!inside.length) continue;
-      const worth = columns.importance ?? columns.complexity;
-      const best = inside.reduce((one, other) => worth[other] > worth[one] ? other : one);
-      const text = `Concept ${report.name(best)}, complexity ${report.rounded(columns.complexity[best])}`;
-      const link = report.link(best, report.thumbnail(best, text));
-      link.title = text;
-      link.style.left = `${100 * (part + 0.5) / SHOWN}%`;
-      strip.append(link);
+    function hide() {
+      shown = null;
+      here.hidden = card.hidden = true;
     }
-    plot.after(strip);
-  }
 
-  function draw(plot) {
-    const { data, layout } = figures[plot.dataset.figure](plot);
-    return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true });
-  }
-
-  async function start(plot) {
-    const name = plot.dataset.figure, figure = plot.closest("figure");
-    plot.hidden = false;
-    figure.classList.add("live");
-    plot.setAttribute("role", "img");
-    plot.setAttribute("aria-label", `${figure.querySelector(".still").alt} The table below lists all concepts.`);
-    before[name]?.(plot);
-    await draw(plot);
-    after[name]?.(plot);
-    plot.on("plotly_hover", event => show(event));
-    plot.on("plotly_unhover", () => { card.hidden = true; });
-    plot.on("plotly_click", event => {
-      const concept = event.points[0].customdata;
-      if (Number.isInteger(concept)) location.href = `concept.html#${concept}`;
+    panel.addEventListener("pointermove", event => {
+      const box = panel.getBoundingClientRect();
+      const px = event.clientX - box.left, py = event.clientY - box.top;
+      let nearest = null, least = REACH ** 2;
+      for (const concept of order) {
+        const dx = across(concept) * box.width - px, dy = y ? down(concept) * box.height - py : 0;
+        const far = dx * dx + dy * dy;
+        if (far < least) [nearest, least] = [concept, far];
+      }
+      const inside = py >= top * box.height && py <= bottom * box.height;
+      if (nearest === null || !inside) hide();
+      else show(nearest, py / box.height);
     });
-    dark.addEventListener("change", () => draw(plot));
+    panel.addEventListener("pointerleave", hide);
+    panel.addEventListener("blur", hide);
+    panel.addEventListener("click", () => { if (shown !== null) open(shown); });
+    panel.addEventListener("keydown", event => {
+      if (event.key === "Enter" && shown !== null) return open(shown);
+      if (event.key === "Escape") return hide();
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step || !order.length) return undefined;
+      event.preventDefault();
+      const place = shown === null ? (step > 0 ? -1 : order.length) : order.indexOf(shown);
+      return show(order[Math.min(order.length - 1, Math.max(0, place + step))]);
+    });
   }
 
-  function show(event) {
-    const concept = event.points[0].customdata;
-    if (!Number.isInteger(concept)) return;
+  const open = concept => { location.href = `concept.html#${concept}`; };
+
+  report.showCard = (card, concept, x, y) => {
     const lines = ["complexity", "importance", "temporal"].filter(name => columns[name]).map(name =>
       element("div", {}, `${report.labels[name]} `, report.number(columns[name][concept])));
     const text = element("div", {}, element("strong", {}, `Concept ${report.name(concept)}`),
       element("div", {}, `class ${report.className(report.class[concept])}`), ...lines);
     card.replaceChildren(report.thumbnail(concept, ""), text);
     card.hidden = false;
-    const box = card.getBoundingClientRect(), { clientX, clientY } = event.event;
-    card.style.left = `${Math.max(4, Math.min(clientX + 16, innerWidth - box.width - 4))}px`;
-    card.style.top = `${clientY + 16 + box.height > innerHeight ? clientY - box.height - 16 : clientY + 16}px`;
-  }
+    const box = card.getBoundingClientRect();
+    card.style.left = `${Math.max(4, Math.min(x + 16, innerWidth - box.width - 4))}px`;
+    card.style.top = `${y + 16 + box.height > innerHeight ? y - box.height - 16 : y + 16}px`;
+  };
 
-  const seen = new IntersectionObserver(entries => {
-    for (const entry of entries.filter(one => one.isIntersecting)) {
-      seen.unobserve(entry.target);
-      start(entry.target.querySelector(".plot"));
-    }
-  }, { rootMargin: "200px" });
-  const needs = { complexity: [], complexity_importance: ["importance"], complexity_temporal: ["temporal"], map: ["map_x", "map_y"] };
-  for (const plot of document.querySelectorAll(".plot")) {
-    if (["complexity", ...needs[plot.dataset.figure]].every(name => columns[name])) seen.observe(plot.closest("figure"));
-  }
+  document.querySelectorAll(".panel[data-axes]").forEach(start);
 })();

@@ -14,7 +14,17 @@ import torchvision
 from PIL import Image
 
 from vinfo_mpi.config.schema import Data, Planted
-from vinfo_mpi.data import folders, imported, items, listed, planted, survey, torchvision_sets
+from vinfo_mpi.data import (
+    arrow_sets,
+    folders,
+    imported,
+    items,
+    listed,
+    planted,
+    shards,
+    survey,
+    torchvision_sets,
+)
 from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
@@ -195,6 +205,14 @@ def _say(part: folders.Part, held_out: bool) -> None:
         log.info("data: %s: left out: %s", folders.shown(part.folder), listed)
 
 
+def _hugging_face(data: Data, seed: int) -> Images:
+    return listed.assembled(arrow_sets.rows(data), data, seed)
+
+
+def _shards(data: Data, seed: int) -> Images:
+    return listed.assembled(shards.rows(data), data, seed)
+
+
 def _from_target(data: Data, seed: int) -> Images:
     made = call_target(data.source, "data.source")
     if not isinstance(made, Images):
@@ -249,5 +267,7 @@ SOURCES: dict[str, Callable[[Data, int], Images]] = {
     "planted": _planted,
     "folder": _folder,
     "table": listed.images,
+    "huggingface": _hugging_face,
+    "webdataset": _shards,
     "imported": imported.images,
 }

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from vinfo_mpi.data.large_files import HELD_OUT, TRAINING
 from vinfo_mpi.errors import InputError
 
-TRAINING = ("train", "training")
-HELD_OUT = ("val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
 # What file servers, archives and desktops leave behind; what begins with a dot as well.
 LEFT_BEHIND = {
     "__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "__pycache__",

@@ -61,6 +61,16 @@ def image_of(item: Any) -> Any:
     return item[0] if isinstance(item, (tuple, list)) else item
 
 
+def key_of_image(columns: Mapping[Any, Any]) -> Any:
+    """Return which of these columns holds the images, None if there is none."""
+    return _key(columns, IMAGE_KEYS)
+
+
+def key_of_label(columns: Mapping[Any, Any]) -> Any:
+    """Return which of these columns holds the labels, None if there is none."""
+    return _key(columns, LABEL_KEYS)
+
+
 def labels_of(dataset: Any, source: str) -> Any:
     """Return the labels of a data set, None where it has none; items are read if nothing else has.
 

@@ -18,7 +18,7 @@ from vinfo_mpi.data import survey, tables
 from vinfo_mpi.data.folders import HELD_OUT, TRAINING, shown
 from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_labels
-from vinfo_mpi.data.tables import Table
+from vinfo_mpi.data.tables import Rows, Table
 from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.storage.activations import UNLABELLED
@@ -41,25 +41,30 @@ def images(data: Data, seed: int) -> Images:
     root = Path(data.root).expanduser() if data.root else table.path.parent
     paths = [os.path.normpath(root / name) for name in table.texts("path")]
     _check_files(paths, table)
+    survey.say_what_files_hold(paths, data)
+    test = _held_out_by(table) if "split" in table.roles else None
+    return assembled(Rows(table, partial(read_file, paths), paths, test), data, seed)
+
+
+def assembled(rows: Rows, data: Data, seed: int) -> Images:
+    """Return images whose rows are in a table; divided by seed where nothing says how."""
+    table, read, names, test, known = rows
     labels = table.labels()
-    numbers = np.zeros(len(paths), np.int64)
+    numbers = np.zeros(len(names), np.int64)
     classes: list[str] | None = [UNLABELLED]
     if labels is None:
         log.info("data: %s has no column of labels", table.path)
     else:
         numbers, classes = as_labels(labels, f"table {table.path}")
-    test = held_out(numbers, data.test_share, seed)
-    if "split" in table.roles:
-        test = _held_out_by(table)
-    survey.say_what_files_hold(paths, data)
-    listed = Images(
-        partial(read_file, paths),
+        classes = classes or known
+    images_of_rows = Images(
+        read,
         numbers,
-        test,
+        held_out(numbers, data.test_share, seed) if test is None else test,
         classes or [str(number) for number in range(int(numbers.max()) + 1)],
-        names=paths,
+        names=names,
     )
-    return _with_factors(listed, table, np.arange(len(paths)), data)
+    return _with_factors(images_of_rows, table, np.arange(len(names)), data)
 
 
 def described(others: Images, data: Data) -> Images:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,16 @@ USUAL = {
 }
 
 
+class Rows(NamedTuple):
+    """Images of a table, as `vinfo_mpi.data.listed.assembled` takes them."""
+
+    table: Table
+    read: Callable[[int], Any]
+    names: list[str]
+    test: np.ndarray | None = None
+    classes: list[str] | None = None
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of images.
@@ -42,6 +52,8 @@ class Table:
         The columns that are path, id, label and split, as far as there are such.
     factors, groups : list of str
         The columns that are factors, and those of them that name groups.
+    setting : str
+        Which setting has named it.
     """
 
     path: Path
@@ -49,11 +61,12 @@ class Table:
     roles: dict[str, str]
     factors: list[str]
     groups: list[str]
+    setting: str = "data.table"
 
     @property
     def where(self) -> str:
         """The beginning of a sentence."""
-        return f"data.table: {self.path}: "
+        return f"{self.setting}: {self.path}: "
 
     def texts(self, role: str) -> list[str]:
         """Return the texts of the column with a role.
@@ -148,20 +161,35 @@ def read(data: Data) -> Table:
         raise InputError(f"data.table: {path} does not exist; set it to a .csv, .tsv or .parquet")
     status = path.stat()
     frame = _frame(path, status.st_size, status.st_mtime_ns)
-    groups = [data.group] if isinstance(data.group, str) else data.group
     given = {str(role): column for role, column in data.columns.items()}
     roles = {role: _column(path, frame, role, given.get(role)) for role in USUAL}
     known = {role: column for role, column in roles.items() if column is not None}
-    rest = [name for name in frame.columns if name not in known.values()]
+    return of_frame(path, frame, known, data)
+
+
+def of_frame(path: Path, frame: pd.DataFrame, roles: dict[str, str], data: Data) -> Table:
+    """Return a table of columns, with the factors that are asked for; beside data.table only these.
+
+    Raises
+    ------
+    InputError
+        If one is not there.
+    """
+    groups = [data.group] if isinstance(data.group, str) else data.group
+    rest = [name for name in frame.columns if name not in roles.values()]
     for setting, names in (("factors", data.factors or []), ("group", groups)):
         for name in names:
             if name not in rest:
                 raise InputError(
                     f"data.{setting}: {path} has no further column '{name}'; {choices(name, rest)}"
                 )
-    factors = rest if data.factors is None else data.factors
+    factors = data.factors
+    if factors is None:
+        factors = rest if data.table else []
     frame = frame.assign(**{name: _as_texts(frame[name]) for name in groups})
-    return Table(path, frame, known, list(dict.fromkeys([*factors, *groups])), groups)
+    chosen = list(dict.fromkeys([*factors, *groups]))
+    setting = "data.table" if data.table else "data.root"
+    return Table(path, frame, roles, chosen, groups, setting)
 
 
 def key_of_images(data: Data) -> str | None:

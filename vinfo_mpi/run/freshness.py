@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vinfo_mpi.config.schema import Config, Section
-from vinfo_mpi.data import tables
+from vinfo_mpi.data import large_files, tables
 from vinfo_mpi.networks import imported, libraries
 from vinfo_mpi.networks.checkpoints import Checkpoint, content_key, key_of_files
 from vinfo_mpi.registry import STAGES
@@ -66,19 +66,28 @@ def made_with(run: Run) -> str:
     weights = run.config.network.weights
     key = content_key(Path(weights)) if weights else None
     parts = [settings(run.config, "train"), key or _library_key(run)]
-    table = tables.key_of_images(run.config.data)
+    table = _key_of_images(run.config)
     return digest(*parts, *([table] if table else []))
 
 
 def _table_key(run: Run, stage: str) -> str | None:
     """Return what identifies the part of data.table that a stage's result depends on."""
     config = run.config
-    if stage == "extract":
-        return tables.key_of_images(config.data)
     scores_factors = stage == "dictionary" and config.dictionary.source == "factors"
-    if scores_factors or stage == "audit":
-        return tables.key_of_factors(config.data)
-    return None
+    if stage == "extract":
+        return _key_of_images(config)
+    if not (scores_factors or stage == "audit"):
+        return None
+    files = large_files.files(config.data)
+    if files:
+        return digest(key_of_files(files), config.data.factors, config.data.group)
+    return tables.key_of_factors(config.data)
+
+
+def _key_of_images(config: Config) -> str | None:
+    """Return what identifies the images of a table, or of a data set in few large files."""
+    files = large_files.files(config.data)
+    return key_of_files(files) if files else tables.key_of_images(config.data)
 
 
 def _library_key(run: Run) -> str | None:

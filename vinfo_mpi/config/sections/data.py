@@ -53,8 +53,8 @@ class Data(Section):
 
     source: str = Field(
         "digits",
-        description="digits, planted, folder, table, imported, a torchvision data set (CIFAR10), "
-        "or package.module:function",
+        description="digits, planted, folder, table, huggingface, webdataset, imported, "
+        "a torchvision data set (CIFAR10), or package.module:function",
     )
     root: str | None = Field(
         None, description="where a folder or torchvision data set lies on disk"
@@ -137,9 +137,9 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _a_table(self) -> Data:
-        if self.table is None:
-            if self.source == "table":
-                raise ValueError("data.source is table, but data.table is missing; set its path")
+        if self.source == "table" and self.table is None:
+            raise ValueError("data.source is table, but data.table is missing; set its path")
+        if self.table is None and self.source not in ("huggingface", "webdataset"):
             settings = ("columns", "factors", "group")
             idle = [name for name in settings if getattr(self, name)]
             if idle:

@@ -43,7 +43,7 @@ def test_what_was_not_computed_says_which_command_adds_it(copy, visit, figures_a
         "spectrum.taps=last",
     )
     with h5py.File(run.results, "r+") as file:
-        for stage in ("robustness", "sedimentation", "flow", "dynamics"):
+        for stage in ("robustness", "migration", "sedimentation", "flow", "dynamics"):
             for name in file[f"provenance/{stage}"].attrs["datasets"].split():
                 del file[name]
             del file[f"provenance/{stage}"]
@@ -53,7 +53,7 @@ def test_what_was_not_computed_says_which_command_adds_it(copy, visit, figures_a
     assert text.count("of other settings") == 1
     assert f"python -m vinfo_mpi.analyses.spectrum --config {run.folder}/config.yaml" in text
     missing = page.text_content(".missing")
-    for name in ("robustness", "sedimentation", "flow"):
+    for name in ("robustness", "migration", "flow"):
         assert f"python -m vinfo_mpi.analyses.{name}" in missing
     for name in ("dynamics", "visualise"):
         assert f"python -m vinfo_mpi.{name}" in missing

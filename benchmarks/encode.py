@@ -71,12 +71,16 @@ def _case(x: np.ndarray, atoms: np.ndarray, options: Options, peers: bool) -> li
     rows = torch.from_numpy(x).to(options.device)
     prepared = nnls.Dictionary(torch.from_numpy(atoms).to(options.device))
 
-    def ours(precision: torch.dtype) -> np.ndarray:
-        return prepared.encode(rows, TOLERANCE, precision=precision).codes.cpu().numpy()
+    directions = nnls.Dictionary(prepared.atoms, sets=False)
 
-    contestants = [Contestant("vinfo_mpi", lambda: ours(torch.float64))]
+    def ours(dictionary: nnls.Dictionary, precision: torch.dtype = torch.float64) -> np.ndarray:
+        return dictionary.encode(rows, TOLERANCE, precision=precision).codes.cpu().numpy()
+
+    contestants = [Contestant("vinfo_mpi", lambda: ours(prepared))]
     if not peers:
-        contestants.append(Contestant("ours in float32", lambda: ours(torch.float32)))
+        alternating = Contestant("ours by directions", lambda: ours(directions))
+        single = Contestant("... in float32", lambda: ours(directions, torch.float32))
+        contestants += [alternating, single]
     else:
         count = _needed(x, atoms)
         contestants += [

@@ -6,13 +6,18 @@ from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.networks.footprint import held
-from vinfo_mpi.numerics import nnls
+from vinfo_mpi.numerics import nnls, working_sets
 from vinfo_mpi.storage import codes, row_writer
 from vinfo_mpi.storage.rows import Column, batch_rows, row_bytes
 
 # Positive codes of a vector, as a share of how many atoms are independent; 0.6 in the sample, less
 # where there are more channels.
 POSITIVE = 0.6
+# Of solving by working sets: looks at all atoms, factorisations, and the atoms that carry a vector
+# as a share of those that are independent. Typical of 5,000 atoms of 512 channels.
+LOOKS = 10
+FACTORISATIONS = 16
+CARRY = 0.25
 BLOCKS_OF_GPU = 16  # of machine.rows vectors, that a GPU encodes together
 
 
@@ -98,6 +103,9 @@ def operations(work: Workload) -> float:
     vectors = n * _vectors_of_image(work)
     if not _non_negative(work):
         return 2.0 * vectors * k * 2 * d
+    if nnls.by_working_sets(k, d, work.device):
+        carry = CARRY * min(k, d)
+        return vectors * (2.0 * k * d * (1 + LOOKS) + FACTORISATIONS * carry**3)
     products = min(k, d) * work.iterations["encode"] * (1 + 1 / nnls.CHECK)
     return 4.0 * vectors * k * (d + products)
 
@@ -113,7 +121,14 @@ def _by_position(work: Workload) -> bool:
 def _solver(work: Workload, rows: int) -> float:
     """Return the bytes of solving for the codes of so many vectors."""
     k = work.sizes.concepts
+    d = work.sizes.d
     together = nnls.MOST if work.device == "cuda" else max(nnls.FEWEST, nnls.CACHE // k)
     open_rows = min(rows, together)
     all_codes = 3 * held(NUMBER * rows * k)
-    return all_codes + 12 * held(NUMBER * open_rows * k)  # target, s, y, z, the gradient, ...
+    # Target, s, y, z, the gradient, ...: also where working sets give rows up.
+    directions = 12 * held(NUMBER * open_rows * k)
+    if not nnls.by_working_sets(k, d, work.device):
+        return all_codes + directions
+    carry = working_sets.most_that_carry(k, d)
+    sets = working_sets.ROWS * (6 * k + 4 * carry**2)  # rows with all atoms, and their sets
+    return all_codes + directions + held(NUMBER * k * k) + held(NUMBER * sets)

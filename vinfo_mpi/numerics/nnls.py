@@ -3,6 +3,9 @@
 By alternating directions (`vinfo_mpi.numerics.nnls_rows`). Every row has a penalty of its own, and
 stops on its own: a code depends on its row alone, not on the rows beside it. A row that is done
 makes room for the next one, so that the products stay large and the memory small.
+
+By working sets (`vinfo_mpi.numerics.working_sets`) against many atoms on a CPU: a row is carried by
+few of them. What they cannot solve, alternating directions do.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from functools import cached_property
 
 import torch
 
+from vinfo_mpi.numerics import working_sets
 from vinfo_mpi.numerics.nnls_rows import Factors, OpenRows, at, violation_of
 
 CHECK = 10  # iterations between looks at which rows are done
@@ -21,6 +25,9 @@ CACHE = 2**16
 FEWEST = 256
 MOST = 2**12
 ARRAYS = 14
+# Atoms from which on working sets are faster, and up to which their products are held (2 GB).
+MANY = 2000
+TOO_MANY = 16384
 ROUNDING = 1e-14  # an eigenvalue below this share of the largest is 0
 SINGLE = 1e-4  # residual that float32 reaches in as many iterations as float64
 
@@ -41,21 +48,20 @@ class Codes:
 
 
 class Dictionary:
-    """Atoms prepared for encoding: with the eigenvectors and eigenvalues of their Gram matrix.
+    """Atoms prepared for encoding: with their products, or the eigenvectors of these.
 
     Parameters
     ----------
     atoms : (K, d) tensor
+    sets : bool, or None
+        Whether working sets come first; None: where they are faster, see `by_working_sets`.
     """
 
-    def __init__(self, atoms: torch.Tensor) -> None:
+    def __init__(self, atoms: torch.Tensor, sets: bool | None = None) -> None:
         self.atoms = atoms.double()
-        basis, values = _decomposed(self.atoms)
-        significant = values[values > 1e-10 * values[:1]]
-        penalty = 1.0
-        if len(significant):
-            penalty = float((significant.median() * significant.min()).sqrt())
-        self._factors = Factors(self.atoms, basis, values, penalty)
+        concepts, channels = atoms.shape
+        suit = by_working_sets(concepts, channels, atoms.device.type)
+        self._sets = suit if sets is None else sets
 
     def encode(
         self,
@@ -68,22 +74,27 @@ class Dictionary:
         """Return the codes of rows x: (n, d) tensor.
 
         A row stops when its residual, looked at every `CHECK` iterations, is at most `tolerance`;
-        what is reached after `max_iterations` is returned as it is, with its residual.
+        what alternating directions reach after `max_iterations` is returned as it is, with its
+        residual.
 
         Parameters
         ----------
         precision : torch.dtype
             Of the iterations: float64, or float32 for a device that is slow in float64. Residuals
             are of float64 anyway, and rows whose residual is above the tolerance then go on in it.
+            Working sets are always of float64.
         together : int, or None
             Rows that are worked on at once; None: as many as suit the device.
         """
-        if precision == torch.float64:
+        if self._sets:
+            codes, residual = working_sets.solve(x.double(), self.atoms, self._products, tolerance)
+        elif precision == torch.float64:
             return _solve(self._factors, x, tolerance, max_iterations, together)
-        coarse = max(tolerance, SINGLE)
-        codes = _solve(self._single, x, coarse, max_iterations, together).codes
-        parts = zip(x.split(MOST), codes.split(MOST), strict=True)
-        residual = torch.cat([self._residual(*part) for part in parts])
+        else:
+            coarse = max(tolerance, SINGLE)
+            codes = _solve(self._single, x, coarse, max_iterations, together).codes
+            parts = zip(x.split(MOST), codes.split(MOST), strict=True)
+            residual = torch.cat([self._residual(*part) for part in parts])
         missed = (residual > tolerance).nonzero()[:, 0]
         if len(missed):
             further = _solve(
@@ -92,6 +103,19 @@ class Dictionary:
             codes[missed] = further.codes
             residual[missed] = further.residual
         return Codes(codes, residual)
+
+    @cached_property
+    def _products(self) -> torch.Tensor:
+        return self.atoms @ self.atoms.T
+
+    @cached_property
+    def _factors(self) -> Factors:
+        basis, values = _decomposed(self.atoms)
+        significant = values[values > 1e-10 * values[:1]]
+        penalty = 1.0
+        if len(significant):
+            penalty = float((significant.median() * significant.min()).sqrt())
+        return Factors(self.atoms, basis, values, penalty)
 
     @cached_property
     def _single(self) -> Factors:
@@ -109,6 +133,12 @@ def encode(
 ) -> Codes:
     """Return the codes of rows x (n, d) against the atoms (K, d). See `Dictionary.encode`."""
     return Dictionary(torch.as_tensor(atoms)).encode(torch.as_tensor(x), tolerance, max_iterations)
+
+
+def by_working_sets(concepts: int, channels: int, device: str) -> bool:
+    """Whether codes against so many atoms are found by working sets on a kind of device."""
+    few = concepts >= 2 * channels
+    return device == "cpu" and few and MANY <= concepts <= TOO_MANY
 
 
 def _solve(

@@ -24,6 +24,8 @@ def test_no_serious_finding_of_axe_on_a_phone(chromium, index_page, scheme):
         "all => all.filter(node => node.getBoundingClientRect().right > 390).length",
     )
     assert cut_off == 0
+    assert watched.wrong == []
+    # It asks for the style sheets once more, which a page on a disk may not.
     found = Axe().run(page, context="#answer, #findings, #figures, #terms, #cite, header")
     serious = {
         each["id"]: [node["html"] for node in each["nodes"]]
@@ -31,7 +33,7 @@ def test_no_serious_finding_of_axe_on_a_phone(chromium, index_page, scheme):
         if each["impact"] in ("serious", "critical")
     }
     page.context.close()
-    assert serious == {} and watched.wrong == []
+    assert serious == {}
 
 
 def test_text_of_figures_is_the_pages(chromium, index_page):

@@ -32,6 +32,10 @@ class Histogram:
     counts: torch.Tensor
     zeros: torch.Tensor
 
+    def on_cpu(self) -> Histogram:
+        """Return it in the processor's memory, from where single numbers are read."""
+        return Histogram(self.ends.cpu(), self.counts.cpu(), self.zeros.cpu())
+
 
 def histogram(
     batches: Batches,

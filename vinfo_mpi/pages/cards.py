@@ -79,7 +79,7 @@ class Cards:
         self.options = run.config.report
         self.atoms = atoms
         self.importance = importance
-        self.histogram = histogram
+        self.histogram = histogram.on_cpu()
         self.codes = examples.codes.cpu().numpy()  # (M, K)
         self.rows = examples.rows.cpu().numpy()  # (M, K)
         names = ("id", "label", "prediction")

@@ -41,8 +41,6 @@ class Images:
         of several texts a factor.
     names : sequence of str
         What every id is called where it comes from, such as the path of its file; optional.
-    groups : dict of str to (N,) array of texts
-        Those of the factors that say which group an image belongs to, None where it is not known.
     """
 
     read: Callable[[int], Any]
@@ -51,7 +49,6 @@ class Images:
     classes: list[str]
     factors: dict[str, np.ndarray] = field(default_factory=dict)
     names: Sequence[str] | None = None
-    groups: dict[str, np.ndarray] = field(default_factory=dict)
 
     def analysed(self, data: Data, seed: int, skipped: frozenset[int] = frozenset()) -> np.ndarray:
         """Return the ids that are analysed, ascending.

@@ -94,7 +94,7 @@ def read_file(paths: Sequence[str], index: int) -> Image.Image:
 
 
 def _with_factors(others: Images, table: Table, rows: np.ndarray, data: Data) -> Images:
-    """Return images with the factors and groups of their rows."""
+    """Return images with the factors of their rows."""
     table.check_factors(may_lack=data.on_missing_factor == "skip")
     values = table.values(rows)
     doubled = sorted(values.keys() & others.factors.keys())
@@ -105,8 +105,7 @@ def _with_factors(others: Images, table: Table, rows: np.ndarray, data: Data) ->
     roles = ", ".join(f"{role} '{column}'" for role, column in table.roles.items())
     factors = f"; factors: {', '.join(table.factors)}" if table.factors else ""
     log.info("data: %s: %d rows; %s%s", table.path, len(table.frame), roles, factors)
-    groups = {name: values[name] for name in table.groups}
-    return replace(others, factors=others.factors | values, groups=others.groups | groups)
+    return replace(others, factors=others.factors | values)
 
 
 def _check_files(paths: list[str], table: Table) -> None:

@@ -104,7 +104,8 @@ def study(
     config = check_config(PAPER | settings)
     if config.extract.positions != "all":
         sizes.positions = config.extract.positions
-    work = Workload(sizes, config, ranks, iterations=TYPICAL | {"encode": iterations})
+    typical = TYPICAL | {"encode": iterations}
+    work = Workload(sizes, config, ranks, device=target.device, iterations=typical)
     return model.estimate(target.reaching(rates), work, networks_at_once)
 
 

@@ -37,7 +37,8 @@ def start(tmp_path):
 
     def start(launcher, *arguments):
         process = subprocess.Popen(
-            [*launcher, sys.executable, "-c", PROGRAM, *arguments],
+            # A shell's job in the background, as these tests may be, ignores SIGINT from the start.
+            ["env", "--default-signal=INT", *launcher, sys.executable, "-c", PROGRAM, *arguments],
             cwd=tmp_path,
             env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
             start_new_session=True,

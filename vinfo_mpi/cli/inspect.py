@@ -26,7 +26,7 @@ from vinfo_mpi.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-WIDE = 400  # columns, where no terminal limits a line
+WIDE = 1000  # columns, where no terminal limits a line: no description is broken
 
 
 def main(description: str | None) -> None:

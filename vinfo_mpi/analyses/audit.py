@@ -23,7 +23,6 @@ from vinfo_mpi.concepts.audited import Audited
 from vinfo_mpi.concepts.slopes import slopes_of_head
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import complexity, shortcuts
 from vinfo_mpi.numerics.ridge import Scores
 from vinfo_mpi.numerics.shortcuts import Products, RightAnswers
@@ -31,6 +30,7 @@ from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results import schema_audit as schema
 from vinfo_mpi.results.dataset import Dataset
+from vinfo_mpi.run.applicable import require_classifier, require_last_tap
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import ActivationReader
@@ -43,13 +43,8 @@ Values = dict[Dataset, object]
 
 def audit_factors(run: Run, part: Part) -> None:
     """Write what the network, its concepts and its decisions have of every factor."""
-    if not run.config.network.classifies:
-        raise NotApplicable("audit needs a classifier; network.outputs is none")
-    if run.config.dictionary.tap != "last":
-        raise NotApplicable(
-            "audit removes concepts of the last tap; those of dictionary.tap: "
-            f"{run.config.dictionary.tap} lie before it"
-        )
+    require_classifier(run, "audit")
+    require_last_tap(run, "audit")
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         activations.require_labels("audit")
         vinformation.same_images(activations, codes)

@@ -41,6 +41,7 @@ from vinfo_mpi.results.schema_sedimentation import (
     OWN_RELATIVE_ERROR,
     TOP_COMPLEXITY,
 )
+from vinfo_mpi.run.applicable import require_classifier
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import read_table
@@ -51,8 +52,7 @@ REPEATED = ("dictionary", "encode", "score", "importance")
 
 def measure_sedimentation(run: Run, part: Part) -> None:
     """Write where and when the final concepts are available, and what each epoch's own are like."""
-    if not run.config.network.classifies:
-        raise NotApplicable("sedimentation needs a classifier; network.outputs is none")
+    require_classifier(run, "sedimentation")
     checkpoints = [checkpoint for checkpoint in run.checkpoints if run.keeps_map(checkpoint)]
     if len(checkpoints) < 2:
         raise NotApplicable(

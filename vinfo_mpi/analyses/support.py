@@ -17,7 +17,6 @@ import torch
 
 from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import support
 from vinfo_mpi.numerics.support import Curves
 from vinfo_mpi.parallel.logs import log
@@ -30,6 +29,7 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_PROPORTIONS,
     SUPPORT_RELATIVE,
 )
+from vinfo_mpi.run.applicable import require_classifier, require_last_tap
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 
@@ -39,13 +39,8 @@ RANDOM = 2  # that are drawn several times, plain and in turn
 
 def measure_support(run: Run, part: Part) -> None:
     """Write the accuracy against the proportion of concepts kept, for several orders of them."""
-    if not run.config.network.classifies:
-        raise NotApplicable("support needs a classifier; network.outputs is none")
-    if run.config.dictionary.tap != "last":
-        raise NotApplicable(
-            "support removes concepts of the last tap; those of dictionary.tap: "
-            f"{run.config.dictionary.tap} lie before it"
-        )
+    require_classifier(run, "support")
+    require_last_tap(run, "support")
     complexity = part.read_results(COMPLEXITY)
     importance = part.read_results(IMPORTANCE)
     classes = part.read_results(CLASS)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
 
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.parallel.partition import batches
 
 Array = np.ndarray | torch.Tensor
@@ -109,6 +109,12 @@ def whole_numbers(values: Any, name: str, n: int) -> np.ndarray:
             f"give one whole number for each of the {n} rows"
         )
     return numbers.astype(np.int64)
+
+
+def check_choice(name: str, value: str, kind: Any) -> None:
+    """Raise `InputError` unless the value is one that the `Literal` allows."""
+    if value not in get_args(kind):
+        raise InputError(f"{name}: '{value}' is unknown; {choices(value, get_args(kind))}")
 
 
 def host(values: Any) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
-from vinfo_mpi.api.arrays import BY_POSITION, A, Rows, like, whole_numbers
+from vinfo_mpi.api.arrays import BY_POSITION, A, Rows, check_choice, like, whole_numbers
 from vinfo_mpi.api.ranks import ranks_of, same_on_all
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import nmf
 from vinfo_mpi.numerics import nnls as numerics
 
@@ -89,13 +89,9 @@ class NMF:
         max_iterations: int = 500,
         seed: int = 0,
     ) -> None:
-        for name, value, kind in (
-            ("solver", solver, Solver),
-            ("atoms", atoms, Atoms),
-            ("init", init, Init),
-        ):
-            if value not in get_args(kind):
-                raise InputError(f"{name}: '{value}' is unknown; {choices(value, get_args(kind))}")
+        check_choice("solver", solver, Solver)
+        check_choice("atoms", atoms, Atoms)
+        check_choice("init", init, Init)
         if concepts < 1 or max_iterations < 1:
             raise InputError(
                 f"concepts: {concepts}, max_iterations: {max_iterations}; give at least 1"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import numpy as np
 import torch
 
-from vinfo_mpi.api.arrays import A, Rows, host, like, rows_together, whole_numbers
+from vinfo_mpi.api.arrays import A, Rows, check_choice, host, like, rows_together, whole_numbers
 from vinfo_mpi.api.ranks import ranks_of, same_on_all
 from vinfo_mpi.concepts import regressions
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import folds as division
 from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.complexity import jackknife
@@ -161,12 +161,8 @@ def _named(activations: Any) -> Mapping[str, Any]:
 
 
 def _check_options(penalties: tuple[float, ...], estimator: str, products: str) -> None:
-    for name, value, kind in [
-        ("estimator", estimator, Estimator),
-        ("products", products, Products),
-    ]:
-        if value not in get_args(kind):
-            raise InputError(f"{name}: '{value}' is unknown; {choices(value, get_args(kind))}")
+    check_choice("estimator", estimator, Estimator)
+    check_choice("products", products, Products)
     if not len(penalties) or min(penalties) <= 0:
         raise InputError(f"penalties: {penalties}; give at least one, all above 0")
 

@@ -6,7 +6,6 @@ What it is, where it comes from, what it holds, from where to where its values g
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import signal
@@ -20,13 +19,11 @@ from rich.console import Console, Group
 
 from vinfo_mpi import units
 from vinfo_mpi.cli import inspect_folder, inspect_hdf5
-from vinfo_mpi.cli.plain_tables import heading, pairs, table
+from vinfo_mpi.cli.plain_tables import WIDE, heading, pairs, plain, table
 from vinfo_mpi.errors import InputError
 
 if TYPE_CHECKING:
     import torch
-
-WIDE = 1000  # columns, where no terminal limits a line: no description is broken
 
 
 def main(description: str | None) -> None:
@@ -58,9 +55,7 @@ def main(description: str | None) -> None:
 
 def inspect(path: Path) -> str:
     """Return what there is to show of a file as plain text."""
-    text = io.StringIO()
-    Console(file=text, width=WIDE, color_system=None).print(view(path), highlight=False)
-    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n"))
+    return plain(view(path))
 
 
 def view(path: Path, width: int = WIDE) -> Group:

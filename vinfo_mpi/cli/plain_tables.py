@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import Any
 
 from rich import box
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+WIDE = 1000  # columns, where no terminal limits a line: no description is broken
+
+
+def plain(content: RenderableType) -> str:
+    """Return content as text without colours, no line of which is broken or ends in blanks."""
+    text = io.StringIO()
+    Console(file=text, width=WIDE, color_system=None).print(content, highlight=False)
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n"))
 
 
 def heading(text: str) -> Text:

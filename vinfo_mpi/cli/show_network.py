@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import torch
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from torch import nn
 
-from vinfo_mpi.cli.plain_tables import heading, pairs, table
+from vinfo_mpi.cli.plain_tables import heading, pairs, plain, table
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import heads, taps, tokens
@@ -17,8 +15,6 @@ from vinfo_mpi.networks.hooks import first_tensor
 from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.networks.record import Record, forward_pass
 from vinfo_mpi.networks.taps import Reading
-
-WIDE = 400  # columns, where no terminal limits a line
 
 
 def shown(network: nn.Module, extract: Extract, example: torch.Tensor) -> str:
@@ -49,10 +45,7 @@ def shown(network: nn.Module, extract: Extract, example: torch.Tensor) -> str:
         ("input", " x ".join(map(str, example.shape[1:]))),
         *said,
     ]
-    text = io.StringIO()
-    console = Console(file=text, width=WIDE, color_system=None)
-    console.print(Group(pairs(about), heading("modules"), _modules(network, record, found)))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    return plain(Group(pairs(about), heading("modules"), _modules(network, record, found)))
 
 
 def _said(network: nn.Module, found: list[Tap], reading: Reading) -> list[tuple[str, str]]:

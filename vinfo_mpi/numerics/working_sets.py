@@ -81,9 +81,10 @@ def _solve_together(
         values, solved = sets.restricted(t, INNER * tolerance)
         rebuilt = embedding_bag(sets.members, atoms, per_sample_weights=values, mode="sum")
         descent = (x[open_rows] - rebuilt) @ atoms.T
-        codes[open_rows] = sets.spread(values)
-        residual[open_rows] = violation_of(codes[open_rows], -descent, t)
-        left = residual[open_rows]
+        reached = sets.spread(values)
+        left = violation_of(reached, -descent, t)
+        codes[open_rows] = reached
+        residual[open_rows] = left
         limit = torch.where(left > FAR, most / 2, most)
         goes_on = solved & (left > tolerance) & (sets.carries.sum(1) <= limit)
         kept = goes_on.nonzero()[:, 0]

@@ -11,10 +11,10 @@ from vinfo_mpi.concepts.onwards import Onwards
 from vinfo_mpi.concepts.slopes import slopes_of_head
 from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics.attribution import Attribution
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.schema import IMPORTANCE, IMPORTANCE_SHARE, IMPORTANCE_SIGNED
+from vinfo_mpi.run.applicable import require_classifier
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP, ActivationReader
@@ -25,8 +25,7 @@ Contributions = Callable[[range, torch.Tensor], torch.Tensor]  # of rows and cla
 
 def measure_importance(run: Run, part: Part) -> None:
     """Write the three measures of importance."""
-    if not run.config.network.classifies:
-        raise NotApplicable("importance needs a classifier; network.outputs is none")
+    require_classifier(run, "importance")
     atoms, offset = encoders.decoder(run)
     attribution = Attribution(len(atoms), run.device)
     target = f"samples/{run.config.importance.target}"

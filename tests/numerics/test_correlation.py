@@ -182,3 +182,34 @@ def test_what_the_third_quantity_explains_is_gone():
     partial = correlation.partial_spearman(x, y, [third])
     assert abs(partial.value) < 3 * partial.standard_error
     assert np.isnan(correlation.partial_spearman(x, y, [x]).value)
+
+
+@pytest.mark.parametrize("clusters", [None, 12])
+def test_a_matrix_is_the_correlations_of_all_pairs(clusters):
+    x, y = concepts(ties=True)
+    quantities = (x, y, x - y, np.where(np.arange(60) % 9 == 0, np.nan, y**2))
+    complete = ~np.isnan(quantities[3])
+    cluster = None if clusters is None else np.arange(60) % clusters
+    matrix = correlation.spearman_matrix(quantities, draws=200, cluster=cluster)
+    assert matrix.n == complete.sum() == 53
+    for first in range(4):
+        assert matrix.values[first, first] == pytest.approx(1, abs=1e-14)
+        for second in range(first):
+            pair = spearman(
+                quantities[first][complete],
+                quantities[second][complete],
+                draws=200,
+                cluster=None if cluster is None else cluster[complete],
+            )
+            there = matrix.values[first, second], matrix.standard_errors[first, second]
+            assert there == pytest.approx((pair.value, pair.standard_error), abs=1e-12)
+    assert np.array_equal(matrix.values, matrix.values.T)
+
+
+def test_a_matrix_has_no_number_where_a_quantity_is_constant():
+    x, y = concepts()
+    matrix = correlation.spearman_matrix((x, np.ones(60), y), draws=20)
+    assert np.isnan(matrix.values[1]).all()
+    assert np.isnan(matrix.standard_errors[1]).all()
+    assert matrix.values[0, 2] == pytest.approx(spearman(x, y, draws=2).value, abs=1e-14)
+    assert np.isnan(correlation.spearman_matrix((x[:2], y[:2])).values).all()

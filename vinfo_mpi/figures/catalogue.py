@@ -14,6 +14,7 @@ from vinfo_mpi.figures import (
     confounds,
     curves,
     lazy,
+    measures,
     migration,
     parts,
     style,
@@ -245,6 +246,7 @@ _ALL = (
     collapse.COLLAPSE_FIGURE,
     lazy.LAZY_FIGURE,
     migration.MIGRATION_FIGURE,
+    measures.MEASURES_FIGURE,
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
 

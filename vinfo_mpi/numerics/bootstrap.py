@@ -18,7 +18,8 @@ BLOCK = 2**18  # draws times concepts that are worked on at once
 DRAWS = 1000
 FEWEST = 5  # clusters: the spread of fewer says little
 
-# From (n,) values of several quantities and (B, n) counts to a number for each of B draws.
+# From (n,) values of several quantities and (B, n) counts to a number, or several, for each of B
+# draws: (B,) or (B, ...).
 Statistic = Callable[[Sequence[np.ndarray], np.ndarray], np.ndarray]
 
 
@@ -73,24 +74,59 @@ def estimate(
     fewest : int
         Fewer concepts have no value.
     """
-    values = [np.asarray(each, np.float64) for each in quantities]
-    complete = ~np.isnan(values).any(axis=0)
-    values = [each[complete] for each in values]
-    n = int(complete.sum())
-    members = np.arange(n)
-    if cluster is not None:
-        numbers, of_concepts = np.unique(np.asarray(cluster)[complete], return_inverse=True)
-        members = of_concepts if len(numbers) >= FEWEST else members
+    values, members = complete(quantities, cluster)
+    n = len(members)
     clusters = int(members.max()) + 1 if n else 0
     if n < fewest:
         return Estimate(np.nan, np.nan, n, clusters)
     value = float(statistic(values, np.ones((1, n), np.int64))[0])
     if np.isnan(value):
         return Estimate(np.nan, np.nan, n, clusters)
-    drawn = _drawn(statistic, values, members, draws, seed)
+    drawn = over_draws(statistic, values, members, draws, seed)
     drawn = drawn[~np.isnan(drawn)]
     standard_error = float(drawn.std(ddof=1)) if len(drawn) > 1 else np.nan
     return Estimate(value, standard_error, n, clusters)
+
+
+def complete(
+    quantities: Sequence[np.ndarray], cluster: np.ndarray | None = None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the values of the n concepts that have all quantities, and what each is drawn with.
+
+    Parameters are those of `estimate`; (n,) float64 arrays, and (n,) numbers of clusters.
+    """
+    values = [np.asarray(each, np.float64) for each in quantities]
+    has_all = ~np.isnan(values).any(axis=0)
+    members = np.arange(int(has_all.sum()))
+    if cluster is not None:
+        numbers, of_concepts = np.unique(np.asarray(cluster)[has_all], return_inverse=True)
+        members = of_concepts if len(numbers) >= FEWEST else members
+    return [each[has_all] for each in values], members
+
+
+def over_draws(
+    statistic: Statistic,
+    values: Sequence[np.ndarray],
+    members: np.ndarray,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> np.ndarray:
+    """Return the statistic within every bootstrap draw, block by block: (draws, ...).
+
+    Values and members are as `complete` returns them.
+    """
+    n = len(members)
+    clusters = int(members.max()) + 1
+    random = np.random.default_rng(seed)
+    drawn = []
+    size = max(1, BLOCK // n)
+    for start in range(0, draws, size):
+        block = min(size, draws - start)
+        first = clusters * np.arange(block)[:, None]
+        taken = random.integers(0, clusters, (block, clusters)) + first
+        counts = np.bincount(taken.ravel(), minlength=taken.size).reshape(taken.shape)
+        drawn.append(statistic(values, counts[:, members]))
+    return np.concatenate(drawn)
 
 
 def mean(values: np.ndarray, cluster: np.ndarray | None = None) -> Estimate:
@@ -101,28 +137,6 @@ def mean(values: np.ndarray, cluster: np.ndarray | None = None) -> Estimate:
 def quantile_range(values: np.ndarray, low: float, high: float, cluster: np.ndarray) -> Estimate:
     """Return how far two quantiles lie apart, with standard error; parameters as `estimate`."""
     return estimate(partial(_quantile_range, low, high), [values], cluster)
-
-
-def _drawn(
-    statistic: Statistic,
-    values: Sequence[np.ndarray],
-    members: np.ndarray,
-    draws: int,
-    seed: int,
-) -> np.ndarray:
-    """Return the statistic within every bootstrap draw, block by block: (draws,)."""
-    n = len(members)
-    clusters = int(members.max()) + 1
-    random = np.random.default_rng(seed)
-    drawn = np.empty(draws)
-    size = max(1, BLOCK // n)
-    for start in range(0, draws, size):
-        block = drawn[start : start + size]
-        first = clusters * np.arange(len(block))[:, None]
-        taken = random.integers(0, clusters, (len(block), clusters)) + first
-        counts = np.bincount(taken.ravel(), minlength=taken.size).reshape(taken.shape)
-        block[:] = statistic(values, counts[:, members])
-    return drawn
 
 
 def _mean(values: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:

@@ -6,12 +6,14 @@ sum along the order of the concepts, which is the same in every draw: nothing is
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from vinfo_mpi.numerics.bootstrap import DRAWS, Estimate, estimate
+from vinfo_mpi.numerics.bootstrap import DRAWS, Estimate, complete, estimate, over_draws
 
 FEWEST = 3  # concepts: two always correlate perfectly
 ROUNDING = 1e-9  # what is no more than this is nothing
@@ -75,6 +77,56 @@ def partial_spearman(
     with these for the next. Parameters as `pearson`.
     """
     return estimate(_partly_correlated, (x, y, *given), cluster, draws, seed, FEWEST)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Spearman's correlation of every two of M quantities, over the same concepts.
+
+    Attributes
+    ----------
+    values, standard_errors : (M, M) arrays
+        NaN where a quantity is constant.
+    n : int
+        Concepts that have all the quantities.
+    """
+
+    values: np.ndarray
+    standard_errors: np.ndarray
+    n: int
+
+
+def spearman_matrix(
+    quantities: Sequence[np.ndarray],
+    draws: int = DRAWS,
+    seed: int = 0,
+    cluster: np.ndarray | None = None,
+) -> Matrix:
+    """Return Spearman's correlation of every two quantities over the concepts that have all.
+
+    The values of `spearman`, ranks within a draw being made once for all pairs. Parameters as
+    `pearson`.
+    """
+    values, members = complete(quantities, cluster)
+    n = len(members)
+    if n < FEWEST:
+        nothing = np.full((len(values), len(values)), np.nan)
+        return Matrix(nothing, nothing, n)
+    drawn = over_draws(_all_correlated, values, members, draws, seed)
+    with warnings.catch_warnings():  # a quantity that is constant in all draws
+        warnings.simplefilter("ignore", RuntimeWarning)
+        errors = np.nanstd(drawn, axis=0, ddof=1)
+    return Matrix(_all_correlated(values, np.ones((1, n), np.int64))[0], errors, n)
+
+
+def _all_correlated(values: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:
+    """Return the rank correlation of every two quantities within every draw: (B, M, M)."""
+    roots = np.sqrt(counts)
+    deviations = np.stack([_deviations(_ranks(each, counts), counts) * roots for each in values], 1)
+    products = deviations @ deviations.transpose(0, 2, 1)
+    lengths = np.sqrt(products.diagonal(axis1=1, axis2=2))
+    with np.errstate(invalid="ignore"):
+        return np.clip(products / (lengths[:, :, None] * lengths[:, None]), -1, 1)
 
 
 def _correlated(score: Score, values: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:

@@ -457,6 +457,124 @@ def spectrum(run: Run) -> Numbers:
     return numbers
 
 
+def collapse_of(x: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> Numbers:
+    """Return how far the classes of some images have collapsed, pair of classes by pair."""
+    classes = np.unique(labels)
+    of_class = [x[labels == label] for label in classes]
+    means = np.array([features.mean(0) for features in of_class])
+    centred = means - means.mean(0)
+    around = np.concatenate([f - mean for f, mean in zip(of_class, means, strict=True)])
+    within = around.T @ around / len(x)
+    between = centred.T @ centred / len(classes)
+    variance = [np.square(f - mean).sum(1).mean() for f, mean in zip(of_class, means, strict=True)]
+    norms = np.linalg.norm(centred, axis=1)
+    pairs = [(a, b) for a in range(len(classes)) for b in range(a)]
+    cosines = np.array([centred[a] @ centred[b] / (norms[a] * norms[b]) for a, b in pairs])
+    apart = [np.square(means[a] - means[b]).sum() for a, b in pairs]
+    gram = centred @ centred.T
+    simplex = np.eye(len(classes)) - 1 / len(classes)
+    rows = weight[classes]
+    return {
+        "nc1": np.trace(within @ np.linalg.pinv(between, rcond=CUT)) / len(classes),
+        "nc2": np.linalg.norm(gram / np.linalg.norm(gram) - simplex / np.linalg.norm(simplex)),
+        "nc2_norms": norms.std() / norms.mean(),
+        "nc2_angles": np.abs(cosines + 1 / (len(classes) - 1)).mean(),
+        "nc3": np.linalg.norm(rows / np.linalg.norm(rows) - centred / np.linalg.norm(centred)),
+        "cdnv": np.mean(
+            [(variance[a] + variance[b]) / 2 / d for (a, b), d in zip(pairs, apart, strict=True)]
+        ),
+    }
+
+
+def collapse(run: Run) -> Numbers:
+    """Neural collapse at the last tap of every checkpoint, with the error over parts of images."""
+    last = run.taps()[-1]
+    fold = run.fold(5, 0)
+    measured = []
+    for file in run.activations("collapse"):
+        x = run.tap(file, last)
+        weight = run.read(file, "head/weight").astype(float)
+        whole = collapse_of(x, run.labels, weight)
+        rests = [fold != left_out for left_out in range(5)]
+        without = [collapse_of(x[rest], run.labels[rest], weight) for rest in rests]
+        for name in [*whole]:
+            whole[f"{name}_se"] = jackknife(np.array([values[name] for values in without]))
+        means = np.array([x[run.labels == label].mean(0) for label in np.unique(run.labels)])
+        distances = np.array([np.square(x - mean).sum(1) for mean in means])
+        nearest = np.unique(run.labels)[distances.argmin(0)]
+        elsewhere = nearest != run.read(file, "samples/prediction")
+        whole["nc4"] = elsewhere.mean()
+        whole["nc4_se"] = elsewhere.std(ddof=1) / np.sqrt(len(elsewhere))
+        measured.append(whole)
+    return {f"collapse/{name}": np.array([each[name] for each in measured]) for name in whole}
+
+
+def path(grid: np.ndarray, epochs: np.ndarray, consecutive: int) -> Numbers:
+    """Return the path of one concept over taps and checkpoints: grid (E, L)."""
+    threshold = max(grid.flat[:-1]) / 2  # all but the last tap of the last checkpoint
+    shares = np.where(grid > threshold, np.exp(grid), 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares /= shares.sum(1, keepdims=True)  # NaN where it is available at no tap
+        entropy = -np.where(shares == 0, 0, shares * np.log(shares)).sum(1)
+    taps = np.arange(grid.shape[1])
+    activity = np.where(grid > threshold, grid, 0).mean(1)
+    centre = shares @ taps
+    localised = 1 - entropy / np.log(grid.shape[1])
+    active = activity > 0
+    runs = [active[begin : begin + consecutive].all() for begin in range(len(active))]
+    begin = runs.index(True) if any(runs) else None
+    numbers = {
+        "migration/activity": activity,
+        "migration/centre": centre,
+        "migration/width": np.sqrt((shares * np.square(taps - centre[:, None])).sum(1)),
+        "migration/localised": localised,
+    }
+    of_life = dict.fromkeys(("emergence", "lifetime", "localisation", "at_anchor", "drift"), np.nan)
+    of_life["anchor"] = -1
+    if begin is not None:
+        end = max(np.flatnonzero(active))
+        end = end if len(active) - 1 - end >= consecutive else len(active) - 1
+        life = np.zeros(len(active), bool)
+        life[begin : end + 1] = True
+        first, last = epochs[begin], epochs[end]
+        gaps = np.gradient(epochs.astype(float), edge_order=1) if len(epochs) > 1 else np.ones(1)
+        gaps[[0, -1]] /= 2 if len(epochs) > 1 else 1  # half a gap at either end
+        weight = np.where(life & active, gaps * activity * localised, 0)
+        of_life |= {
+            "emergence": first,
+            "lifetime": last - first,
+            "localisation": localised[life & active].mean(),
+        }
+        if weight.sum() > 0:
+            occupancy = (weight[:, None] * np.nan_to_num(shares)).sum(0) / weight.sum()
+            anchor = occupancy.argmax()
+            of_life["anchor"] = anchor
+            of_life["at_anchor"] = occupancy[max(0, anchor - 1) : anchor + 2].sum()
+        third = (last - first) / 3
+        ends = [
+            np.where(side, weight, 0) for side in (epochs >= last - third, epochs <= first + third)
+        ]
+        if all(end.sum() > 0 for end in ends):
+            late, early = (np.nan_to_num(centre) @ end / end.sum() for end in ends)
+            of_life["drift"] = late - early
+    return numbers | {f"concepts/{name}": np.array(value) for name, value in of_life.items()}
+
+
+def migration(run: Run) -> Numbers:
+    """Paths of the concepts, one after the other, over the grid that sedimentation has left."""
+    grid = run.stored["sedimentation/grid"]
+    epochs = run.stored["migration/checkpoints"]
+    consecutive = run.settings["migration"]["migration"]["consecutive"]
+    alive = run.stored["concepts/alive"] == 1
+    paths = [path(grid[:, :, concept], epochs, consecutive) for concept in np.flatnonzero(alive)]
+    numbers = {}
+    for name in paths[0]:
+        of_living = np.stack([each[name] for each in paths], -1)
+        numbers[name] = run.stored[name].astype(float)
+        numbers[name][..., alive] = of_living
+    return numbers
+
+
 # What is computed again, and the stage that has written it.
 QUANTITIES: dict[Callable[[Run], Numbers], str] = {
     complexity: "score",
@@ -469,6 +587,8 @@ QUANTITIES: dict[Callable[[Run], Numbers], str] = {
     flow: "flow",
     redundancy: "redundancy",
     spectrum: "spectrum",
+    collapse: "collapse",
+    migration: "migration",
 }
 
 

@@ -85,12 +85,15 @@ def test_every_number_is_computed_again_from_the_files_alone(run, python):
         "redundancy/values redundancy/values_se spectrum/eigenvalues spectrum/quality",
         "metafeatures/super_importance metafeatures/super_importance_se",
         "spectrum/utilisation spectrum/significant spectrum/laziness_se",
+        "collapse/nc1 collapse/nc2_se collapse/nc3 collapse/nc4 collapse/cdnv_se",
+        "migration/activity migration/centre migration/width migration/localised",
     ):
         assert set(names.split()) <= set(differences)
     for column in (
         "complexity unreadable late discarded depth kept complexity_se complexity_half",
         "complexity_limit eta2 temporal temporal_unlearned temporal_late temporal_forgotten",
         "temporal_se importance importance_signed importance_share redundancy",
+        "emergence lifetime localisation anchor at_anchor drift",
     ):
         assert {f"concepts/{name}" for name in column.split()} <= set(differences)
     assert max(differences.values()) < 1e-9, done.stdout  # of eigenfunctions as well, in this run

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vinfo_mpi.numerics import cka, spectrum
+from vinfo_mpi.numerics import cka, collapse, spectrum
+from vinfo_mpi.numerics.collapse import Centres, Scatter
 from vinfo_mpi.numerics.gram import Gram
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.profiles import Profiles
@@ -65,3 +66,25 @@ def test_cka_of_the_concepts_of_each_rank(ranks):
     moments = moments.reduced(ranks.sum, ranks.reduce_scatter, ranks.block(5))
     of_rank = cka.from_moments(moments).numpy()
     np.testing.assert_allclose(ranks.concatenate(of_rank), cka.linear(x, z), rtol=1e-10)
+
+
+def test_neural_collapse(ranks, arrays):
+    features, _, labels = arrays
+    fold = torch.arange(len(labels)) // 3 % 2
+    weight = torch.arange(18.0, dtype=torch.float64).reshape(3, 6)
+
+    def measured(rows, reduce):
+        centres = Centres(3, 2, 6)
+        centres.add(features[rows], labels[rows], fold[rows])
+        scatter = Scatter(centres.reduced(reduce))
+        of_fold = [torch.nonzero(fold[rows] == number)[:, 0] for number in range(2)]
+        scatter.add(features[rows], labels[rows], of_fold)
+        scatter.reduced(reduce)
+        return [collapse.measure(scatter.without(fold), weight) for fold in (None, 0)]
+
+    if len(labels) > 2:
+        together = measured(rows_of_rank(ranks, len(labels)), ranks.sum)
+        for of_ranks, of_all in zip(
+            together, measured(slice(None), lambda sums: sums), strict=True
+        ):
+            assert of_ranks == pytest.approx(of_all, rel=1e-12)

@@ -1,4 +1,4 @@
-"""What users of the library import, by ``from vinfo_mpi import ...``: functions on arrays, results.
+"""Public names of the library, ``from vinfo_mpi import ...``: functions on arrays, results.
 
 Functions on arrays take NumPy arrays or torch tensors, and return the kind that they are given: a
 tensor lies on the device of the first argument. Results are float64, whatever the activations are.

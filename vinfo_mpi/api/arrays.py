@@ -56,7 +56,7 @@ class Rows:
 
     @property
     def device(self) -> torch.device:
-        """Where the rows lie."""
+        """Device of the rows."""
         if isinstance(self.values, torch.Tensor):
             return self.values.device
         return torch.device("cpu")

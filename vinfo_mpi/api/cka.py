@@ -1,4 +1,4 @@
-"""How alike two representations are, and a representation and single concepts."""
+"""Similarity of two representations, and of a representation and single concepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a decision rests on each concept."""
+"""Importance of each concept for a decision."""
 
 from __future__ import annotations
 

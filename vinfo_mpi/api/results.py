@@ -1,4 +1,4 @@
-"""What users of the library import: ``from vinfo_mpi import Results``."""
+"""The public class for results: ``from vinfo_mpi import Results``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vinfo_mpi.results.reliability import warnings_about
 
 
 class Results(tables.Results):
-    """What a run has found: tables, any dataset, the figures, and the signs of the paper.
+    """Results of a run: tables, any dataset, the figures, and the signs of the paper.
 
     See `vinfo_mpi.results.tables.Results` for parameters, attributes and errors.
     """
@@ -26,10 +26,10 @@ class Results(tables.Results):
 
     @property
     def signs(self) -> pd.DataFrame:
-        """What the paper found, looked for in this run: value, error and verdict of every sign."""
+        """Findings of the paper, looked for in this run: value, error and verdict of every sign."""
         return findings.table(self)
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the numbers less trustworthy than they look, a sentence each."""
+        """Reasons to trust the numbers less than they look, a sentence each."""
         return warnings_about(facts(self))

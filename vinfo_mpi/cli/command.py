@@ -1,4 +1,4 @@
-"""What every command shares: options, configuration, the guard over all ranks, exit codes.
+"""Common part of all commands: options, configuration, the guard over all ranks, exit codes.
 
 Options and configuration are read before torch and MPI are imported, so that --help and mistakes
 answer at once.

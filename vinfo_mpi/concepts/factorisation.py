@@ -26,7 +26,7 @@ from vinfo_mpi.storage.hdf5 import Table
 
 @dataclass
 class Rows:
-    """What is factorised, as far as it lies on this rank.
+    """The part of the matrix to factorise that lies on this rank.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Rows:
 
     @property
     def used(self) -> np.ndarray:
-        """Which atoms there are: (G, k) bool."""
+        """Mask of the atoms that exist: (G, k) bool."""
         return np.arange(self.concepts) < self.atoms[:, None]
 
 

@@ -1,4 +1,4 @@
-"""What concepts are: one object per kind, which makes them and says what that takes.
+"""Kinds of concepts: one object per kind, which makes them and says what that costs.
 
 With every kind x ≈ offset + codes @ atoms, x being the last tap:
 

@@ -1,4 +1,4 @@
-"""What is known of the analysed images: the last tap, the logits, the factors behind them."""
+"""Stored data of the analysed images: the last tap, the logits, the factors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vinfo_mpi.storage.activations import MAP, ActivationReader
 
 
 class Observed:
-    """What is known of the images.
+    """Stored data of the images, as concepts.
 
     Each method returns it for some rows, in float64 on this rank's device.
 

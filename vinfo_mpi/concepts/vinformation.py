@@ -39,7 +39,7 @@ TOGETHER = {"cpu": 2**30, "cuda": 2**32}
 
 @dataclass(frozen=True)
 class Source:
-    """Where activations are read: a tap, or a branch, of one checkpoint."""
+    """Source of activations: a tap, or a branch, of one checkpoint."""
 
     file: RowReader
     tap: str

@@ -64,7 +64,7 @@ def _unknown(stage: str, work: Workload) -> Costs:
 
 @dataclass(frozen=True)
 class Workload:
-    """What `costs` of every stage is given.
+    """Argument of every stage's `costs`.
 
     Attributes
     ----------

@@ -84,7 +84,7 @@ class Imported:
 
     @property
     def count(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return next(iter(self.arrays.values())).shape[0]
 
     def column(self, name: str) -> np.ndarray | None:

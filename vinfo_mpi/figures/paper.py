@@ -1,4 +1,4 @@
-"""How wide figures of a paper are, and their type: of a venue, or as one wishes."""
+"""Width and type size of figures for a paper: those of a venue, or chosen freely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How all figures look: sizes for a paper, colours, numbers in words.
+"""Style of all figures: sizes for a paper, colours, numbers in words.
 
 The colours also work in grey and for the colour-blind.
 """

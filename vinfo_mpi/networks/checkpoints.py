@@ -35,7 +35,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """How files made from it are called: epoch_007."""
+        """Stem of the names of files made from it: epoch_007."""
         return f"epoch_{self.epoch:03d}"
 
     def content(self) -> dict[str, Any]:

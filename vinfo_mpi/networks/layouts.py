@@ -28,7 +28,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Tap:
-    """Where a network is read, and how what is there is laid out.
+    """Place where a network is read, and the layout of the tensor there.
 
     Attributes
     ----------

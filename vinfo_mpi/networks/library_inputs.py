@@ -1,4 +1,4 @@
-"""What other libraries do to a picture before their networks see it, in this program's settings."""
+"""Preprocessing of other libraries' networks, expressed in this program's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls of which modules a configuration means by names and globs."""
+"""Module calls that a configuration selects by names and globs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many digits a network computes with: float32 is exact, the others are faster on a GPU."""
+"""Arithmetic precision of a network: float32 is exact, the others are faster on a GPU."""
 
 from __future__ import annotations
 

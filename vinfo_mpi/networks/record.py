@@ -1,4 +1,4 @@
-"""What a forward pass shows of every module: its calls, their shapes, and the layers around them.
+"""A record of every module in a forward pass: its calls, their shapes, the layers around them.
 
 The layout of what a module gives is told from this where no table knows it.
 """

@@ -45,7 +45,7 @@ FOLDERS = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.b
 
 @dataclass(frozen=True)
 class Choice:
-    """What is taken of a file.
+    """The part of a file that is used.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where a network is read: its taps, in forward order, pooled inside the hook."""
+"""Taps of a network, where it is read: in forward order, pooled inside the hook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vinfo_mpi.networks.record import Call, Record, forward_pass
 
 @dataclass
 class Reading:
-    """What one forward pass showed.
+    """The result of one forward pass.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How atoms lie: matched with those of another fit, the nearest ones, on few channels or many."""
+"""Geometry of atoms: matches with another fit, nearest neighbours, spread over channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a decision rests on a concept: gradient times input, share of the logit's variance."""
+"""Importance of a concept for a decision: gradient times input, share of the logit's variance."""
 
 from __future__ import annotations
 

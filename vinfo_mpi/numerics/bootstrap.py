@@ -46,7 +46,7 @@ class Estimate:
 
     @property
     def over(self) -> str:
-        """What the standard error is over, in words: what was drawn."""
+        """Name of the units that were drawn, which the standard error is over."""
         return "concepts" if self.clusters == self.n else f"{self.clusters} classes"
 
 

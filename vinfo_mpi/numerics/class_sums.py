@@ -1,4 +1,4 @@
-"""What classes have to do with it: moments within classes, and of what classes alone give.
+"""Moments within classes, and of the part that classes alone explain.
 
 Within classes, activations and codes are taken without the mean of their class. By classes alone, a
 code is any other of an image of the same class: codes permuted within classes, in expectation. Both

@@ -1,4 +1,4 @@
-"""Which atoms are alike: clusters of them, and what their members have in common."""
+"""Clusters of similar atoms, and what their members have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images show a concept: those that activate it most, and some at lower levels.
+"""Example images of a concept: those that activate it most, and some at lower levels.
 
 Codes come in batches, of one rank or of many, and are looked at three times: for the most
 activating images, for how the codes are distributed, and for the images at the levels. What is kept

@@ -1,4 +1,4 @@
-"""How well codes stand for the activations that they encode."""
+"""Fidelity of codes to the activations that they encode."""
 
 from __future__ import annotations
 

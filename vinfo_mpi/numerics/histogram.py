@@ -1,4 +1,4 @@
-"""How the codes of each concept are distributed over the images: counts in bins of equal width."""
+"""Distribution of each concept's codes over the images: counts in bins of equal width."""
 
 from __future__ import annotations
 

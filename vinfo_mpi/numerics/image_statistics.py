@@ -1,4 +1,4 @@
-"""What can be said of a picture without a network: light, contrast, sharpness, colour."""
+"""Statistics of a picture that need no network: light, contrast, sharpness, colour."""
 
 from __future__ import annotations
 

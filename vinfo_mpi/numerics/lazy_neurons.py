@@ -1,4 +1,4 @@
-"""How few hidden units are active at a time: Li et al. 2023, "The Lazy Neuron Phenomenon".
+"""Sparsity of hidden units: Li et al. 2023, "The Lazy Neuron Phenomenon".
 
 Of every layer: the share of values that are not zero, and of those above zero; the share of units
 that hold nearly all of a position's energy; how often each unit fires.
@@ -19,7 +19,7 @@ QUANTILES = np.linspace(0, 1, 21)  # of the firing rates of a layer's units
 
 @dataclass(frozen=True)
 class Lazy:
-    """What the images say of one layer.
+    """Statistics of one layer over the images.
 
     Attributes
     ----------

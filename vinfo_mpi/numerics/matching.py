@@ -1,4 +1,4 @@
-"""Which concepts of two networks say the same of the same images."""
+"""Matching of the concepts of two networks that agree on the same images."""
 
 from __future__ import annotations
 

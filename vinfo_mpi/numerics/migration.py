@@ -1,4 +1,4 @@
-"""Where in the network a concept is available from epoch to epoch: its path over the depth.
+"""Path of a concept over the depth: where in the network it is available at each epoch.
 
 Of a grid of similarities S of every tap and checkpoint with the concept, by Järve et al. 2026,
 "Feature migration maps", with V-information for S. The concept is defined at the last tap of the

@@ -24,7 +24,7 @@ EPSILON = 1e-7
 
 @dataclass
 class State:
-    """Where a fit stands: enough to go on from.
+    """State of a fit: enough to resume it.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class State:
 
 
 class _Sums:
-    """What an iteration adds over the ranks, in one buffer.
+    """The sums of an iteration over the ranks, in one buffer.
 
     Attributes
     ----------

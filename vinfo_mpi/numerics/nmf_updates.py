@@ -1,4 +1,4 @@
-"""How a factorisation X ≈ A B improves one factor when the other stands: HALS, multiplicative.
+"""Updates of one factor of X ≈ A B while the other is fixed: HALS, multiplicative.
 
 HALS (Cichocki & Phan 2009, "Fast Local Algorithms for Large Scale Nonnegative Matrix and Tensor
 Factorizations") updates one column of A, one row of B at a time, exactly; with the sums of an

@@ -1,4 +1,4 @@
-"""What noise does to values: noise that follows from what it is added to, variances over draws."""
+"""Effect of noise on values: reproducible noise for each image, variances over draws."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ RIDGE = 1e-12  # relative to a variable's square, for variables that are there t
 
 @dataclass
 class Solution:
-    """What minimises z A zᵀ / 2 - t zᵀ under z ≥ 0, for several A and t.
+    """Minimisers of z A zᵀ / 2 - t zᵀ under z ≥ 0, for several A and t.
 
     Attributes
     ----------

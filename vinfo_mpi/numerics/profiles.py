@@ -1,4 +1,4 @@
-"""What classes are made of: their mean codes, and the tree of classes by shared concepts."""
+"""Composition of classes: their mean codes, and the tree of classes by shared concepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numerics add over ranks without knowing them: by functions that are handed in.
+"""Sums over ranks for numerics that know no ranks: functions that are handed in.
 
 `reduce` sums a tensor over the ranks, in place, and returns it (Allreduce); `reduce_scatter` sums
 and returns this rank's block of the first axis.

@@ -1,4 +1,4 @@
-"""Which concepts stand for many: the simplest, the most complex, the most important."""
+"""Selection of representative concepts: the simplest, the most complex, the most important."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes with a factor of the images: concepts, importance, the label, right decisions."""
+"""Correlates of a factor of the images: concepts, importance, the label, correct decisions."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def sides(factors: np.ndarray) -> np.ndarray:
 
 @dataclass
 class RightAnswers:
-    """How many images are there, and how many are right, by factor, side and class.
+    """Counts of images, and of correctly classified ones, by factor, side and class.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ class SparseCodes:
 
     @property
     def whole(self) -> np.ndarray:
-        """Which images have room for all of their codes: (B,) bool; the others hold none."""
+        """Mask of the images with room for all of their codes: (B,) bool; the others hold none."""
         return self.counts.sum(1, dtype=np.int64) <= self.codes.shape[1]
 
     def at_positions(self, images: np.ndarray, concepts: np.ndarray) -> np.ndarray:

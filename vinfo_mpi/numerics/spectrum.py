@@ -59,7 +59,7 @@ class Spectrum:
 
     @property
     def significant(self) -> int:
-        """How many of the first eigenfunctions it takes to hold 90 % of the utilisation."""
+        """Number of leading eigenfunctions that hold 90 % of the utilisation."""
         cumulated = self.utilisation.cumsum(0)
         return int((cumulated < (USED - ROUNDING) * self.utilisation.sum()).sum()) + 1
 

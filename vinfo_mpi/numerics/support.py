@@ -1,4 +1,4 @@
-"""How many concepts a network's decisions need: images classified right from some of them."""
+"""Number of concepts that decisions need: images classified correctly from some of them."""
 
 from __future__ import annotations
 

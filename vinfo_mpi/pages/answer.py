@@ -48,14 +48,14 @@ class Shown:
 
     @property
     def text(self) -> str:
-        """What stands beside the image, or in its place."""
+        """Text beside the image, or in its place."""
         name = f"Concept {self.number}{': ' if self.name else ''}{self.name}"
         return f"{name}, complexity {self.complexity:.2f}{self.error}"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run says.
+    """The answer that a run gives.
 
     Attributes
     ----------

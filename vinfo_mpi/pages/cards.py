@@ -1,4 +1,4 @@
-"""What a report shows of each concept: values, curves, images, heat maps, classes, neighbours."""
+"""Contents of each concept's page: values, curves, images, heat maps, classes, neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to cite: the package, and the papers whose measures it computes, as CITATION.cff has them."""
+"""Citations of the package, and of the papers whose measures it computes, as in CITATION.cff."""
 
 from __future__ import annotations
 

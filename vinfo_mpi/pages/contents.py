@@ -1,4 +1,4 @@
-"""What results.h5 has of every concept, in the form that the pages show."""
+"""Data of every concept in results.h5, in the form that the pages show."""
 
 from __future__ import annotations
 

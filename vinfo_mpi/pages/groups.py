@@ -55,7 +55,7 @@ class Figure:
 
     @property
     def axes(self) -> tuple[str, str]:
-        """What its axes are where concepts can be pointed at, else empty."""
+        """Description of its axes where concepts can be pointed at, else empty."""
         return AXES.get(self.name, ("", ""))
 
 

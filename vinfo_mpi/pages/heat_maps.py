@@ -1,4 +1,4 @@
-"""Where in an image a concept is: its codes position by position."""
+"""Heat maps of a concept in an image: its codes position by position."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_KEPT = 255  # a position that was dropped by extract.positions
 
 @dataclass(frozen=True)
 class Maps:
-    """Where in its images each concept is.
+    """Heat maps of all concepts in their images.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the index of a report says: the answer, warnings, figures, what is missing, facts."""
+"""Contents of a report's index: the answer, warnings, figures, what is missing, facts."""
 
 from __future__ import annotations
 

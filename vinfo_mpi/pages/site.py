@@ -63,7 +63,7 @@ COLUMNS = {
 
 @dataclass
 class Index:
-    """What the index shows beside the concepts.
+    """Contents of the index besides the concepts.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Index:
 
 @dataclass
 class Layout:
-    """What is the same for all concepts.
+    """Data that all concepts share.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What one rank does while the others wait, before any of them has imported torch."""
+"""Work of one rank while the others wait, before any of them has imported torch."""
 
 from __future__ import annotations
 

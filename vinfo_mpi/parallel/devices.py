@@ -17,7 +17,7 @@ from vinfo_mpi.parallel.ranks import Ranks
 
 @dataclass(frozen=True)
 class Binding:
-    """Where a rank computes.
+    """Device on which a rank computes.
 
     Attributes
     ----------

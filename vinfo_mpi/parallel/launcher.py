@@ -1,4 +1,4 @@
-"""What the launcher (mpirun, srun) tells a process in its environment, before MPI has started."""
+"""Environment that the launcher (mpirun, srun) gives a process, before MPI has started."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How freely the C library gives memory back to the kernel.
+"""Settings by which the C library gives memory back to the kernel.
 
 The kernel hands it out again page by page. A network on a CPU frees and takes the same few arrays
 layer after layer. By default what is free at the end of the heap goes back to the kernel beyond

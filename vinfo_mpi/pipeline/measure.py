@@ -1,4 +1,4 @@
-"""How large data, network and program are, before any work is done; brings torchvision along."""
+"""Sizes of data, network and program, before any work is done; brings torchvision along."""
 
 from __future__ import annotations
 

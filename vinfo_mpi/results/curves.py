@@ -1,4 +1,4 @@
-"""What the curves of a run show, in a number with its error: over epochs, blocks, proportions."""
+"""Summaries of a run's curves over epochs, blocks, proportions: a number with its error."""
 
 from __future__ import annotations
 

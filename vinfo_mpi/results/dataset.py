@@ -1,4 +1,4 @@
-"""What a dataset of results.h5 is: its name, axes, type, unit and what it means."""
+"""Description of a dataset of results.h5: its name, axes, type, unit and meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is about, and how good network and concepts are."""
+"""Key facts of a run: its subject, and how good network and concepts are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RARE = 20  # images on which a concept should occur at least
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier predicts of labelled images, held-out ones where there are any.
+    """Predictions of a classifier for labelled images, held-out ones where there are any.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Facts:
 
     @property
     def correct(self) -> str:
-        """How often the network is right."""
+        """Accuracy of the network, in words."""
         if not self.classifies:
             return "not a classifier: nothing is predicted"
         if self.predictions is None:
@@ -115,7 +115,7 @@ class Facts:
 
     @property
     def rebuilt(self) -> str:
-        """How faithful the concepts are."""
+        """Fidelity of the concepts, in words."""
         error = self.fidelity["relative_error"]
         by_position = self.fidelity["relative_error_positions"]
         same = self.fidelity["predictions_kept"]

@@ -1,4 +1,4 @@
-"""What the analyses of a run say of concepts, taps and epochs, as tables beside each other."""
+"""Measures of concepts, taps and epochs by all analyses of a run, side by side in tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other papers found of the features of networks, looked for in a run as well."""
+"""Findings of other papers about the features of networks, looked for in a run."""
 
 from __future__ import annotations
 

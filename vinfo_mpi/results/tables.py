@@ -41,7 +41,7 @@ FIRST = (NAME, CLASS, ALIVE, COMPLEXITY, COMPLEXITY.se, DICTIONARY_SE, TEMPORAL,
 
 
 class Results:
-    """What a run has found.
+    """Results of a run.
 
     Datasets are named by those of `vinfo_mpi.results.schema`, or by their names in the file.
 
@@ -133,7 +133,7 @@ class Results:
 
     @property
     def table(self) -> pd.DataFrame:
-        """What `to_csv` and `to_parquet` write.
+        """Tables that `to_csv` and `to_parquet` write.
 
         It is `concepts`, and once scored a column ``vinformation_<tap>`` for every tap.
         """

@@ -64,7 +64,7 @@ class Part:
 
     @cached_property
     def partial_results(self) -> PartialResults:
-        """What an interrupted run of the stage has finished, and what this one finishes."""
+        """Finished work of an interrupted run of the stage, and of this one."""
         return self.run.partial_results(self.stage, self.provenance["fingerprint"])
 
     def read_results(self, dataset: Dataset) -> np.ndarray:

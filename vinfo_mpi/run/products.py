@@ -64,7 +64,7 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class Activations:
-    """What the network shows of the images: at one checkpoint, or at all of them."""
+    """Activations of the images: at one checkpoint, or at all of them."""
 
     every_checkpoint: bool
     filetype: str = "vinfo-activations"

@@ -1,4 +1,4 @@
-"""What is analysed: the images, and the network that looks at them."""
+"""Subject of the analysis: the images, and the network that sees them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Subject:
 
     @cached_property
     def loader(self) -> Loader:
-        """What gives batches of images to the network."""
+        """Loader of batches of images for the network."""
         return Loader(self.images, self.preprocessing, self.device, self.config.machine.workers)
 
     def rest(self) -> None:

@@ -114,7 +114,7 @@ class ImageBlocks:
 
     @property
     def images_at_once(self) -> int:
-        """How many images are encoded together."""
+        """Number of images that are encoded together."""
         rows = self.run.config.machine.rows
         positions = self.activations.shape(MAP)[1]
         return encoders_costs.images_at_once(rows, positions, self.run.device.type)

@@ -49,7 +49,7 @@ class Member(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """What one checkpoint made of a batch, on its way: None where its file has these rows."""
+    """A checkpoint's output for a batch, in transfer: None where its file has these rows."""
 
     rows: range
     number: int

@@ -1,4 +1,4 @@
-"""What the extracted samples tell: copies of images, an accuracy below what the weights promise."""
+"""Checks of the extracted samples: copies of images, an accuracy below the published one."""
 
 from __future__ import annotations
 

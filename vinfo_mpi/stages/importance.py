@@ -1,4 +1,4 @@
-"""How much the decision rests on each concept: gradient times input, and shares of the variance."""
+"""Importance of each concept for the decision: gradient times input, shares of the variance."""
 
 from __future__ import annotations
 

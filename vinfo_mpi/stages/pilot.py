@@ -20,7 +20,7 @@ from vinfo_mpi.run.run import Run
 
 @dataclass
 class Pilot:
-    """What a few images tell beforehand.
+    """Facts about the network, found with a few images before the work begins.
 
     Attributes
     ----------

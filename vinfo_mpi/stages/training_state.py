@@ -1,4 +1,4 @@
-"""Where a training stands: in memory, and in the checkpoints that it goes on from."""
+"""State of a training: in memory, and in the checkpoints that it resumes from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vinfo_mpi.run.run import Run
 
 @dataclass
 class Training:
-    """What changes while the network learns, and what says how.
+    """State that changes while the network learns, and the settings that it depends on.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ UNLABELLED = "unlabelled"  # the one class of images without labels
 
 @dataclass(frozen=True)
 class Layout:
-    """What an activations file holds.
+    """Contents of an activations file.
 
     Attributes
     ----------

@@ -145,7 +145,7 @@ def made_of(path: Path) -> list[Path]:
 
 
 class Rows(Protocol):
-    """What is read like a file of codes: a row per image."""
+    """Interface of what is read like a file of codes: a row per image."""
 
     @property
     def path(self) -> Path:

@@ -16,7 +16,7 @@ NOISE = 0.1  # standard deviation, on pictures with values in [0, 1]
 
 
 class Draws(NamedTuple):
-    """What is random in the crops of some pictures.
+    """Random numbers for the crops of some pictures.
 
     Attributes
     ----------

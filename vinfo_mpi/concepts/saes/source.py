@@ -34,7 +34,7 @@ ENCODER = {
 
 @dataclass
 class Firing:
-    """How often features fire; sums over images.
+    """Firing rates of features; sums over images.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from vinfo_mpi.config.sections.section import Count, Positive, Section
 
 
 class Flow(Section):
-    """How concepts travel through shortcuts and main branches."""
+    """Flow of concepts through shortcuts and main branches."""
 
     extremes: Annotated[float, Field(gt=0, le=0.5)] = Field(
         0.1, description="share of concepts at either end that are averaged"
@@ -18,7 +18,7 @@ class Flow(Section):
 
 
 class Redundancy(Section):
-    """How many channels of the last tap a concept is spread over."""
+    """Spread of a concept over the channels of the last tap."""
 
     rates: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.1, 0.5, 0.9], min_length=1, description="shares of channels kept"
@@ -27,7 +27,7 @@ class Redundancy(Section):
 
 
 class Support(Section):
-    """How the accuracy falls when concepts are removed."""
+    """Loss of accuracy when concepts are removed."""
 
     steps: Annotated[int, Field(ge=2)] = Field(
         20, description="removals, evenly spaced from all concepts to none"
@@ -36,7 +36,7 @@ class Support(Section):
 
 
 class Metafeatures(Section):
-    """Which concepts and classes are alike."""
+    """Similarity of concepts and of classes."""
 
     clusters: Count | None = Field(
         None, description="of atoms; default: 1.5 times the root of their number (150 for 10,000)"
@@ -50,7 +50,7 @@ class Metafeatures(Section):
 
 
 class Sparsity(Section):
-    """How many hidden units are active at a time."""
+    """Share of hidden units that are active at a time."""
 
     images: Annotated[int, Field(ge=2)] = Field(
         200, description="at most so many go through the networks, spread over those analysed"
@@ -69,7 +69,7 @@ class Spectrum(Section):
 
 
 class Robustness(Section):
-    """How much codes change when images are noisy."""
+    """Change of codes when images are noisy."""
 
     images: Count = Field(2000, description="at most so many, spread over those analysed")
     draws: Annotated[int, Field(ge=2)] = Field(100, description="noisy copies of each image")
@@ -88,7 +88,7 @@ class Stability(Section):
 
 
 class Audit(Section):
-    """What decisions rest on."""
+    """Factors of the images that decisions rest on."""
 
     carriers: Count = Field(
         10, description="concepts that are removed with a factor; half of all at most"
@@ -99,7 +99,7 @@ class Audit(Section):
 
 
 class Sedimentation(Section):
-    """How concepts of every checkpoint's own are."""
+    """Concepts that are fitted anew at each checkpoint."""
 
     important: Annotated[float, Field(gt=0, le=1)] = Field(
         0.01, description="share of the most important concepts, averaged apart"
@@ -108,7 +108,7 @@ class Sedimentation(Section):
 
 
 class Migration(Section):
-    """How concepts move through the network while it trains."""
+    """Movement of concepts through the network during training."""
 
     consecutive: Count = Field(
         2, description="checkpoints in a row that make an emergence or a disappearance"

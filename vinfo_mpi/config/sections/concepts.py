@@ -21,7 +21,7 @@ from vinfo_mpi.errors import choices
 
 
 class Dictionary(Section):
-    """What the concepts are, and how they are fitted."""
+    """The concepts, and how they are fitted."""
 
     source: str = Field(
         "nmf",
@@ -68,7 +68,7 @@ class Dictionary(Section):
 
     @property
     def kind_of_source(self) -> ConceptSource:
-        """What is true of all dictionaries of this source."""
+        """Properties that all dictionaries of this source share."""
         return SOURCES.get(self.source, ATOM_FILE)
 
     @property
@@ -132,7 +132,7 @@ class Dictionary(Section):
 
 
 class Encode(Section):
-    """How codes are found."""
+    """Computation of the codes."""
 
     added_later = ("precision",)
 
@@ -162,7 +162,7 @@ class Encode(Section):
 
 
 class Score(Section):
-    """How V-information is estimated."""
+    """Estimation of V-information."""
 
     family: Literal["linear", "random-features"] = Field("linear", description="the predictors V")
     estimator: Literal["held-out", "in-sample"] = Field(
@@ -206,7 +206,7 @@ class Score(Section):
 
 
 class Importance(Section):
-    """How much the decision rests on a concept."""
+    """Estimation of the importance of a concept for the decision."""
 
     target: Literal["prediction", "label"] = Field(
         "prediction", description="whose logit is explained"

@@ -10,7 +10,7 @@ from vinfo_mpi.config.sections.section import Count, Positive, Section, Share
 
 
 class Predictivity(Section):
-    """How well each planted factor predicts its bit of the label.
+    """Strength with which each planted factor predicts its bit of the label.
 
     0: independent of it, 1: the same.
     """
@@ -22,7 +22,7 @@ class Predictivity(Section):
 
 
 class Difficulty(Section):
-    """How hard each planted factor is to see: 0 easiest, 1 still visible."""
+    """Difficulty of seeing each planted factor: 0 easiest, 1 still visible."""
 
     colour: Share = Field(0.0, description="the contrast of the two hues shrinks")
     texture: Share = Field(0.0, description="the contrast of the stripes shrinks")
@@ -43,7 +43,7 @@ Sides = Annotated[list[Count], Field(min_length=2, max_length=2)]
 
 
 class Data(Section):
-    """Which images are learned from and analysed."""
+    """Images that are used for training and analysis."""
 
     added_later = (
         "resize", "crop", "interpolation", "normalised", "options", "on_empty_class",

@@ -10,7 +10,7 @@ from vinfo_mpi.config.sections.section import Count, Positive, Section
 
 
 class Machine(Section):
-    """How the work is done.
+    """Devices, memory, storage, and how work is divided.
 
     Nothing here changes what is computed (but workers draw other random augmentations).
     """

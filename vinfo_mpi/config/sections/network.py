@@ -14,7 +14,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 class Network(Section):
-    """Which network is analysed."""
+    """The network to analyse."""
 
     added_later = ("ema", "head", "outputs", "channels_last")
 
@@ -80,7 +80,7 @@ class Network(Section):
 
 
 class Train(Section):
-    """How the network is trained; epochs: 0 takes the weights as they are."""
+    """Training of the network; epochs: 0 takes the weights as they are."""
 
     added_later = ("parameters", "per_class", "precision")
 
@@ -125,7 +125,7 @@ class Train(Section):
 
 
 class Extract(Section):
-    """Which activations are read and how they are stored."""
+    """Activations to read, and how they are stored."""
 
     added_later = ("precision",)
 

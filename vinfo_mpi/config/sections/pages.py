@@ -56,7 +56,7 @@ class Figures(Section):
 
 
 class Report(Section):
-    """What the pages show of each concept."""
+    """Contents of each concept's page."""
 
     examples: Annotated[int, Field(ge=1, le=40)] = Field(9, description="most activating images")
     levels: list[Share] = Field(

@@ -9,7 +9,7 @@ import h5py
 ROOT = Path(__file__).parent.parent
 ANALYSES = (
     "flow,support,redundancy,hoyer,sparsity,spectrum,collapse,metafeatures,stability,robustness,"
-    "sedimentation,migration,audit"
+    "sedimentation,migration,audit,patterns"
 )
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",
@@ -23,6 +23,7 @@ SMALL = [
     "--set", "extract.maps=all",
     "--set", f"analyses=[{ANALYSES}]",
     "--set", "sparsity={images: 130, top: [0.05, 1.0]}",
+    "--set", "patterns={images: 130, bits: 128, equal_bits: 8, relaxations: [0.0, 0.25]}",
     "--set", "spectrum.taps=all",
     "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",

@@ -3,6 +3,7 @@
 mpirun -n 8 python -m vinfo_mpi.compare runs/a runs/b [NAME=FOLDER ...]
 
 From stored files alone; writes compare.h5, and compare.html, a page that opens anywhere.
+With --phases, on one rank, phases.csv and phases.pdf from what analyses.patterns has found.
 """
 
 from vinfo_mpi.cli import command, compare
@@ -11,4 +12,5 @@ from vinfo_mpi.parallel import signals
 if __name__ == "__main__":
     options = compare.parse(__doc__)
     signals.listen()
-    command.guarded(lambda: compare.compare_runs(options.runs, options.out))
+    show = compare.chart_phases if options.phases else compare.compare_runs
+    command.guarded(lambda: show(options.runs, options.out))

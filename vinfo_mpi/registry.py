@@ -228,6 +228,13 @@ ANALYSES = {
         settings=("migration",),
         long=True,  # what it reads is
     ),
+    "patterns": Stage(
+        "vinfo_mpi.analyses.patterns:find_patterns",
+        reads=("all activations",),
+        settings=("seed", "patterns"),
+        remedy="lower machine.batch, patterns.images or patterns.bits",
+        long=True,  # the images go through the network of every checkpoint again
+    ),
 }
 
 PAGES = {

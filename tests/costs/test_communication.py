@@ -22,6 +22,7 @@ ANALYSES = (
     "spectrum",
     "collapse",
     "robustness",
+    "patterns",
 )
 
 

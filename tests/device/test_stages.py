@@ -46,6 +46,7 @@ SETTINGS = [
     "metafeatures.map=none",
     "robustness={images: 8, draws: 3, sigmas: [0.05, 0.5]}",
     "stability.seeds=1",
+    "patterns={images: 80, bits: 64, equal_bits: 8, relaxations: [0.1]}",
     "visualise={steps: 5, extremes: 1, per_decile: 0, images: 20}",
     "report={levels: [0.0], examples: 2}",
 ]
@@ -127,6 +128,7 @@ STAGES = {
     "audit": result("audit", most=82, steps=CHECKPOINTS * TAPS),
     "sedimentation": result("sedimentation", most=1400),
     "migration": result("migration", most=0),
+    "patterns": Stage("results.h5", ("patterns",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),

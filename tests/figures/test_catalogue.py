@@ -38,6 +38,7 @@ NAMES = [
     "lazy",
     "migration",
     "measures",
+    "patterns",
 ]
 
 

@@ -38,6 +38,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "robustness",
     "stability",
     "sedimentation",
+    "patterns",
     "audit",
     "visualise",
 }

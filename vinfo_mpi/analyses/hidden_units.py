@@ -1,27 +1,16 @@
-"""Some of the images, once more through the network: what its hidden units do."""
+"""Some of the images, once more through the network, for what its hidden units do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 
-from vinfo_mpi.networks import hidden, readout
+from vinfo_mpi.networks import hidden
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.layouts import Tap
-from vinfo_mpi.numerics.arrays import evenly_spaced, standard_error
-from vinfo_mpi.numerics.lazy_neurons import LayerSums, calibration_error, keep_largest
+from vinfo_mpi.numerics.arrays import evenly_spaced
 from vinfo_mpi.parallel.partition import batches
-from vinfo_mpi.results.schema_sparsity import (
-    DEAD,
-    FIRING_RATES,
-    LAYERS,
-    OF_LAYERS,
-    TOP_ACCURACY,
-    TOP_CALIBRATION,
-    UNITS,
-)
 from vinfo_mpi.run.run import Run
 
 
@@ -29,22 +18,37 @@ class Passes:
     """Passes of some images, evenly spaced over those analysed, through a checkpoint's network.
 
     Batches are the same whatever the number of ranks, which take them in turn.
+
+    Parameters
+    ----------
+    run : Run
+    checkpoint : Checkpoint
+    images : int
+        How many, at most.
+
+    Attributes
+    ----------
+    layers : list of Tap
+    units : dict of str to int
+        Channels of each layer.
+    images : int
+        How many there are.
+    blocks : list of range
+        Of this rank's batches, which of the images these are.
     """
 
-    def __init__(self, run: Run, checkpoint: Checkpoint) -> None:
+    def __init__(self, run: Run, checkpoint: Checkpoint, images: int) -> None:
         self.run = run
         self.network = run.subject.network(checkpoint).requires_grad_(False)
         weight = next(self.network.parameters())
-        blank = weight.new_zeros(1, *run.subject.preprocessing.shape)
-        self.layers, self.units = hidden.find(self.network, run.config.extract, blank)
+        self.blank = weight.new_zeros(1, *run.subject.preprocessing.shape)
+        self.layers, self.units = hidden.find(self.network, run.config.extract, self.blank)
         ids = run.subject.ids
-        chosen = ids[evenly_spaced(len(ids), run.config.sparsity.images)]
-        blocks = batches(range(len(chosen)), run.config.machine.batch)
-        self.batches = [
-            chosen[block.start : block.stop]
-            for number, block in enumerate(blocks)
-            if number % run.ranks.size == run.ranks.rank
-        ]
+        chosen = ids[evenly_spaced(len(ids), images)]
+        self.images = len(chosen)
+        blocks = batches(range(self.images), run.config.machine.batch)
+        self.blocks = blocks[run.ranks.rank :: run.ranks.size]
+        self.batches = [chosen[block.start : block.stop] for block in self.blocks]
 
     def outputs(
         self, look: Callable[[Tap, torch.Tensor], torch.Tensor | None]
@@ -55,52 +59,3 @@ class Passes:
             with self.run.clock.phase("network"):
                 outputs = hidden.read(self.network, self.layers, images, extract, look)
             yield outputs, labels
-
-    def summaries(self) -> dict[str, np.ndarray]:
-        """Return what all ranks' images say of every layer, by the columns of the datasets."""
-        sizes = [LayerSums.size(count) for count in self.units.values()]
-        joined = torch.zeros(sum(sizes), dtype=torch.float64, device=self.run.device)
-        layers = {
-            name: LayerSums(part)
-            for name, part in zip(self.units, joined.split(sizes), strict=True)
-        }
-
-        def look(layer: Tap, values: torch.Tensor) -> None:
-            layers[layer.name].add(hidden.by_position(values, layer.axes))
-
-        for _ in self.outputs(look):
-            pass
-        with self.run.clock.phase("communicate"):
-            self.run.ranks.sum(joined)
-        measured = [sums.summary() for sums in layers.values()]
-        of_layers = {
-            LAYERS.column: np.array([name.encode() for name in self.units]),
-            UNITS.column: np.array([*self.units.values()]),
-            DEAD.column: np.array([layer.dead for layer in measured]),
-            FIRING_RATES.column: np.array([layer.rates for layer in measured]),
-        }
-        for dataset in OF_LAYERS:
-            values = [(layer.mean[dataset.column], layer.error[dataset.column])
-                      for layer in measured]  # fmt: skip
-            of_layers[dataset.column], of_layers[dataset.se.column] = np.array(values).T
-        return of_layers
-
-    def with_largest(self, share: float) -> dict[str, np.ndarray]:
-        """Return accuracy, its standard error and calibration, the largest units alone kept."""
-
-        def look(layer: Tap, values: torch.Tensor) -> torch.Tensor:
-            return keep_largest(values, share, layer.axes.index("C"))
-
-        confidences = [np.empty(0)]
-        right = [np.empty(0, bool)]
-        for outputs, labels in self.outputs(look):
-            prediction = readout.predictions(outputs, self.run.config.network).cpu()
-            confidences.append(outputs.double().softmax(1).amax(1).cpu().numpy())
-            right.append((prediction == labels).numpy())
-        correct = self.run.ranks.concatenate(np.concatenate(right))
-        confidence = self.run.ranks.concatenate(np.concatenate(confidences))
-        return {
-            TOP_ACCURACY.column: np.asarray(correct.mean()),
-            TOP_ACCURACY.se.column: standard_error(correct),
-            TOP_CALIBRATION.column: np.asarray(calibration_error(confidence, correct)),
-        }

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vinfo_mpi.analyses.hidden_units import Passes
+from vinfo_mpi.analyses.lazy_passes import LazyPasses
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
@@ -133,7 +133,7 @@ def _of_hidden_units(run: Run, part: Part) -> dict[Dataset, Any]:
 
 
 def _measure(run: Run, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    return Passes(run, checkpoint).summaries()
+    return LazyPasses(run, checkpoint, run.config.sparsity.images).summaries()
 
 
 def _with_largest(run: Run, part: Part) -> dict[Dataset, Any]:
@@ -142,7 +142,7 @@ def _with_largest(run: Run, part: Part) -> dict[Dataset, Any]:
     with run.open_activations(run.final) as activations:
         if not tops or not activations.labelled or not run.config.network.classifies:
             return {}
-    passes = Passes(run, run.final)
+    passes = LazyPasses(run, run.final, run.config.sparsity.images)
     measured = []
     for share in run.progress(tops, "sparsity: shares"):
         measure = partial(passes.with_largest, share)

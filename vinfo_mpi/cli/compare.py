@@ -27,7 +27,24 @@ def parse(description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)"
     )
+    parser.add_argument(
+        "--phases",
+        action="store_true",
+        help="the activation hash phase chart of the runs, which need not be of the same images: "
+        "network size by epoch",
+    )
     return parser.parse_args()
+
+
+def chart_phases(words: list[str], folder: Path) -> None:
+    """Write the phase chart of runs that have patterns, print what comes out; on one rank."""
+    require("compare", "matplotlib")
+    from vinfo_mpi.comparison import phases
+    from vinfo_mpi.results.tables import Results
+
+    table = phases.table({name: Results(place) for name, place in named(words).items()})
+    print("\n".join(phases.sentences(table)))
+    print(", ".join(map(str, phases.write(table, folder))))
 
 
 def compare_runs(words: list[str], folder: Path) -> None:

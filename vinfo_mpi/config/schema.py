@@ -15,6 +15,7 @@ from vinfo_mpi.config.sections.analyses import (
     Flow,
     Metafeatures,
     Migration,
+    Patterns,
     Redundancy,
     Robustness,
     Sedimentation,
@@ -46,6 +47,7 @@ __all__ = [
     "Machine",
     "Metafeatures",
     "Network",
+    "Patterns",
     "Planted",
     "Predictivity",
     "Redundancy",
@@ -90,6 +92,7 @@ class Config(Section):
     sedimentation: Sedimentation = Sedimentation()
     migration: Migration = Migration()
     audit: Audit = Audit()
+    patterns: Patterns = Patterns()
     visualise: Visualise = Visualise()
     figures: Figures = Figures()
     report: Report = Report()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vinfo_mpi.figures import style
+from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.results import schema_audit as schema
-from vinfo_mpi.results.schema import COMPLEXITY
+from vinfo_mpi.results.schema import ALIVE, COMPLEXITY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,3 +143,14 @@ def _carried(results: Results, number: int) -> str:
 
 def _points(value: float, error: float) -> str:
     return f"{style.number(100 * value, 100 * error)} points"
+
+
+AUDIT_FIGURE = Figure(
+    "audit",
+    "What the decision rests on",
+    (ALIVE, COMPLEXITY, *schema.AUDIT_SHOWN),
+    draw_audit,
+    say_audit,
+    size=(style.TWO_COLUMNS, 2.4),
+    panels=({"what": "gap"}, {"what": "availability"}),
+)

@@ -17,6 +17,7 @@ from vinfo_mpi.figures import (
     measures,
     migration,
     parts,
+    patterns,
     style,
     super_classes,
     trees,
@@ -65,7 +66,6 @@ from vinfo_mpi.results.schema_analyses import (
     VARIANCE,
     flow_mean,
 )
-from vinfo_mpi.results.schema_audit import AUDIT_SHOWN
 from vinfo_mpi.results.schema_sedimentation import (
     MEAN_COMPLEXITY,
     MEAN_PARTS,
@@ -177,15 +177,7 @@ _ALL = (
         size=(style.TWO_COLUMNS, 2.6),
         panels=({"in_turn": True}, {"in_turn": False, "key": False}),
     ),
-    Figure(
-        "audit",
-        "What the decision rests on",
-        (*_SCORED, *AUDIT_SHOWN),
-        audit.draw_audit,
-        audit.say_audit,
-        size=(style.TWO_COLUMNS, 2.4),
-        panels=({"what": "gap"}, {"what": "availability"}),
-    ),
+    audit.AUDIT_FIGURE,
     Figure(
         "map",
         "Map of the concepts",
@@ -205,18 +197,7 @@ _ALL = (
         trees.draw_metafeatures,
         trees.say_metafeatures,
     ),
-    Figure(
-        "super_classes",
-        "What super-classes rest on",
-        (
-            *(*_SCORED, CLASS, meta.CLUSTER, meta.CLUSTER_SIZE),
-            *(meta.SUPER_NAMES, meta.SUPER_LEAVES, meta.SUPER_IMPORTANCE, meta.SUPER_IMPORTANCE.se),
-        ),
-        super_classes.draw_super_classes,
-        super_classes.say_super_classes,
-        size=(style.TWO_COLUMNS, 2.0),
-        setting="metafeatures.super_classes=FILE",
-    ),
+    super_classes.SUPER_CLASSES_FIGURE,
     Figure(
         "tree",
         "Tree of the concepts",
@@ -247,6 +228,7 @@ _ALL = (
     lazy.LAZY_FIGURE,
     migration.MIGRATION_FIGURE,
     measures.MEASURES_FIGURE,
+    patterns.PATTERNS_FIGURE,
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from vinfo_mpi.figures import style
 from vinfo_mpi.figures.concepts import COMPLEXITY_LABEL, IMPORTANCE_LABEL
+from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.numerics.correlation import spearman
-from vinfo_mpi.results.schema import ALIVE, COMPLEXITY
+from vinfo_mpi.results.schema import ALIVE, CLASS, COMPLEXITY
 from vinfo_mpi.results.schema_metafeatures import (
     CLUSTER,
     CLUSTER_SIZE,
@@ -72,3 +73,17 @@ def say_super_classes(results: Results) -> str:
         "Complexity and importance, lowest and highest of the super-classes: "
         f"{'; '.join(correlation_of(number) for number in ends)}."
     )
+
+
+SUPER_CLASSES_FIGURE = Figure(
+    "super_classes",
+    "What super-classes rest on",
+    (
+        *(ALIVE, COMPLEXITY, CLASS, CLUSTER, CLUSTER_SIZE),
+        *(SUPER_NAMES, SUPER_LEAVES, SUPER_IMPORTANCE, SUPER_IMPORTANCE.se),
+    ),
+    draw_super_classes,
+    say_super_classes,
+    size=(style.TWO_COLUMNS, 2.0),
+    setting="metafeatures.super_classes=FILE",
+)

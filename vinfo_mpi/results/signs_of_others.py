@@ -12,6 +12,11 @@ from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import LAZINESS
 from vinfo_mpi.results.schema_collapse import COLLAPSING
 from vinfo_mpi.results.schema_migration import DRIFT, KIND_NAMES, KIND_SHARE
+from vinfo_mpi.results.schema_patterns import (
+    CATEGORIES,
+    CODE_REDUNDANCY,
+    EQUAL_REDUNDANCY,
+)
 from vinfo_mpi.results.schema_sparsity import POSITIVE
 from vinfo_mpi.results.sign import Sign
 from vinfo_mpi.results.tables import Results
@@ -36,6 +41,22 @@ def _lazier(results: Results) -> Measured:
     mean = values.mean(1)
     error = errors.mean(1)
     return float(mean[-1] - mean[0]), float(np.hypot(error[0], error[-1]))
+
+
+def _redundancy(results: Results) -> Measured:
+    """Measure the share of images without a code of their own: final network, all layers."""
+    values, errors = results.read_with_error(CODE_REDUNDANCY)
+    return float(values[-1, 0, -1]), float(errors[-1, 0, -1])
+
+
+def _fewer_redundant(results: Results) -> Measured:
+    """Measure the change of that share, of as many bits as every layer has.
+
+    Errors add up as if both codes had been found on other images: those here are the same.
+    """
+    values, errors = results.read_with_error(EQUAL_REDUNDANCY)
+    ends = errors[0, 0, -1], errors[-1, 0, -1]
+    return float(values[-1, 0, -1] - values[0, 0, -1]), float(np.hypot(*ends))
 
 
 SIGNS_OF_OTHERS = (
@@ -71,5 +92,26 @@ SIGNS_OF_OTHERS = (
         "about 0",
         ("migration",),
         curves.entry(KIND_NAMES, KIND_SHARE, "deeper"),
+    ),
+    Sign(
+        "hardly any images share their activation code (final network)",
+        "about 0",
+        ("patterns",),
+        _redundancy,
+    ),
+    Sign(
+        "redundancy of few of its bits falls (last less first checkpoint)",
+        "< 0",
+        ("patterns",),
+        _fewer_redundant,
+    ),
+    *(
+        Sign(
+            f"activation codes tell classes better ({method}, last less first)",
+            "> 0",
+            ("patterns",),
+            curves.change(dataset),
+        )
+        for method, dataset in CATEGORIES.items()
     ),
 )

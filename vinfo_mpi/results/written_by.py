@@ -93,6 +93,7 @@ from vinfo_mpi.results.schema_migration import (
     OF_PATHS,
     PATHS,
 )
+from vinfo_mpi.results.schema_patterns import PATTERNS
 from vinfo_mpi.results.schema_sedimentation import (
     GRID,
     GRID_CHECKPOINTS,
@@ -165,6 +166,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
         *(OWN_RELATIVE_ERROR, OWN_PREDICTIONS_KEPT),
     ),
     "migration": (MIGRATION_CHECKPOINTS, *PATHS, KIND_NAMES, KIND_SHARE, *OF_PATHS),
+    "patterns": PATTERNS,
 }
 _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dataset in datasets}
 

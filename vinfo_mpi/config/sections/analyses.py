@@ -113,3 +113,22 @@ class Migration(Section):
     consecutive: Count = Field(
         2, description="checkpoints in a row that make an emergence or a disappearance"
     )
+
+
+class Patterns(Section):
+    """Which hidden units are on: codes of images, patterns of classes."""
+
+    images: Annotated[int, Field(ge=2)] = Field(
+        2000, description="at most so many go through the networks, spread over those analysed"
+    )
+    bits: Count = Field(
+        4096, description="of a layer's code, at most, that categories and patterns are of"
+    )
+    equal_bits: Count = Field(
+        64, description="of every layer's code, at most, in the redundancy that compares layers"
+    )
+    relaxations: list[Annotated[float, Field(ge=0, lt=0.5)]] = Field(
+        [0.0, 0.01, 0.05, 0.1, 0.15, 0.25],
+        min_length=1,
+        description="shares of a class's images that need not follow in a unit of its pattern",
+    )

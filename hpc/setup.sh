@@ -57,10 +57,10 @@ if [ -n "${CONDA_PREFIX:-}" ]; then
     unset CC CXX LD CFLAGS CXXFLAGS CPPFLAGS LDFLAGS
     good='import ensurepip, sys; sys.exit(sys.version_info < (3, 11))'
     [ -n "${PYTHON:-}" ] || "$python" -c "$good" 2>/dev/null || python=$CONDA_PREFIX/bin/python3
-    say "conda is active ($CONDA_PREFIX): its mpicc, HDF5 and compilers are left aside; Python: $(command -v "$python")"
+    say "conda is active ($CONDA_PREFIX): its mpicc, HDF5 and compilers are not used; Python: $(command -v "$python")"
 fi
 if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
-    say "$venv exists and is no Python environment; name another with --venv=DIR" >&2
+    say "$venv exists and is not a Python environment; name another with --venv=DIR" >&2
     exit 2
 fi
 

@@ -63,7 +63,7 @@ case ${1:--} in
        arguments=(--config "$config" "${@:2}") ;;
 esac
 
-if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then  # what --force began is gone on with
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then  # resumes what --force began
     kept=()
     for argument in "${arguments[@]}"; do [ "$argument" = --force ] || kept+=("$argument"); done
     arguments=("${kept[@]}")

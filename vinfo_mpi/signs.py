@@ -1,6 +1,6 @@
 """Show what the paper found, looked for in a run.
 
-Every sign with its value, standard error, and whether it comes out.
+Every sign with its value, standard error, and whether it holds.
 
 python -m vinfo_mpi.signs runs/quickstart
 """

@@ -103,7 +103,7 @@ def test_only_the_rank_that_looks_imports_torch_where_ranks_share_cores(run, mpi
             "unrecognized arguments: --onyl; see python -m vinfo_mpi.score --help",
         ),
         ("vinfo_mpi.score", ["--set"], "argument --set: expected one argument"),
-        ("vinfo_mpi", ["--only"], "--only belongs to a single stage"),
+        ("vinfo_mpi", ["--only"], "--only applies to a single stage"),
     ],
 )
 def test_mistakes_answer_without_anything_heavy(light, module, arguments, expected):
@@ -142,8 +142,8 @@ def test_without_the_environment_it_is_named(python, tmp_path):
         (["scoer"], "'scoer' is neither a configuration nor a stage; did you mean 'score'"),
         (["x"], "valid: train, extract, dictionary, encode, score, importance, dynamics, flow"),
         (["flow"], "'flow' is a stage, not a configuration; run python -m vinfo_mpi.analyses.flow"),
-        (["own.yaml", "other.yaml"], "'other.yaml' is one file too many"),
-        (["--config", "own.yaml", "other.yaml"], "'other.yaml' is one file too many"),
+        (["own.yaml", "other.yaml"], "'other.yaml' is a second configuration"),
+        (["--config", "own.yaml", "other.yaml"], "'other.yaml' is a second configuration"),
         (["init", "own.yaml"], "own.yaml already exists; name another"),
         (["init", "nowhere/new.yaml"], "cannot write nowhere/new.yaml"),
         (["own.yaml", "--set", "seed=x"], "--set: 'seed' is 'x'"),

@@ -115,7 +115,7 @@ def test_the_page_and_the_terminal_say_the_same(compared):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["RUN"], "alone cannot be compared"),
+        (["RUN"], "is only one run"),
         (["RUN", "nowhere"], "nowhere is not a run's folder"),
         (["RUN", "a/b=RUN"], "'a/b' cannot be a run's name here"),
     ],

@@ -61,10 +61,10 @@ def photos(tmp_path):
         (
             {},
             [
-                "1 of 6 images looked at are rotated: taken as stored",
-                "1 of 6 images looked at are transparent: alpha is dropped",
-                "1 of 6 images looked at are animated: their first frame",
-                "1 of 6 images looked at are of 16 bits: 65535 is white, the largest value is 3968",
+                "1 of 6 images checked are rotated: taken as stored",
+                "1 of 6 images checked are transparent: alpha is dropped",
+                "1 of 6 images checked are animated: their first frame",
+                "1 of 6 images checked are of 16 bits: 65535 is white, the largest value is 3968",
             ],
         ),
         (

@@ -62,7 +62,7 @@ def test_logits_wherever_they_are(output):
 
 @pytest.mark.parametrize("output", [{"last_hidden_state": MAP}, (MAP,), None, {"a": 1}])
 def test_no_logits_is_said(output):
-    with pytest.raises(InputError, match=r"in which no logits are known.*network\.outputs: none"):
+    with pytest.raises(InputError, match=r"which has no known logits.*network\.outputs: none"):
         read(output)
 
 

@@ -51,7 +51,7 @@ def test_copies_of_an_image_are_said_and_share_a_fold(tmp_path, monkeypatch, cap
         caplog.clear()
         monkeypatch.setattr(architectures, "promised_accuracy", lambda network, p=promise: p)
         extracted_checks.say_what_stands_out(run)
-        assert ("promises 70.0 % on ImageNet's" in caplog.text) == said
+        assert ("reports 70.0 % on ImageNet's" in caplog.text) == said
 
 
 def test_what_weights_promise_is_what_torchvision_says():

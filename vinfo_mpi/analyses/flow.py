@@ -91,7 +91,7 @@ def _branches(activations: ActivationReader) -> list[str]:
     """Return the stored branches, ``block.main`` and ``block.shortcut``, in forward order."""
     if not activations.branches:
         raise NotApplicable(
-            f"flow needs residual blocks, and {activations.path} holds the branches of none: "
+            f"flow needs residual blocks, and {activations.path} holds no branches: "
             "either extract.branches is false, or none of the taps "
             f"({', '.join(activations.taps)}) is a block whose shortcut and main branch add up "
             f"to its output (known: {', '.join(RESIDUAL_BLOCKS)})"

@@ -148,7 +148,7 @@ def _compare(
 ) -> dict[str, np.ndarray]:
     """Return how the concepts of a fit are, each in the place of its counterpart of the run's.
 
-    What an ended job has left in the folder `outputs` is gone on from.
+    Resumes from what an ended job has left in the folder `outputs`.
     """
     view = copy.copy(run)
     view.outputs = outputs

@@ -111,7 +111,7 @@ def _checked(vinformation: Any) -> np.ndarray:
         raise InputError(f"V-information: has the shape {values.shape}; give taps × concepts")
     if (values < 0).any() or (values > 1).any():
         raise InputError(
-            f"V-information: lies from {np.nanmin(values):.3g} to {np.nanmax(values):.3g}; it is "
+            f"V-information: ranges from {np.nanmin(values):.3g} to {np.nanmax(values):.3g}; it is "
             "in [0, 1] (an R² below 0 counts as 0)"
         )
     return values

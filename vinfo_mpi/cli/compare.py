@@ -22,7 +22,7 @@ def parse(description: str | None) -> argparse.Namespace:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument(
-        "runs", nargs="+", metavar="[NAME=]FOLDER", help="folders of two runs or more"
+        "runs", nargs="+", metavar="[NAME=]FOLDER", help="folders of at least two runs"
     )
     parser.add_argument(
         "--out", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)"
@@ -48,7 +48,7 @@ def chart_phases(words: list[str], folder: Path) -> None:
 
 
 def compare_runs(words: list[str], folder: Path) -> None:
-    """Open the runs, compare them, print what comes out; on all ranks."""
+    """Open the runs, compare them, print the summary; on all ranks."""
     require("compare", "matplotlib")
     from vinfo_mpi.comparison import findings, study
     from vinfo_mpi.comparison.compare import compare
@@ -88,7 +88,7 @@ def named(words: list[str]) -> dict[str, Path]:
     from vinfo_mpi.comparison.study import labels_of
 
     if len(words) < FEWEST:
-        raise InputError(f"{words[0]} alone cannot be compared; name two runs or more")
+        raise InputError(f"{words[0]} is only one run; name at least two")
     pairs = [word.rpartition("=") for word in words]
     names = [name if equals else Path(place).resolve().name for name, equals, place in pairs]
     for name in names:

@@ -151,7 +151,7 @@ def _settings(imported: Imported, folder: Path) -> dict[str, Any]:
     if imported.weight is None:
         settings["network"]["outputs"] = "none"
         print(
-            "without a linear head of the last layer nothing is known of decisions: predictions, "
+            "without a linear head of the last layer decisions are not known: predictions, "
             "importance and support are left out"
         )
     if imported.labels is None:

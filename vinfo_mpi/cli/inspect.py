@@ -64,7 +64,7 @@ def view(path: Path, width: int = WIDE) -> Group:
     Raises
     ------
     InputError
-        If it is none of ours, or damaged.
+        If it was not made by this package, or is damaged.
     """
     if path.is_dir():
         of_folder = [*inspect_folder.view(path)]

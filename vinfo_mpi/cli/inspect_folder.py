@@ -41,7 +41,7 @@ def view(folder: Path) -> Iterator[Any]:
     Raises
     ------
     InputError
-        If it is none of these.
+        If it is not one of these.
     """
     names = {path.name for path in folder.iterdir()}
     logs = sorted(folder.glob("*.log"))

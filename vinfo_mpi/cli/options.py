@@ -66,7 +66,7 @@ def parse(stage: str | None, description: str | None) -> argparse.Namespace:
     _read_words(options)
     if stage not in registry.STAGES and options.only:
         raise InputError(
-            "--only belongs to a single stage; for example python -m vinfo_mpi.score --only"
+            "--only applies to a single stage; for example python -m vinfo_mpi.score --only"
         )
     return options
 
@@ -83,7 +83,7 @@ def _read_words(options: argparse.Namespace) -> None:
         words = words[1:]
         _check_is_no_stage(options.config)
     if words:
-        raise InputError(f"'{words[0]}' is one file too many; name one configuration")
+        raise InputError(f"'{words[0]}' is a second configuration; name only one")
     options.is_sample = options.config is None and "VINFO_CONFIG" not in os.environ
     options.config = options.config or os.environ.get("VINFO_CONFIG", str(DEFAULT_CONFIG))
 

@@ -78,7 +78,7 @@ class Factorisation:
         return len(run.subject.images.classes) if _by_class(run.config.dictionary) else 1
 
     def make(self, run: Run, part: Part) -> tuple[dict[str, Table], dict[str, Any]]:
-        """Fit atoms and codes, going on from an unfinished fit of the same data and settings.
+        """Fit atoms and codes, resuming an unfinished fit of the same data and settings.
 
         See `ConceptKind`.
         """
@@ -239,8 +239,8 @@ def _atoms_of_classes(options: Dictionary, labels: np.ndarray, classes: list[str
         smallest = int(counts.argmin())
         raise InputError(
             f"class '{classes[smallest]}' has {counts[smallest]} images, fewer than "
-            f"dictionary.concepts_per_class ({options.concepts_per_class}), and so have all; lower "
-            "it, analyse more images, or use dictionary.kind: joint"
+            f"dictionary.concepts_per_class ({options.concepts_per_class}), and no "
+            "class has enough; lower it, analyse more images, or use dictionary.kind: joint"
         )
     return np.minimum(counts, options.concepts_per_class)
 

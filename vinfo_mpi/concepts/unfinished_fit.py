@@ -1,4 +1,4 @@
-"""An unfinished factorisation on disk, so that a killed job goes on from there."""
+"""An unfinished factorisation on disk, from which a killed job resumes."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Config(Section):
         "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="results go to runs/<name>"
     )
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
-        0, description="of all that is random: training, folds, the start of a fit"
+        0, description="seed of all randomness: training, folds, the start of a fit"
     )
     data: Data = Data()
     network: Network
@@ -99,11 +99,11 @@ class Config(Section):
     machine: Machine = Machine()
     analyses: list[str] | Literal["all"] = Field(
         [name for name, stage in ANALYSES.items() if not stage.long],
-        description="of the whole pipeline, beside the main stages",
+        description="analyses that the whole pipeline runs after the main stages",
     )
     pages: list[Literal["visualise", "report"]] = Field(
         ["visualise", "report"],
-        description="what the whole pipeline ends with: pictures of concepts, a report",
+        description="last stages of the whole pipeline: pictures of concepts, a report",
     )
 
     @property
@@ -115,7 +115,7 @@ class Config(Section):
     def chosen_pages(self) -> list[str]:
         """The pages that belong to the whole pipeline.
 
-        There is no drawing of factors, which are known beforehand.
+        Factors cannot be drawn: they are known beforehand.
         """
         of_network = self.dictionary.kind_of_source.of_network
         return [page for page in self.pages if page != "visualise" or of_network]
@@ -159,7 +159,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _concepts_by_position(self) -> Config:
-        """Beside the last tap, the network goes on from whole maps that the codes rebuild."""
+        """Beside the last tap, the network continues from whole maps that the codes rebuild."""
         by_position = self.dictionary.kind_of_source.codes in ("non-negative", "encoder")
         whole = self.encode.positions == "all" and self.extract.positions == "all"
         if self.dictionary.tap != "last" and not (by_position and whole):

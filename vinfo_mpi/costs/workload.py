@@ -59,7 +59,7 @@ class Costs:
 
 
 def _unknown(stage: str, work: Workload) -> Costs:
-    raise LookupError(f"nothing is known of the costs of {stage}")
+    raise LookupError(f"the costs of {stage} are not known")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def as_datasets(made: Any, source: str) -> list[Any]:
     Raises
     ------
     InputError
-        For what is no data set with numbered items.
+        For anything but a data set with numbered items.
     """
     if isinstance(made, Mapping) and all(name in NAMES_OF_PARTS for name in made):
         made = [made[name] for name in NAMES_OF_PARTS if name in made]

@@ -28,7 +28,7 @@ def as_labels(values: Any, source: str) -> tuple[np.ndarray, list[str] | None]:
     Raises
     ------
     InputError
-        For fractions, missing labels, several labels per image, or what is no label.
+        For fractions, missing labels, several labels per image, or anything that is not a label.
     """
     array = _as_array(values)
     where = f"data.source {source}: "

@@ -35,7 +35,7 @@ def as_image(image: Any, data: Data) -> Image.Image | torch.Tensor:
     Raises
     ------
     InputError
-        For what is no image, or has values whose scale is not known; without naming the image.
+        For anything but an image, or values of unknown scale; without naming the image.
     """
     if isinstance(image, Image.Image):
         return _of_pil(image, data)

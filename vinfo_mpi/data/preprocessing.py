@@ -266,5 +266,5 @@ def _numbers(values: Sequence[float]) -> str:
 
 def _per_channel(values: Sequence[float], images: torch.Tensor) -> torch.Tensor:
     """Return numbers of channels in the form that goes with images, on their device: (C, 1, 1)."""
-    # So few bytes are on their way at once, and the device goes on: nothing waits for them.
+    # So few bytes are in transfer at once that the device keeps working and nothing waits.
     return torch.tensor(values).to(images.device, non_blocking=True)[:, None, None]

@@ -56,9 +56,7 @@ def say_what_files_hold(paths: Sequence[str], data: Data) -> None:
     for kind, count in counts.items():
         if count:
             what = _SAID[kind](data, largest)
-            log.info(
-                "data: %d of %d images looked at are %s: %s", count, len(looked_at), kind, what
-            )
+            log.info("data: %d of %d images checked are %s: %s", count, len(looked_at), kind, what)
 
 
 def _rotation(data: Data, largest: int) -> str:

@@ -100,7 +100,7 @@ def _with_torchvision_weights(network: Network) -> nn.Module:
     if network.small_images:
         raise InputError(
             f"network.weights: {network.weights} does not fit network.small_images; "
-            "set one of them alone"
+            "set only one of them"
         )
     weights = _torchvision_weights(network)
     try:

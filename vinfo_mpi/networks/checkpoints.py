@@ -162,7 +162,7 @@ def at(folder: Path, epoch: int) -> Checkpoint:
 def save(
     checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer, **further: Any
 ) -> None:
-    """Write the weights and whatever else training needs to go on, whole or not at all."""
+    """Write the weights and whatever else training needs to resume, whole or not at all."""
     state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
     momentum = optimiser.state_dict()
     content = {

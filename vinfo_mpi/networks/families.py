@@ -223,6 +223,6 @@ def family_of_block(network: nn.Module, name: str) -> Family | None:
 
 
 def repeated_block(network: nn.Module, name: str) -> RepeatedBlock | None:
-    """Return what is known of a module of a network, None where it is no block of a family."""
+    """Return what is known of a module of a network, None where it is not a block of a family."""
     family = family_of_block(network, name)
     return None if family is None else family.blocks[type(network.get_submodule(name)).__name__]

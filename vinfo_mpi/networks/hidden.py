@@ -24,7 +24,7 @@ def find(
     """Return the layers of hidden units in forward order, and how many units each has.
 
     They are the calls of modules that are named after a nonlinearity (ReLU, GELU, SiLU, ...). What
-    is no module, `torch.relu` in a forward function, is not seen; a layer whose axes cannot be told
+    is not a module, `torch.relu` in a forward function, is not seen; a layer whose axes are unclear
     is left out.
 
     Parameters

@@ -20,7 +20,7 @@ DIFFERENCE = 0.02
 
 
 def own_preprocessing(network: Network) -> Preprocessing | None:
-    """Return what a library says that its weights ask for, None where they are none of its own.
+    """Return what a library says that its weights ask for, None for weights that are not its own.
 
     It is compared with the library's own transform: padded borders, channels in another order and
     whatever else libraries do cannot be said in these settings.
@@ -46,7 +46,7 @@ def _alike(own: Preprocessing, transform: Callable[[Image.Image], Any]) -> bool:
     try:
         expected = transform(picture)
     except Exception:
-        return False  # whatever it wants, it is no picture
+        return False  # whatever it wants, it is not a picture
     result = own.of_picture(picture)
     if not isinstance(expected, torch.Tensor) or result.shape != expected.shape:
         return False

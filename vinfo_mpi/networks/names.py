@@ -29,7 +29,7 @@ def chosen(network: nn.Module, patterns: list[str] | str, record: Record) -> dic
     Raises
     ------
     InputError
-        If a name is none, is not called, or is called more than once; if a glob matches nothing.
+        If a name is not a module, or is not called exactly once; if a glob matches nothing.
     """
     if patterns == "auto":
         named = _of_blocks(network, record)
@@ -88,7 +88,7 @@ def _of_blocks(network: nn.Module, record: Record) -> dict[str, Call]:
 
 
 def _check_reach(network: nn.Module, taps: list[Call], record: Record) -> None:
-    """Raise `InputError` where the network goes on for long behind the blocks that are known.
+    """Raise `InputError` where many layers follow the last known block.
 
     The last tap would be taken for the last map before the head.
     """

@@ -63,7 +63,7 @@ class Readout:
                 if isinstance(part, torch.Tensor) and (part.ndim == 2 or not self.classifier):
                     return part
         raise InputError(
-            f"the network returns {_described(output)}, in which no logits are known; return a "
+            f"the network returns {_described(output)}, which has no known logits; return a "
             "tensor (N, C), or set network.outputs: none where it is not a classifier"
         )
 

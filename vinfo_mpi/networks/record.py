@@ -128,7 +128,7 @@ def _axis_of_images(single: tuple[int, ...], several: tuple[int, ...]) -> int | 
 
 
 def layer_of(module: nn.Module) -> Layer | None:
-    """Return what a module takes and gives, None where it is no layer with channels."""
+    """Return what a module takes and gives, None where it is not a layer with channels."""
     if isinstance(module, nn.Linear):
         return Layer(module.in_features, module.out_features, -1)
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)):

@@ -73,7 +73,7 @@ def read_state(path: Path, setting: str, choice: Choice = DEFAULT) -> State:
     Raises
     ------
     InputError
-        If there is none, or it cannot be read safely.
+        If the file holds no state dict, or cannot be read safely.
     """
     where = f"{setting}: {path}"
     content = _content(path, where)

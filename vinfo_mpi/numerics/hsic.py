@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import torch
 
-FEWEST = 4  # images: of fewer there is no unbiased HSIC
+FEWEST = 4  # images: the unbiased HSIC needs at least these
 
 
 class Hsic:

@@ -81,7 +81,7 @@ class Dictionary:
         ----------
         precision : torch.dtype
             Of the iterations: float64, or float32 for a device that is slow in float64. Residuals
-            are of float64 anyway, and rows whose residual is above the tolerance then go on in it.
+            are of float64 anyway, and rows with a residual above the tolerance then continue in it.
             Working sets are always of float64.
         together : int, or None
             Rows that are worked on at once; None: as many as suit the device.

@@ -182,7 +182,7 @@ def _shown(results: Results, concepts: pd.DataFrame) -> list[Shown]:
 
 
 def _findings(results: Results) -> list[dict[str, str]]:
-    """Return what the paper found, and whether it comes out here: not run is not no."""
+    """Return what the paper found, and whether it holds here; not run does not mean no."""
     rows = []
     for row in findings.table(results, expected_only=True).to_dict("records"):
         ran, _, missing = row["verdict"].partition("not computed: ")

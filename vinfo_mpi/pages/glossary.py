@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 TERMS = {  # by its name: what it means, and the section of docs/method.md
     "complexity": (
-        "1 less the mean V-information over the taps: 0 where every tap makes the concept "
+        "1 minus the mean V-information over the taps: 0 where every tap makes the concept "
         "readable, 1 where none does.",
         "5. V-information and complexity",
     ),
@@ -36,7 +36,7 @@ TERMS = {  # by its name: what it means, and the section of docs/method.md
         "5. V-information and complexity",
     ),
     "temporal score": (
-        "1 less the mean V-information of the last tap over the checkpoints: high for what is "
+        "1 minus the mean V-information of the last tap over the checkpoints: high for what is "
         "learned late, or never.",
         "6. Temporal score",
     ),

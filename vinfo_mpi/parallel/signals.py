@@ -25,7 +25,7 @@ def listen() -> None:
 
 def _handle(number: int, handler: Any) -> None:
     signal.signal(number, handler)
-    signal.siginterrupt(number, False)  # a system call in the middle of a write goes on
+    signal.siginterrupt(number, False)  # a system call in the middle of a write continues
 
 
 def _note(number: int, _: object) -> None:
@@ -50,7 +50,7 @@ def not_heard_by_children() -> Iterator[None]:
 
 
 def ignore() -> None:
-    """Ignore the signals: the work is done, and the interpreter's end is no time to die of them."""
+    """Ignore the signals: the work is done, and they must not kill the interpreter at its end."""
     for number in WISHES:
         signal.signal(number, signal.SIG_IGN)
 

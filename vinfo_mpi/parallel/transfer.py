@@ -1,4 +1,4 @@
-"""From a device to the processor: what belongs together in one copy, while the device goes on."""
+"""Transfers from a device to the processor: one copy for all, while the device keeps working."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def rises_and_flattens(dataset: Dataset) -> Callable[[Results], Measured]:
         middle = len(values) // 2
         rise = values[middle] - values[0]
         afterwards = values[-1] - values[middle]
-        # The middle enters both: twice where the curve goes on rising, else not at all.
+        # The middle enters both: twice where the curve keeps rising, else not at all.
         error = np.hypot(errors[0], errors[-1])
         if afterwards > 0:
             error = np.hypot(error, 2 * errors[middle])

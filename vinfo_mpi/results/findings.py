@@ -1,6 +1,6 @@
 """The findings of the paper, looked for in a run.
 
-Every sign has its value, its standard error, and whether it comes out.
+Every sign has its value, its standard error, and whether it holds.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def verdict(expected: str, value: float, error: float) -> str:
 
 def text(results: Results) -> str:
     """Return the signs as a table for the terminal."""
-    lines = [f"{'sign':<74} {'expected':<9} {'value':<15} comes out"]
+    lines = [f"{'sign':<74} {'expected':<9} {'value':<15} holds"]
     for row in table(results).to_dict("records"):
         number = _number(row["value"], row["standard_error"])
         lines.append(f"{row['sign']:<74} {row['expected']:<9} {number:<15} {row['verdict']}")

@@ -54,7 +54,7 @@ def fingerprint(path: Path, stage: str) -> str | None:
 def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Provenance) -> None:
     """Replace a stage's part of the file, on one rank.
 
-    The parts of other stages stay, unless they were made from other codes: those speak of other
+    The parts of other stages stay, unless they were made from other codes: those are about other
     concepts.
     """
     old_tables, old_stages = _read(path)

@@ -147,7 +147,7 @@ class Results:
             self.table.to_csv(target)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write `table` for other programs; raise `InputError` where the path is no good."""
+        """Write `table` for other programs; raise `InputError` where the path cannot be used."""
         require("to_parquet", "pyarrow")
         with _parent_made(path) as target:
             self.table.to_parquet(target)

@@ -129,7 +129,7 @@ class Subject:
         return network.to(self.device)
 
     def require_images(self, what: str) -> None:
-        """Raise `NotApplicable` for what looks at images again, where there are none."""
+        """Raise `NotApplicable` for stages that look at images again, where there are no images."""
         if self.config.data.source == "imported":
             raise NotApplicable(
                 f"{what} needs the network and its images; of imported activations there are "

@@ -38,7 +38,7 @@ def score_checkpoints(run: Run, part: Part) -> None:
         scores = vinformation.scores_of_sources(run, part.partial_results, sources, codes, fold)
     epochs = np.array([checkpoint.epoch for checkpoint in run.checkpoints])
     weights = numerics.epoch_weights(epochs)
-    counts = weights > 0  # the untrained network is shown, but is no epoch of the training
+    counts = weights > 0  # the untrained network is shown, but is not an epoch of the training
     weights = weights[counts]
     r2 = np.stack([of_checkpoint.r2 for of_checkpoint in scores])  # (E, K)
     without = np.stack([of_checkpoint.without for of_checkpoint in scores])  # (E, F, K)

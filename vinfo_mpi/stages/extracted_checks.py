@@ -47,7 +47,7 @@ def _say_accuracy(run: Run, activations: ActivationReader) -> None:
     error = np.sqrt(promised * (1 - promised) / len(right))
     if right.mean() + ERRORS * error < FAR * promised:
         log.warning(
-            "extract: %.1f %% of %d images are predicted as labelled; %s promises %.1f %% on "
+            "extract: %.1f %% of %d images are predicted as labelled; %s reports %.1f %% on "
             "ImageNet's validation images. If these are of that kind, then labels count other "
             "outputs than the weights' (network.outputs), or images are not prepared as in their "
             "training (see 'input:' above)",

@@ -43,7 +43,7 @@ TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip he
 
 
 def train_network(run: Run, part: Part) -> None:
-    """Bring the checkpoints up to date, going on from where an earlier training was left."""
+    """Bring the checkpoints up to date, resuming an earlier training where it stopped."""
     training = _prepare(run)
     if part.repeat:
         run.ranks.on_root(remove_all, run)

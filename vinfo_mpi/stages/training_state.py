@@ -74,7 +74,7 @@ def go_on(run: Run, training: Training) -> bool:
 
 
 def save(run: Run, training: Training, accuracy: float) -> None:
-    """Keep the network after an epoch; the one before was only needed to go on from."""
+    """Keep the network after an epoch; the one before was only needed to resume."""
     folder = _folder(run)
     epochs = {checkpoint.epoch for checkpoint in run.checkpoints}
     before = training.epoch - 1

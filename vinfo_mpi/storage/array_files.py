@@ -64,7 +64,7 @@ class RowsOfArray:
         Raises
         ------
         InputError
-            If they hold what is no number, NaN or infinity; it says in which row.
+            If they hold anything but finite numbers; it says in which row.
         """
         kept, places = np.unique(rows, return_inverse=True)
         first = int(kept[0])

@@ -96,7 +96,7 @@ class PartFiles:
         self._file.flush()
 
     def leave(self) -> None:
-        """Close the unfinished part, for a later job to go on with."""
+        """Close the unfinished part, for a later job to resume."""
         self._file.close()
 
     def finish(self, attributes: Mapping[str, Any]) -> None:

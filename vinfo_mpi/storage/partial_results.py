@@ -1,6 +1,6 @@
 """The finished results of an unfinished stage.
 
-A job that was ended goes on from there.
+A job that was ended resumes from there.
 """
 
 from __future__ import annotations

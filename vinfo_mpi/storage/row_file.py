@@ -135,6 +135,6 @@ class RowFile:
             self._backend.finish(self.attributes)
 
     def leave(self) -> None:
-        """Close the unfinished file, all ranks together, for a later job to go on with."""
+        """Close the unfinished file, all ranks together, for a later job to resume."""
         with writing(self.path):
             self._backend.leave()

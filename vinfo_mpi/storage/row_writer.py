@@ -150,7 +150,7 @@ class RowWriter:
     def _work(self) -> None:
         """Take batches off the queue and write them.
 
-        After the end go on taking, so that nobody waits.
+        Keeps taking after the end, so that nobody waits.
         """
         while (item := self._queue.get()) is not None:
             if self._going:

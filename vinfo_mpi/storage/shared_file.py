@@ -126,7 +126,7 @@ class SharedFile:
         return self._file[name][self.block.start : self.block.stop]
 
     def leave(self) -> None:
-        """Close the unfinished file, all ranks together, for a later job to go on with."""
+        """Close the unfinished file, all ranks together, for a later job to resume."""
         self._file.close()
 
     def finish(self, attributes: Mapping[str, Any]) -> None:

@@ -288,7 +288,11 @@ REFUSED = {
     ),
     "missing": (None, {}, r"lacks the tensor 'b_dec' \(it holds W_dec, W_enc, b_enc\)"),
     "NaN": ({"b_dec": torch.full((D,), torch.nan)}, {}, "holds NaN or infinity"),
-    "shapes": ({"b_dec": torch.zeros(3)}, {}, r"tensors do not go together \(.*b_dec \(3,\)"),
+    "shapes": (
+        {"b_dec": torch.zeros(3)},
+        {},
+        r"shapes of its tensors do not match \(.*b_dec \(3,\)",
+    ),
     "layer norm": ({}, {"normalize_activations": "layer_norm"}, "each vector by itself"),
     "scaling": (
         {},

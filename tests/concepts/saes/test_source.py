@@ -164,7 +164,7 @@ def test_an_object_of_ones_own(with_source, own, vectors, methods):
         ("x[:1]", {}, r"encode returns shape \(1, 32\) for vectors of shape \(2, 32\)"),
         ("x[:, :len(x)]", {}, r"encode returns shape \(\d+, 32\) for .* expected \(\d+, 2\)"),
         ("x", {"decode": "z[:, :3]"}, r"decode of one vector of codes has shape \(1, 3\)"),
-        ("x", {"decode": "z ** 2"}, "decode is not linear, so that it has no atoms"),
+        ("x", {"decode": "z ** 2"}, "decode is not linear, so it has no atoms"),
         ("-x.relu() * 0", {}, "no feature of dictionary.sae: .* fires at layer4.1"),
     ],
 )

@@ -124,7 +124,7 @@ class FromFunction:
         difference = (given - offset - some @ atoms).abs().max()
         if not difference <= AGREEMENT * given.abs().max():
             raise InputError(
-                f"{self.where}: decode is not linear, so that it has no atoms; leave it out, and "
+                f"{self.where}: decode is not linear, so it has no atoms; leave it out, and "
                 "the linear decoder that fits best is taken"
             )
         return atoms, offset[0]

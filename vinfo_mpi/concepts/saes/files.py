@@ -35,10 +35,10 @@ def read(options: Dictionary, channels: int, tap: str) -> Autoencoder:
     content = stored.read(options.autoencoder, options.autoencoder_settings)
     try:
         model = _built(content, options.top_k)
-    except (RuntimeError, IndexError):  # which torch raises where shapes do not go together
+    except (RuntimeError, IndexError):  # which torch raises where shapes do not match
         held = ", ".join(f"{name} {tuple(each.shape)}" for name, each in content.tensors.items())
         raise InputError(
-            f"{content.where}: its tensors do not go together ({held}); save it again"
+            f"{content.where}: the shapes of its tensors do not match ({held}); save it again"
         ) from None
     return _checked(model, content.where, channels, tap)
 

@@ -86,7 +86,7 @@ def saev(stored: Stored) -> Autoencoder:
         return Autoencoder(Encoder(weight, unshifted(weight, bias, offset)), atoms, offset)
     if schema != 2:
         raise InputError(
-            f"{stored.where} is a file of saev of schema {schema}, from which it cannot be told "
+            f"{stored.where} is a file of saev of schema {schema}, which does not tell "
             f"whether b_dec is subtracted from the input; {OTHERS}"
         )
     activation = header.get("cfg", {}).get("activation", {})

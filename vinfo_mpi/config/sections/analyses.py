@@ -30,19 +30,20 @@ class Support(Section):
     """Loss of accuracy when concepts are removed."""
 
     steps: Annotated[int, Field(ge=2)] = Field(
-        20, description="removals, evenly spaced from all concepts to none"
+        20, description="number of removals, evenly spaced from all concepts to none"
     )
-    draws: Annotated[int, Field(ge=2)] = Field(5, description="random orders")
+    draws: Annotated[int, Field(ge=2)] = Field(5, description="number of random orders")
 
 
 class Metafeatures(Section):
     """Similarity of concepts and of classes."""
 
     clusters: Count | None = Field(
-        None, description="of atoms; default: 1.5 times the root of their number (150 for 10,000)"
+        None,
+        description="clusters of atoms; default: 1.5 √atoms (150 for 10,000)",
     )
     map: Literal["tsne", "umap", "none"] = Field(
-        "tsne", description="plane in which atoms are shown; umap needs umap-learn"
+        "tsne", description="method of the map of atoms; umap needs umap-learn"
     )
     super_classes: str | None = Field(
         None, description="YAML file, class: super-class, for their tree and importances"
@@ -53,7 +54,7 @@ class Sparsity(Section):
     """Share of hidden units that are active at a time."""
 
     images: Annotated[int, Field(ge=2)] = Field(
-        200, description="at most so many go through the networks, spread over those analysed"
+        200, description="limit on the images used, spread over those analysed"
     )
     top: list[Annotated[float, Field(gt=0, le=1)]] = Field(
         [],
@@ -65,16 +66,20 @@ class Sparsity(Section):
 class Spectrum(Section):
     """Spectrum of the feature map."""
 
-    taps: Literal["last", "all"] = Field("last", description="of the last tap, or of every tap")
+    taps: Literal["last", "all"] = Field(
+        "last", description="spectra of the last tap, or of every tap"
+    )
 
 
 class Robustness(Section):
     """Change of codes when images are noisy."""
 
-    images: Count = Field(2000, description="at most so many, spread over those analysed")
+    images: Count = Field(2000, description="limit on the images used, spread over those analysed")
     draws: Annotated[int, Field(ge=2)] = Field(100, description="noisy copies of each image")
     sigmas: list[Positive] = Field(
-        [0.01, 0.1, 0.5], min_length=1, description="of normal noise on inputs in [0, 1]"
+        [0.01, 0.1, 0.5],
+        min_length=1,
+        description="standard deviations of normal noise on inputs in [0, 1]",
     )
 
 
@@ -83,7 +88,7 @@ class Stability(Section):
 
     seeds: Count = Field(3, description="further fits, from random atoms")
     score: bool = Field(
-        True, description="encode and score the images with each, for dictionary_se"
+        True, description="encode and score the images with each fit, for dictionary_se"
     )
 
 
@@ -91,7 +96,7 @@ class Audit(Section):
     """Factors of the images that decisions rest on."""
 
     carriers: Count = Field(
-        10, description="concepts that are removed with a factor; half of all at most"
+        10, description="concepts to remove for each factor; half of all at most"
     )
     pictures: bool = Field(
         True, description="take brightness, contrast, sharpness and colours as factors too"
@@ -102,16 +107,16 @@ class Sedimentation(Section):
     """Concepts that are fitted anew at each checkpoint."""
 
     important: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.01, description="share of the most important concepts, averaged apart"
+        0.01, description="share of the most important concepts, which are averaged separately"
     )
-    at_least: Count = Field(5, description="but at least so many")
+    at_least: Count = Field(5, description="minimum number of these concepts")
 
 
 class Migration(Section):
     """Movement of concepts through the network during training."""
 
     consecutive: Count = Field(
-        2, description="checkpoints in a row that make an emergence or a disappearance"
+        2, description="consecutive checkpoints that define an emergence or a disappearance"
     )
 
 

@@ -41,13 +41,13 @@ class Dictionary(Section):
     tap: str = Field(
         "last",
         description="the tap whose vectors are expressed in concepts: one of extract.taps; its map "
-        "is stored, and the network goes on from there for importance",
+        "is stored, and importance runs the network from there",
     )
     kind: Literal["class-wise", "joint"] = Field(
         "class-wise", description="nmf: a dictionary for each class, or one for all images"
     )
-    concepts_per_class: Count = Field(10, description="class-wise: atoms of every class")
-    concepts: Count = Field(100, description="joint: atoms in all")
+    concepts_per_class: Count = Field(10, description="class-wise: number of atoms for each class")
+    concepts: Count = Field(100, description="joint: total number of atoms")
     solver: Literal["hals", "mu"] = Field(
         "hals", description="nmf: coordinate descent (hals) or multiplicative updates (mu)"
     )
@@ -62,7 +62,7 @@ class Dictionary(Section):
     tolerance: Positive = Field(
         1e-4, description="stop when one iteration lowers the objective by less than this share"
     )
-    max_iterations: Count = Field(500, description="of the fit, where it is not done before")
+    max_iterations: Count = Field(500, description="limit on the iterations of the fit")
 
     added_later: ClassVar[tuple[str, ...]] = ("sae", "top_k", "tap")
 
@@ -137,21 +137,22 @@ class Encode(Section):
     added_later = ("precision",)
 
     positions: Literal["all", "pooled"] = Field(
-        "all", description="encode every position and average, or the pooled vector"
+        "all",
+        description="encode every position and average the codes, or encode the pooled vector",
     )
     tolerance: Positive = Field(
         1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|"
     )
-    max_iterations: Count = Field(5000, description="for a code, where it is not done before")
+    max_iterations: Count = Field(5000, description="limit on the iterations for a code")
     precision: Literal["auto", "float64", "float32"] = Field(
         "auto",
-        description="of the iterations; what is reached is looked at in float64. "
+        description="precision of the iterations; the result is checked in float64. "
         "auto: float32 on GPUs that are slow in float64",
     )
     by_position: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="also keep the positive codes of every position, which heat maps are drawn "
-        "from; auto: where they take no more room than the image's activations",
+        description="also keep the positive codes of every position, for heat maps; "
+        "auto: where they take no more room than the image's activations",
     )
 
     def identity(self) -> dict[str, Any]:
@@ -164,7 +165,9 @@ class Encode(Section):
 class Score(Section):
     """Estimation of V-information."""
 
-    family: Literal["linear", "random-features"] = Field("linear", description="the predictors V")
+    family: Literal["linear", "random-features"] = Field(
+        "linear", description="family V of predictors"
+    )
     estimator: Literal["held-out", "in-sample"] = Field(
         "held-out",
         description="cross-validated R², or that of the images that are learned from, which is "
@@ -185,18 +188,18 @@ class Score(Section):
         "classes, or from class identity alone, side by side",
     )
     random_features: Count = Field(
-        500, description="random Fourier features beside the tap's own channels"
+        500, description="number of random Fourier features, added to the tap's own channels"
     )
     folds: Annotated[int, Field(ge=2)] = Field(
-        5, description="of the images, each held out in turn; standard errors are over them"
+        5, description="folds of the images, each held out in turn; standard errors are over folds"
     )
     penalties: list[Positive] = Field(
         [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],
         min_length=1,
-        description="relative to the tap's mean eigenvalue",
+        description="ridge penalties, relative to the tap's mean eigenvalue",
     )
     products: Literal["float64", "float32"] = Field(
-        "float64", description="matrix products; sums are always float64"
+        "float64", description="precision of matrix products; sums are always float64"
     )
 
     @property
@@ -209,5 +212,5 @@ class Importance(Section):
     """Estimation of the importance of a concept for the decision."""
 
     target: Literal["prediction", "label"] = Field(
-        "prediction", description="whose logit is explained"
+        "prediction", description="class whose logit is explained"
     )

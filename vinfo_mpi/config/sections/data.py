@@ -33,7 +33,7 @@ class Difficulty(Section):
 class Planted(Section):
     """The generated images of data.source: planted."""
 
-    images: Count = Field(12000, description="how many")
+    images: Count = Field(12000, description="number of images")
     size: Annotated[int, Field(ge=16)] = Field(32, description="pixels per side")
     predictivity: Predictivity = Predictivity()
     difficulty: Difficulty = Difficulty()
@@ -56,54 +56,52 @@ class Data(Section):
         description="digits, planted, folder, table, huggingface, webdataset, imported, "
         "a torchvision data set (CIFAR10), or package.module:function",
     )
-    root: str | None = Field(
-        None, description="where a folder or torchvision data set lies on disk"
-    )
+    root: str | None = Field(None, description="path of a folder or a torchvision data set")
     table: str | None = Field(
         None,
         description="a row per image (.csv, .tsv, .parquet): of data.source: table all that there "
         "is, of other sources what else is known of the images",
     )
     columns: dict[Literal["path", "id", "label", "split"], str] = Field(
-        {}, description="what the table's columns are called; default: their usual names"
+        {}, description="names of the table's columns; default: their usual names"
     )
     factors: list[str] | None = Field(
-        None, description="columns that are factors; default: all further ones"
+        None, description="columns to use as factors; default: all other columns"
     )
-    group: str | list[str] = Field([], description="columns that say which group an image is of")
+    group: str | list[str] = Field([], description="columns that name the group of an image")
     options: dict[str, Any] = Field(
-        {}, description="more arguments of a torchvision data set: {size: 160px} of Imagenette"
+        {}, description="further arguments of a torchvision data set: {size: 160px} for Imagenette"
     )
     image_size: Count | Sides | None = Field(
         None,
-        description="pixels per side, or [height, width], of the network's input; "
+        description="pixels per side of the network's input, or [height, width]; "
         "default: the weights' own, else 32",
     )
     resize: Count | Sides | None = Field(
         None,
-        description="what the shorter side becomes before the middle is cut out, or "
+        description="length of the shorter side before the middle is cut out, or "
         "[height, width], whatever the proportions; default: the weights' own, else image_size",
     )
     crop: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="instead of resize: the share that is cut out (0.875: 224 of 256)"
     )
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = Field(
-        None, description="how images are resized; default: the weights' own, else bilinear"
+        None, description="interpolation when resizing; default: the weights' own, else bilinear"
     )
     mean: list[float] | None = Field(
-        None, description="per channel, subtracted; default: the weights' own, else 0.5"
+        None, description="subtracted from each channel; default: the weights' own, else 0.5"
     )
     std: list[Positive] | None = Field(
-        None, description="per channel, divided by; default: the weights' own, else 0.5"
+        None, description="divisor of each channel; default: the weights' own, else 0.5"
     )
     normalised: bool = Field(
         False,
         description="the data set itself resizes and normalises, by the mean and std given here",
     )
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.2, description="held out from training where the source has no split"
+        0.2, description="share held out from training where the source has no split"
     )
-    analyse: Literal["train", "test", "all"] = Field("all", description="which images are analysed")
+    analyse: Literal["train", "test", "all"] = Field("all", description="images to analyse")
     per_class: Count | None = Field(
         None, description="analyse at most this many images per class, chosen by seed and id"
     )
@@ -114,7 +112,7 @@ class Data(Section):
         "fail", description="what to do with a class folder without images"
     )
     on_missing_factor: Literal["fail", "skip"] = Field(
-        "fail", description="what to do with an image of which a factor is not known (NaN, None)"
+        "fail", description="what to do with an image that lacks a factor (NaN, None)"
     )
     white: Positive | None = Field(
         None,
@@ -122,11 +120,9 @@ class Data(Section):
         "default: 65535 of unsigned 16 bits, 1 of floats",
     )
     background: Annotated[str, Field(pattern="^(white|black|grey|#[0-9a-fA-F]{6})$")] | None = (
-        Field(None, description="what lies under transparent pixels; default: alpha is dropped")
+        Field(None, description="colour behind transparent pixels; default: alpha is dropped")
     )
-    exif_rotation: bool = Field(
-        False, description="turn photographs as their EXIF orientation says"
-    )
+    exif_rotation: bool = Field(False, description="rotate photographs by their EXIF orientation")
     planted: Planted = Planted()
 
     @model_validator(mode="after")

@@ -16,12 +16,12 @@ class Machine(Section):
     """
 
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="cuda: a GPU or nothing; auto: the CPU where no rank sees a GPU"
+        "auto", description="cuda: GPUs only; auto: the CPU where no rank sees a GPU"
     )
     batch: Count = Field(128, description="images per forward pass of a rank")
     checkpoints: Count | None = Field(
         None,
-        description="that are extracted together, each image being read once for them; default: "
+        description="checkpoints to extract together, reading each image once for all; default: "
         "as many as fit into half of the memory that is left",
     )
     rows: Count = Field(1024, description="rows per block of linear algebra")
@@ -29,7 +29,7 @@ class Machine(Section):
         0, description="processes per rank that read images"
     )
     storage: Literal["auto", "parallel", "virtual"] = Field(
-        "auto", description="one shared file, or one per rank joined"
+        "auto", description="parallel: one shared file; virtual: a file per rank, joined"
     )
     alignment: Count | None = Field(
         None,
@@ -40,11 +40,11 @@ class Machine(Section):
         {}, description="MPI-IO hints of parallel files: romio_cb_write, striping_factor, ..."
     )
     save_minutes: Annotated[float, Field(ge=0)] = Field(
-        10.0, description="between savings of an unfinished epoch or fit"
+        10.0, description="minutes between saves of an unfinished epoch or fit"
     )
     memory_limit: Positive | None = Field(
-        None, description="GiB per rank; default: what the node has free"
+        None, description="GiB of memory per rank; default: what is free on the node"
     )
     disk_limit: Positive | None = Field(
-        None, description="GiB; default: what the file system has free"
+        None, description="GiB of disk; default: what is free on the file system"
     )

@@ -51,13 +51,13 @@ class Network(Section):
 
     outputs: Literal["none"] | list[int] | dict[str, int] | str | None = Field(
         None,
-        description="which output each class is: a list, {class: output}, or a file that names "
+        description="output of each class: a list, {class: output}, or a file that names "
         "all outputs; none: the network is not a classifier",
     )
     channels_last: bool = Field(
         False,
-        description="feature maps lie in memory position by position: often faster, and other "
-        "last digits",
+        description="store feature maps in memory position by position: often faster; last digits "
+        "change",
     )
 
     @model_validator(mode="after")
@@ -85,30 +85,32 @@ class Train(Section):
     added_later = ("parameters", "per_class", "precision")
 
     epochs: Annotated[int, Field(ge=0)] = Field(
-        0, description="how many; 0: the network is analysed as it is"
+        0, description="number of epochs; 0: the network is analysed as it is"
     )
     parameters: Literal["all", "head"] = Field(
         "all",
-        description="what learns: everything, or the last linear layer alone, "
-        "batch normalisation standing still as well",
+        description="parameters to train: all, or only those of the last linear layer, "
+        "with batch normalisation frozen too",
     )
     save: list[int] | Literal["all"] = Field(
         "all", description="epochs whose checkpoint is kept; the last one always is"
     )
     per_class: Count | None = Field(
-        None, description="learn from at most this many images per class, chosen by seed and id"
+        None, description="train on at most this many images per class, chosen by seed and id"
     )
     batch: Count = Field(128, description="images per step, over all ranks")
     rate: Positive = Field(0.1, description="peak learning rate")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.9, description="of stochastic gradient descent"
+        0.9, description="momentum of stochastic gradient descent"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="of all parameters")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        5e-4, description="weight decay of all parameters"
+    )
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="during which the learning rate rises linearly"
+        1.0, description="epochs during which the learning rate rises linearly"
     )
     schedule: Literal["cosine", "step"] = Field(
-        "cosine", description="how the learning rate falls after the warm-up"
+        "cosine", description="decay of the learning rate after the warm-up"
     )
     step_epochs: list[int] = Field(
         [30, 60, 80], description="step schedule: the rate is divided by ten at these epochs"
@@ -121,7 +123,7 @@ class Train(Section):
         description="random shifts by an eighth of the side (crop), parts of random size and "
         "proportions (resized-crop), mirror images (flip)",
     )
-    precision: Precision = Field("float32", description="of the network's arithmetic")
+    precision: Precision = Field("float32", description="precision of the network's arithmetic")
 
 
 class Extract(Section):
@@ -142,7 +144,7 @@ class Extract(Section):
     )
     input: bool = Field(False, description="the images themselves, pooled likewise, as first tap")
     layout: Literal["auto"] | Axes | dict[str, Axes] = Field(
-        "auto", description="axes of taps where they cannot be told: NHWC, or {glob: NHWC}"
+        "auto", description="axes of taps, where they are ambiguous: NHWC, or {glob: NHWC}"
     )
     tokens: Literal["auto", "class", "mean"] = Field(
         "auto",
@@ -158,11 +160,11 @@ class Extract(Section):
         "all", description="positions kept per image of the last map"
     )
     dtype: Literal["float32", "float16"] = Field(
-        "float32", description="in which activations are stored"
+        "float32", description="type in which activations are stored"
     )
     precision: Precision = Field(
         "float32",
-        description="of the network's arithmetic; tf32, bfloat16: faster on a GPU, and "
+        description="precision of the network's arithmetic; tf32, bfloat16: faster on a GPU, and "
         "V-information changes",
     )
     maps: list[int] | Literal["final", "all"] = Field(

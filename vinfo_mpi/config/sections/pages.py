@@ -13,21 +13,24 @@ class Visualise(Section):
     """Pictures that activate a concept."""
 
     concepts: list[Number] | Literal["all"] | None = Field(
-        None, description="which; default: extremes, and some of every decile"
+        None, description="concepts to draw; default: extremes, and some of every decile"
     )
     extremes: Number = Field(
-        5, description="so many of the simplest and of the most complex concepts"
+        5, description="number of the simplest, and of the most complex concepts"
     )
-    per_decile: Number = Field(2, description="concepts sampled from every decile of complexity")
+    per_decile: Number = Field(
+        2, description="number of concepts sampled from each decile of complexity"
+    )
     method: Literal["auto", "maco", "fourier"] = Field(
-        "auto", description="what is optimised: phases, or amplitudes as well"
+        "auto", description="parameters to optimise: phases, or amplitudes too"
     )
     size: Annotated[int, Field(ge=8)] | None = Field(
         None, description="pixels per side; default: the network's input"
     )
-    steps: Count = Field(256, description="of the optimisation")
+    steps: Count = Field(256, description="steps of the optimisation")
     images: Count = Field(
-        2000, description="at most so many, spread over those analysed, have their spectra averaged"
+        2000,
+        description="limit on the images whose spectra are averaged, spread over those analysed",
     )
 
     @model_validator(mode="after")
@@ -45,27 +48,31 @@ class Figures(Section):
     """Figures as files, for a paper."""
 
     venue: Literal["neurips", "icml", "cvpr", "nature"] | None = Field(
-        None, description="whose widths and type they have"
+        None, description="venue whose widths and type size to use"
     )
     width: Annotated[float, Field(gt=1, le=40)] | None = Field(
-        None, description="inches of a figure with several panels, if not the venue's"
+        None, description="width in inches of a figure with several panels, instead of the venue's"
     )
     font: Annotated[float, Field(ge=4, le=30)] | None = Field(
-        None, description="points of the type, if not the venue's"
+        None, description="type size in points, instead of the venue's"
     )
 
 
 class Report(Section):
     """Contents of each concept's page."""
 
-    examples: Annotated[int, Field(ge=1, le=40)] = Field(9, description="most activating images")
+    examples: Annotated[int, Field(ge=1, le=40)] = Field(
+        9, description="number of most activating images"
+    )
     levels: list[Share] = Field(
         [0.75, 0.5, 0.25, 0.0],
         max_length=10,
         description="images at other levels: quantiles of the codes above zero; 0: the least",
     )
     thumbnail: Annotated[int, Field(ge=16, le=256)] = Field(
-        64, description="pixels per side of an image, if it has as many"
+        64, description="pixels per side of an image, at most its own"
     )
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(75, description="of the WebP sheets")
-    neighbours: Count = Field(8, description="nearest other atoms")
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        75, description="quality of the WebP sheets"
+    )
+    neighbours: Count = Field(8, description="number of nearest other atoms")

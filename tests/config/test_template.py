@@ -5,6 +5,7 @@ import pytest
 from vinfo_mpi.config.load import check_config, dump_config, load_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.config.template import template
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.run.configuration import leaves
 
 
@@ -52,3 +53,19 @@ def test_a_dumped_configuration_is_the_same(path, tmp_path):
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(load_config(path)))
     assert load_config(again) == load_config(path)
+
+
+def test_changes_are_written_and_checked(tmp_path):
+    path = tmp_path / "birds.yaml"
+    changes = ["data.source=folder", "data.root=birds", "network.target=mine:network"]
+    path.write_text(template(path, changes))
+    data = {"source": "folder", "root": "birds"}
+    expected = check_config({"data": data, "network": {"target": "mine:network"}})
+    assert load_config(path) == expected
+    for change, said in [
+        ("data.rot=birds", "--set: unknown key 'data.rot'"),
+        ("network=birds", "--set: 'network' is 'birds'"),
+        ("name", "--set name: expected a.b=value"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            template(path, [change])

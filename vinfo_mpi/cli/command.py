@@ -34,7 +34,7 @@ def main(stage: str | None, description: str | None) -> NoReturn:
     try:
         options = parse(stage, description)
         if options.new is not None:
-            write_template(options.new)
+            write_template(options.new, options.set or [])
             sys.exit(0)
         config = load_config(Path(options.config), options.set)
         if options.stages:

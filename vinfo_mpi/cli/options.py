@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -48,7 +49,7 @@ def parse(stage: str | None, description: str | None) -> argparse.Namespace:
         metavar="FILE",
         nargs="*",
         help="the experiment (default: $VINFO_CONFIG, else the sample); init [NEW.yaml] writes one "
-        "with all settings",
+        "with all settings, changed by --set",
     )
     parser.add_argument("--config", metavar="FILE", help="the same")
     parser.add_argument(
@@ -102,8 +103,11 @@ def _check_is_no_stage(word: str) -> None:
     )
 
 
-def write_template(path: Path) -> None:
-    """Write a configuration with all settings; raise `InputError` where there is a file."""
+def write_template(path: Path, settings: Sequence[str]) -> None:
+    """Write a configuration with all settings; raise `InputError` where there is a file.
+
+    ``--set`` changes settings in what is written.
+    """
     from vinfo_mpi.config.template import template
 
     if launcher.rank() > 0:
@@ -111,10 +115,11 @@ def write_template(path: Path) -> None:
     if path.exists():
         raise InputError(f"{path} already exists; name another: python -m vinfo_mpi init NEW.yaml")
     try:
-        path.write_text(template(path), encoding="utf-8")
+        path.write_text(template(path, settings), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path} ({error.strerror}); name another path") from None
-    print(f"{path}: set data and network in it, then: python -m vinfo_mpi {path} --dry-run")
+    first = "" if settings else "set data and network in it, then: "
+    print(f"{path}: {first}python -m vinfo_mpi {path} --dry-run")
 
 
 class _Parser(argparse.ArgumentParser):

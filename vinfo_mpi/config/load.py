@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,14 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
             f"{path} holds no settings: expected sections such as 'network:' and 'data:'"
         )
     lines = _lines(node)
-    for setting in settings or []:
+    lines |= dict.fromkeys(change(values, settings or []), 0)
+    return check_config(values, path, lines)
+
+
+def change(values: dict[str, Any], settings: Iterable[str]) -> list[str]:
+    """Change values as ``--set`` says, each ``a.b=value``; return the dotted paths."""
+    paths = []
+    for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise InputError(
@@ -67,8 +75,8 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
             raise InputError(
                 f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}"
             ) from None
-        lines[key.strip()] = 0
-    return check_config(values, path, lines)
+        paths.append(key.strip())
+    return paths
 
 
 def check_config(

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
 
-from vinfo_mpi.config.schema import Config
+from vinfo_mpi.config.load import change, check_config
 from vinfo_mpi.config.sections.section import Section
 
 WIDTH = 100
 HEAD = """\
-# An experiment: which network, which images, what is computed of them. Every setting is here, at
-# its default: lines that are not changed may be left out. To begin with, set data and network.
-# Run it:                     mpirun -n 8 python -m vinfo_mpi {path}
-# What it takes, beforehand:  python -m vinfo_mpi {path} --dry-run
+# An experiment: a network, images, and what to compute from them. Every setting is here; lines that
+# still have their default may be left out. To begin with, set data and network.
+# What it costs:  python -m vinfo_mpi {path} --dry-run
+# Run it:         mpirun -n 8 python -m vinfo_mpi {path}
 """
 
 
-def template(path: object) -> str:
-    """Return the text of a configuration that holds the default of every setting.
+def template(path: object, settings: Sequence[str] = ()) -> str:
+    """Return the text of a configuration with every setting, at its default unless changed.
 
     Parameters
     ----------
     path : Path
-        Where it is to lie, which the text says.
+        Where it will be written, which the text says.
+    settings : sequence of str
+        Changes, each ``a.b=value`` with the value in YAML.
+
+    Raises
+    ------
+    InputError
+        If a change is not valid.
     """
-    config = Config.model_validate({"network": {"name": "resnet18"}})
+    values: dict[str, Any] = {}
+    changed = change(values, settings)
+    network = values.setdefault("network", {})
+    if isinstance(network, dict) and not {"name", "target"} & set(network):
+        network["name"] = "resnet18"
+    config = check_config(values, path, dict.fromkeys(changed, 0))
     return HEAD.format(path=path) + "\n".join(_section(config, "")) + "\n"
 
 

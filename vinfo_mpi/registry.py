@@ -117,7 +117,7 @@ SPINE = {
         reads=("activations", "codes"),
         settings=("seed", "score"),
         remedy=_FEWER_SUMS,
-        version=3,  # parts of the complexity; standard errors of V-information
+        version=4,  # energy of atoms, effective concepts, outlier severity of taps
     ),
     "importance": Stage(
         "vinfo_mpi.stages.importance:measure_importance",

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 
@@ -23,3 +24,21 @@ def test_shares_are_those_of_an_analysis_of_variance():
         odds = f * (len(present) - 1) / (200 - len(present))
         np.testing.assert_allclose(between[concept], odds / (1 + odds), rtol=1e-12)
     assert np.isnan(between[5])
+
+
+def test_one_hot_codes_are_as_many_effective_concepts_as_there_are():
+    occurrence = Occurrence(2, 8)
+    labels = torch.arange(12) % 2
+    occurrence.add(3.0 * torch.eye(6, 8, dtype=torch.float64).repeat(2, 1), labels)
+    assert occurrence.effective_concepts().item() == pytest.approx(6, rel=1e-12)
+    random = np.random.default_rng(0)
+    codes = random.exponential(size=(50, 8))
+    uneven = Occurrence(2, 8)
+    uneven.add(torch.tensor(codes), torch.zeros(50, dtype=torch.int64))
+    np.testing.assert_allclose(uneven.mean(), codes.mean(0), rtol=1e-12)
+    assert uneven.effective_concepts().item() == pytest.approx(
+        np.exp(stats.entropy(codes.sum(0))), rel=1e-12
+    )
+    signed = Occurrence(2, 8)
+    signed.add(torch.tensor(codes - [[2] + [0] * 7]), torch.zeros(50, dtype=torch.int64))
+    assert signed.effective_concepts().isnan()

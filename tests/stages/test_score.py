@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from contents import SMALL, check_with_sklearn, datasets
+from scipy import stats
 
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.costs.sizes import Sizes
@@ -42,6 +43,22 @@ def test_the_main_predictors_stay_as_they_are(run, folder):
     now = datasets(folder / "results.h5")
     for name in ("vinformation", "concepts/complexity", "concepts/complexity_se", "penalty"):
         np.testing.assert_allclose(now[name], before[name], atol=1e-9)
+
+
+def test_what_follows_from_the_sums_alone(folder, stored):
+    """Parts of the atoms in the mean vector, how evenly concepts are used, far means of taps."""
+    values, codes, _ = stored
+    results = datasets(folder / "results.h5")
+    atoms = datasets(folder / "dictionary.h5")["atoms"]
+    parts = codes.mean(0)[:, None] * atoms
+    np.testing.assert_allclose(results["concepts/energy"], (parts**2).sum(1), rtol=1e-12)
+    expected = np.exp(stats.entropy(codes.sum(0)))
+    assert results["effective_concepts"] == pytest.approx(expected, rel=1e-12)
+    for tap, severity in zip(results["taps"], results["outlier_severity"], strict=True):
+        x = values[f"taps/{tap.decode()}/activations"].astype(float)
+        mean = x.mean(0) + values[f"taps/{tap.decode()}/shift"]
+        expected = np.linalg.norm(mean) / np.linalg.norm(x.std(0))
+        assert severity == pytest.approx(expected, rel=1e-6)
 
 
 def test_in_sample_is_the_fit_of_least_squares(folder, stored):

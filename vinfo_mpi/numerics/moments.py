@@ -99,6 +99,22 @@ class Moments:
         torch.add(self.zx, more.zx, out=result.zx)
         return result
 
+    def outlier_severity(self, shift: torch.Tensor) -> float:
+        """Return the length of the mean vector over that of the standard deviations.
+
+        Far above 1, all vectors point almost the same way, and a dictionary has little else to
+        tell them apart by.
+
+        Parameters
+        ----------
+        shift : (d,) tensor
+            What was subtracted from the activations.
+        """
+        n = self.n.sum()
+        mean = self.x.sum(0) / n
+        variance = self.xx.sum(0).diagonal() / n - mean.square()
+        return ((mean + shift).norm() / variance.clamp(min=0).sum().sqrt()).item()
+
     def of_channels(self, channels: torch.Tensor) -> Moments:
         """Return the moments of some of the channels: (d,) bool tensor. They cannot be reduced."""
         index = channels.nonzero()[:, 0].to(self.x.device)

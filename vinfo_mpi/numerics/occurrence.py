@@ -1,4 +1,7 @@
-"""On which images concepts occur: how often codes are positive, how far classes tell them apart."""
+"""On which images concepts occur: how often codes are positive, how far classes tell them apart.
+
+And how evenly all concepts are used.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,19 @@ class Occurrence:
     def firing_rate(self) -> torch.Tensor:
         """Return the share of the images whose code is positive: (K,)."""
         return self.positive / self.images.sum()
+
+    def mean(self) -> torch.Tensor:
+        """Return the mean code over the images: (K,)."""
+        return self.sums.sum(0) / self.images.sum()
+
+    def effective_concepts(self) -> torch.Tensor:
+        """Return exp H(p) of the concepts' shares p of the sum of all codes, a scalar.
+
+        It is the number of concepts that would be as even if they had equal shares; NaN where a
+        concept's mean code is below 0, or all are 0.
+        """
+        shares = self.mean() / self.mean().sum()
+        return torch.where((shares >= 0).all(), torch.special.entr(shares).sum().exp(), torch.nan)
 
     def between_classes(self) -> torch.Tensor:
         """Return eta², the share of the variance that lies between the classes: (K,).

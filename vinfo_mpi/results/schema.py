@@ -120,6 +120,23 @@ BETWEEN_CLASSES = Dataset(
     CONCEPT,
     "share of the code's variance that lies between the classes; NaN: no variance",
 )
+ENERGY = Dataset(
+    "concepts/energy",
+    CONCEPT,
+    "squared length of the atom times the code's mean over the images: its part in the mean vector",
+    unit=None,
+)
+EFFECTIVE_CONCEPTS = Dataset(
+    "effective_concepts",
+    (),
+    "exp of the entropy of the concepts' shares of the sum of all codes; NaN: codes below 0",
+    unit=None,
+)
+OUTLIER_SEVERITY = Dataset(
+    "outlier_severity",
+    ("tap",),
+    "length of the tap's mean vector over that of its standard deviations; inf: no variance",
+)
 # What may stand behind a correlation with the complexity, and what it is called.
 CONFOUNDS = {
     CODE_VARIANCE: "variance",

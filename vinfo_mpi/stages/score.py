@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 
 from vinfo_mpi.concepts import class_sums, vinformation, vinformation_costs
+from vinfo_mpi.concepts.random_features import random_features
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.config.schema import Score
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import complexity as numerics
-from vinfo_mpi.numerics import fourier, ridge
-from vinfo_mpi.numerics.fourier import RandomFeatures
+from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.numerics.occurrence import Occurrence
 from vinfo_mpi.numerics.ridge import Scores
@@ -36,11 +36,14 @@ from vinfo_mpi.results.schema import (
     COMPLEXITY,
     COMPLEXITY_HALF,
     COMPLEXITY_LIMIT,
+    EFFECTIVE_CONCEPTS,
+    ENERGY,
     FIRING_RATE,
     IMAGES,
     LAST_TAP,
     NAME,
     OF_CURVES,
+    OUTLIER_SEVERITY,
     PENALTY,
     TAPS,
     VINFORMATION,
@@ -55,10 +58,10 @@ from vinfo_mpi.storage.rows import RowReader
 
 MAIN = "main"
 HALF = "half"  # of the images
+SEVERITY = "outlier severity"
 FIELDS = [field.name for field in fields(Scores)]
-PILOT = 256  # rows from which the width of the random features is measured
 # Numbers per concept in results.h5 that do not grow with taps, checkpoints or branches.
-COLUMNS = 20
+COLUMNS = 21
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -75,7 +78,6 @@ def score_concepts(run: Run, part: Part) -> None:
             run, part.partial_results, sources, codes, score, options.beside
         )
         occurrence = _occurrence(run, activations, codes)
-    images = int(occurrence.images.sum())
     main = _scores(at_taps, MAIN)
     alive = main[0].alive
     complexity = numerics.complexity(np.stack([scores.r2 for scores in main]))
@@ -90,8 +92,11 @@ def score_concepts(run: Run, part: Part) -> None:
         LAST_TAP.se: numerics.jackknife(last.without),
         FIRING_RATE: occurrence.firing_rate().cpu(),
         BETWEEN_CLASSES: occurrence.between_classes().cpu(),
+        EFFECTIVE_CONCEPTS: occurrence.effective_concepts().cpu(),
+        OUTLIER_SEVERITY: [at_tap[SEVERITY] for at_tap in at_taps],
     }
-    datasets |= _of_dictionary(run) | _of_half(options, at_taps, images)
+    datasets |= _of_dictionary(run, occurrence.mean().cpu().numpy())
+    datasets |= _of_half(options, at_taps, int(occurrence.images.sum()))
     for name in (MAIN, *options.also):
         family, estimator = _predictors(options, name)
         how = f"{family}, {estimator}"
@@ -158,6 +163,7 @@ def _score_taps(
     The moments of a family serve every estimator.
     """
     moments = {"linear": vinformation.moments_of(run, taps, codes, fold)}
+    severity = map(partial(_outlier_severity, run), taps, moments["linear"])
     scores = {}
     for name in (MAIN, *run.config.score.also):
         family, estimator = _predictors(run.config.score, name)
@@ -165,7 +171,7 @@ def _score_taps(
             moments |= _by_class(run, taps, codes, fold, moments["linear"])
         if family not in moments:
             features = [
-                _random_features(run, tap, linear)
+                random_features(run, tap, linear)
                 for tap, linear in zip(taps, moments["linear"], strict=True)
             ]
             moments[family] = vinformation.moments_of(run, taps, codes, fold, features)
@@ -180,7 +186,7 @@ def _score_taps(
             f"{name} {field}": getattr(scores_at_tap, field)
             for name, scores_at_tap in at_tap.items()
             for field in FIELDS
-        }
+        } | {SEVERITY: next(severity)}
 
 
 def _by_class(
@@ -195,6 +201,12 @@ def _by_class(
     }
 
 
+def _outlier_severity(run: Run, tap: Source, moments: Moments) -> np.ndarray:
+    """Return the outlier severity of a tap: () float64 array."""
+    shift = run.tensor(tap.file.read(f"taps/{tap.tap}/shift"))
+    return np.array(moments.outlier_severity(shift))
+
+
 def _scores(at_taps: list[Arrays], name: str) -> list[Scores]:
     """Return the scores of one predictor at every tap, from what `_score_taps` yields."""
     return [Scores(*(at_tap[f"{name} {field}"] for field in FIELDS)) for at_tap in at_taps]
@@ -205,19 +217,6 @@ def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in
     family = name if name in ("linear", "random-features", *BY_CLASS) else options.family
     estimator = name if name in ("held-out", "in-sample") else options.estimator
     return family, estimator  # type: ignore[return-value]
-
-
-def _random_features(run: Run, tap: Source, moments: Moments) -> RandomFeatures:
-    """Return random features of the standardised tap, the same for any number of ranks."""
-    n = moments.n.sum()
-    mean = moments.x.sum(0) / n
-    mean_square = moments.xx.sum(0).diagonal() / n
-    variance = (mean_square - mean.square()).clamp(min=0)
-    std = torch.where(variance > ridge.CONSTANT * mean_square, variance, 0).sqrt()
-    values = tap.file.file[tap.name]
-    pilot = run.ranks.on_root(lambda: values[:: max(1, len(values) // PILOT)][:PILOT])
-    count = run.config.score.random_features
-    return fourier.make(mean, std, run.tensor(pilot), count, run.config.seed)
 
 
 def _has_half(options: Score) -> bool:
@@ -260,10 +259,11 @@ def _occurrence(run: Run, activations: ActivationReader, codes: RowReader) -> Oc
     return occurrence.reduced(run.ranks.sum)
 
 
-def _of_dictionary(run: Run) -> dict[Dataset, np.ndarray]:
-    """Return what the dictionary says of every concept."""
+def _of_dictionary(run: Run, mean: np.ndarray) -> dict[Dataset, np.ndarray]:
+    """Return what the dictionary says of every concept, given the mean code of each."""
     with open_checked(run.dictionary, "vinfo-dictionary") as file:
-        datasets = {CLASS: checked(file, "class")}
+        lengths = np.linalg.norm(checked(file, "atoms"), axis=1)
+        datasets = {CLASS: checked(file, "class"), ENERGY: (mean * lengths) ** 2}
         if "names" in file:
             datasets[NAME] = checked(file, "names")
     return datasets

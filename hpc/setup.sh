@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Make .venv with everything vinfo_mpi needs, once; later calls return at once.
 #
-#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--venv=DIR] [--beside=DIR] [--latest]
+#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--torch=default|cpu|present] [--venv=DIR] [--beside=DIR] [--latest]
 #
 #   --mpi=system  the machine's MPI and parallel HDF5: all ranks write one shared file through MPI-IO
 #   --mpi=wheel   the MPICH wheel and serial h5py: needs neither root nor modules; one file per rank, joined
 #   --mpi=auto    system where mpicc and a parallel HDF5 are found, or can be installed (Debian/Ubuntu as root);
 #                 wheel otherwise
+#   --torch=default  torch as pip finds it: on Linux with CUDA, some gigabytes
+#   --torch=cpu      torch without CUDA, for laptops, from the package index that $VINFO_TORCH_INDEX names
+#   --torch=present  torch, and all else that the Python in use ($PYTHON, else python3) has, in the versions that it
+#                    has; only what is missing, MPI and HDF5 are installed
 #   --venv=DIR    where to put the environment (default: .venv, or $VINFO_VENV)
 #   --beside=DIR  take all but MPI and HDF5 from this environment, which this script has made: for the other MPI
 #                 in megabytes instead of gigabytes
@@ -14,26 +18,30 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-mpi='' venv=${VINFO_VENV:-.venv} beside='' latest=''
+mpi='' torch='' venv=${VINFO_VENV:-.venv} beside='' latest=''
 for argument in "$@"; do
     case $argument in
         --mpi=auto | --mpi=system | --mpi=wheel) mpi=${argument#--mpi=} ;;
+        --torch=default | --torch=cpu | --torch=present) torch=${argument#--torch=} ;;
         --venv=?*) venv=${argument#--venv=} ;;
         --beside=?*) beside=$(realpath "${argument#--beside=}") ;;
         --latest) latest=yes ;;
-        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --venv=DIR, --beside=DIR, --latest" >&2; exit 2 ;;
+        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --torch=default|cpu|present, --venv=DIR, --beside=DIR, --latest" >&2; exit 2 ;;
     esac
 done
 say() { echo "setup: $*"; }
 
 # What was chosen once stays chosen, until another choice is made.
 stamp=$venv/.vinfo-setup
-read -r old_mpi old_latest _ _ old_beside < <(head -n 1 "$stamp" 2>/dev/null || echo auto no)
-mpi=${mpi:-$old_mpi} latest=${latest:-$old_latest} beside=${beside:-$old_beside}
-constraints=()
-[ "$latest" = yes ] || constraints=(--constraint hpc/constraints.txt)
+read -r old_mpi old_latest _ _ old_beside old_torch old_python < <(head -n 1 "$stamp" 2>/dev/null || echo auto no)
+mpi=${mpi:-$old_mpi} latest=${latest:-$old_latest} beside=${beside:-${old_beside#-}} torch=${torch:-${old_torch:-default}}
+# The full path: further down an active environment no longer counts.
+[ "$torch" != present ] || PYTHON=$(command -v "${PYTHON:-${old_python:-python3}}" || echo "${PYTHON:-python3}")
+versions=hpc/constraints.txt
+[ "$latest" = no ] && [ "$torch" != present ] || versions=/dev/null
 project=$(sed -n '/^\[project/,/^\[tool/p' pyproject.toml)
-wanted="$mpi $latest $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum)${beside:+ $beside}"
+wanted="$mpi $latest $({ cat requirements.txt hpc/constraints.txt hpc/setup.sh; echo "$project"; } | cksum) ${beside:--} $torch"
+[ "$torch" != present ] || wanted+=" $PYTHON"
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ]; then
     exit 0
 fi
@@ -47,6 +55,19 @@ apt_install() {
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
+
+if [ "$torch" = cpu ] && [ -z "${VINFO_TORCH_INDEX:-}" ]; then
+    say "--torch=cpu: set VINFO_TORCH_INDEX to the package index of torch's CPU builds; PyTorch's page Get Started names it" >&2
+    exit 2
+fi
+if [ "$torch" = present ]; then
+    good='import torch, torchvision, sys; sys.exit([*map(int, torch.__version__.split(".")[:2])] < [2, 4])'
+    if [ "$(realpath "$(dirname "$PYTHON")/..")" = "$(realpath -m "$venv")" ] || ! "$PYTHON" -c "$good" 2>/dev/null; then
+        say "--torch=present: no torch (2.4 or newer) with torchvision in '$PYTHON'; name a Python outside of $venv with PYTHON=/path/to/python3" >&2
+        exit 2
+    fi
+    packages_of=$PYTHON
+fi
 
 # An environment that is active may bring an mpicc of its own, with another HDF5 or none: look beside it.
 active="^(${VIRTUAL_ENV:-/none}|${CONDA_PREFIX:-/none})/"
@@ -65,7 +86,7 @@ if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ]; then
 fi
 
 if [ -n "$beside" ]; then
-    python=$beside/bin/python
+    python=$beside/bin/python packages_of=$beside/bin/python
     if [ ! -f "$beside/.vinfo-setup" ] || [ "$beside" = "$(realpath "$venv")" ]; then
         say "--beside=$beside is not another environment that this script has made; make it first, or leave that out" >&2
         exit 2
@@ -102,16 +123,25 @@ rm -rf "$venv.old"
 [ ! -e "$venv" ] || mv "$venv" "$venv.old"
 trap '[ ! -e "$venv.old" ] || { rm -rf "$venv"; mv "$venv.old" "$venv"; say "failed; the environment is as before" >&2; }' EXIT
 "$python" -m venv "$venv"
-install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "${constraints[@]}" "$@"; }
-if [ -n "$beside" ]; then
+install() { "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check --constraint "$versions" "$@"; }
+if [ -n "${packages_of:-}" ]; then
     # Its packages come after those that are installed here.
-    packages='import sysconfig; print(sysconfig.get_path("purelib"))'
-    "$beside/bin/python" -c "$packages" >"$("$venv/bin/python" -c "$packages")/beside.pth"
+    packages='import sys; print(*[path for path in sys.path if path.endswith("-packages")], sep="\n")'
+    own='import sysconfig; print(sysconfig.get_path("purelib"))'
+    "$packages_of" -c "$packages" >"$("$venv/bin/python" -c "$own")/beside.pth"
     own=(mpi4py)
     [ $kind = system ] || own+=(h5py)
     install --ignore-installed --no-deps "${own[@]}"
 fi
 install --upgrade pip setuptools setuptools-scm wheel
+if [ "$torch" = cpu ]; then
+    # In the versions that this index has; all else as tested.
+    sed -E '/^torch(vision)?==/d' "$versions" >"$venv/constraints.txt"
+    versions=$venv/constraints.txt
+    install --index-url "$VINFO_TORCH_INDEX" torch torchvision
+    "$venv/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is not None)' ||
+        { say "--torch=cpu: the torch of $VINFO_TORCH_INDEX is not a CPU build; name the index of CPU builds" >&2; exit 2; }
+fi
 if [ $kind = system ]; then
     # The MPI build of h5py has to see the numpy, mpi4py and cython it will run with: no build isolation.
     grep -v '^h5py' requirements.txt > "$venv/requirements.txt"

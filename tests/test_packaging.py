@@ -162,3 +162,17 @@ def test_an_active_conda_does_not_give_its_mpi(tmp_path):
     assert done.returncode != 0
     assert f"conda is active ({tmp_path}/conda): its mpicc" in done.stdout
     assert f"MPI: the system's ({tmp_path}/system/mpicc)" in done.stdout
+
+
+def test_the_set_up_refuses_a_torch_that_is_not_there(tmp_path):
+    """Before it makes anything: an environment without torch, an index that nobody has named."""
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    environment = {name: text for name, text in os.environ.items() if name != "VINFO_TORCH_INDEX"}
+    for torch, said in [("cpu", "set VINFO_TORCH_INDEX"), ("present", "no torch (2.4 or newer)")]:
+        words = ["bash", ROOT / "hpc/setup.sh", f"--torch={torch}", f"--venv={tmp_path}/made"]
+        environment["PYTHON"] = str(tmp_path / "python")
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert not (tmp_path / "made").exists()

@@ -56,7 +56,7 @@ REASONS = {
     ),
     "unfaithful": ({"fidelity": {"predictions_kept": 0.95}}, "Only 95.00 % of the predictions"),
     "dead": ({"alive": 9}, "3 of 12 concepts are dead"),
-    "repeated": ({"repeated": 5}, "12 concepts are 7 distinct ones: the atoms of 5 point"),
+    "repeated": ({"repeated": 5}, "Only 7 of 12 concepts are distinct: the atoms of 5 point"),
     "rare": ({"rare": 2}, "2 of 12 living concepts occur on fewer than 20 images"),
     "few images": ({"per_class": np.array([250, 0, 49, 250])}, "the smallest 49 (fewer than 50)"),
     "copies": ({"copies": 3}, "3 of 1000 images are copies of others"),
@@ -136,7 +136,7 @@ def test_what_is_known_of_a_run_follows_from_its_files(run):
     assert any("the smallest 40 (fewer than 50)" in sentence for sentence in stored)
     assert [sentence for sentence in results.warnings if "pictures" not in sentence] == stored
     for sentence in results.warnings:
-        assert f"mind         {sentence}\n" in printed.stdout
+        assert f"note         {sentence}\n" in printed.stdout
 
 
 def test_no_warning_is_stored_as_none(tmp_path):

@@ -154,7 +154,7 @@ def _results(results: Results) -> Iterator[Any]:
     """Show quantiles of all columns, what every tap makes available, the concepts at either end."""
     living = results.living
     for sentence in results.names(WARNINGS) if WARNINGS in results else []:
-        yield Text(f"mind: {sentence}")
+        yield Text(f"note: {sentence}")
     yield heading(f"{len(living)} of {len(results.concepts)} concepts alive; quantiles")
     yield _quantiles(living)
     if VINFORMATION in results:

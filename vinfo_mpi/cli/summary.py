@@ -38,7 +38,7 @@ def summary(folder: Path) -> str:
             "complexity   no concept varies over the images: is the last tap dead, or are they too "
             "few?"
         )
-    lines += [f"mind         {sentence}" for sentence in warnings_about(about)]
+    lines += [f"note         {sentence}" for sentence in warnings_about(about)]
     lines.append(f"results      {results.path}   (python -m vinfo_mpi.inspect {results.path})")
     if (folder / "report").exists():
         lines.append(f"report       {folder / 'report' / 'index.html'}")

@@ -41,8 +41,8 @@ def _outputs(about: Facts) -> str:
         return ""
     return (
         f"The network has {about.outputs} outputs, the data {classes} classes: predictions, "
-        "accuracy and importance are of other classes than the data's; network.outputs says which "
-        "output each class is."
+        "accuracy and importance refer to other classes than the data's; set network.outputs to "
+        "the output of each class."
     )
 
 
@@ -53,7 +53,7 @@ def _one_class(about: Facts) -> str:
         return ""
     return (
         f"The network predicts the same class for all of {predictions.images} images. Importance "
-        "and support say nothing; check weights, data.mean and data.std, and the length of the "
+        "and support mean nothing; check weights, data.mean and data.std, and the length of the "
         "training."
     )
 
@@ -73,8 +73,8 @@ def _accuracy(about: Facts) -> str:
     if exceeds(*judged) < CHANCE:
         return ""
     return (
-        f"The network is no better than chance ({said}): importance and support are those of "
-        "decisions that are guesses; check weights, labels, data.mean and data.std, and the length "
+        f"The network is no better than chance ({said}): importance and support describe "
+        "guesses; check weights, labels, data.mean and data.std, and the length "
         "of the training."
     )
 
@@ -110,10 +110,9 @@ def _repeated(about: Facts) -> str:
         return ""
     distinct = about.concepts - about.repeated
     return (
-        f"{about.concepts} concepts are {distinct} distinct ones: the atoms of {about.repeated} "
-        f"point almost the same way as an earlier one (cosine above {SAME:g}), as where the "
-        "dictionaries of several classes find the same direction. Averages and correlations count "
-        "them again."
+        f"Only {distinct} of {about.concepts} concepts are distinct: the atoms of {about.repeated} "
+        f"point almost in the direction of an earlier one (cosine above {SAME:g}), as when several "
+        "classes share a direction. Averages and correlations count these concepts repeatedly."
     )
 
 
@@ -168,7 +167,7 @@ def _narrow_taps(about: Facts) -> str:
     return (
         f"The vectors of {', '.join(narrow)} hold fewer numbers than it takes to tell "
         f"{classes} classes apart: however well these are separated there, their mean "
-        f"V-information is at most {bound:.2f} at the narrowest. What comes out as late may be "
+        f"V-information is at most {bound:.2f} at the narrowest. What appears as late may be "
         "what is averaged away; extract.pooling: equal:64 gives all taps about as many numbers."
     )
 

@@ -23,12 +23,26 @@ def difference(
     first, second : (K,), (M,) arrays
         One value per concept of each run; NaN is left out.
     of_first, of_second : (K,), (M,) integer arrays
-        Their classes.
+        Their classes; -1: of all. Where only one run's concepts have classes, nothing can be drawn
+        together: the errors of both means are added as those of independent ones.
     """
+    if (of_first < 0).all() != (of_second < 0).all():
+        return _independent(bootstrap.mean(first, of_first), bootstrap.mean(second, of_second))
     values = np.concatenate([first, second])
     is_second = np.concatenate([np.zeros(len(first)), np.ones(len(second))])
     cluster = np.concatenate([of_first, of_second])
     return bootstrap.estimate(_difference, [values, is_second], cluster)
+
+
+def _independent(first: Estimate, second: Estimate) -> Estimate:
+    """Return the difference of means that have no clusters in common."""
+    return Estimate(
+        value=second.value - first.value,
+        standard_error=float(np.hypot(first.standard_error, second.standard_error)),
+        n=first.n + second.n,
+        clusters=first.clusters + second.clusters,
+        mixed=True,
+    )
 
 
 def _difference(values: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:

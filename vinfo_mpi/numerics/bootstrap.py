@@ -37,16 +37,21 @@ class Estimate:
         Concepts that have all the quantities.
     clusters : int
         What was drawn: clusters of concepts, or, where it is n, concepts.
+    mixed : bool
+        Whether it compares concepts that were drawn by class with others that have none.
     """
 
     value: float
     standard_error: float
     n: int
     clusters: int
+    mixed: bool = False
 
     @property
     def over(self) -> str:
         """Name of the units that were drawn, which the standard error is over."""
+        if self.mixed:
+            return "classes where concepts have them, else concepts"
         return "concepts" if self.clusters == self.n else f"{self.clusters} classes"
 
 

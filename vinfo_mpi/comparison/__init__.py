@@ -1,1 +1,1 @@
-"""Several runs beside each other: layers, concepts at each other's layers, matched concepts."""
+"""Comparison of several runs: layers, concepts at each other's layers, matched concepts."""

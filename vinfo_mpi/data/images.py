@@ -36,7 +36,7 @@ class Images:
     classes : list of str
         Names of the classes.
     factors : dict of str to (N,) array
-        What is known of every id beside its class, such as attributes of faces: each can be
+        What is known of every id besides its class, such as attributes of faces: each can be
         scored as a concept. Numbers, NaN where one is not known; booleans become 0 and 1, and each
         of several texts a factor.
     names : sequence of str

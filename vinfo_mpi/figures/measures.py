@@ -88,7 +88,7 @@ def _write(ax: Axes, row: int, column: int, value: float, error: float) -> None:
 
 MEASURES_FIGURE = Figure(
     "measures",
-    "All measures of concepts beside each other",
+    "All measures of concepts, compared",
     (ALIVE, CLASS, COMPLEXITY, *PARTS, *CONFOUNDS),
     draw_measures,
     say_measures,

@@ -121,7 +121,7 @@ class Plan:
         need = sum(self.disk.values()) + self.temporary
         if self.disk_limit.size < need <= self.disk_limit.size + self.kept:
             raise InputError(
-                f"the run needs {units.size(need)} of disk beside the earlier results, which are "
+                f"the run needs {units.size(need)} of disk besides the earlier results, which are "
                 f"kept, {units.size(self.disk_limit.size)} are free or allowed "
                 f"({self.disk_limit.source}); replace them with --force, or move them out of the "
                 "run's folder"

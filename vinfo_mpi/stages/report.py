@@ -31,7 +31,7 @@ from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.rows import RowReader
 
 DRAWING = 100 * 2**20  # bytes that the program grows by when figures are drawn
-FIXED = 5 * 2**20  # bytes of a report beside its concepts: figures as PDF, PNG and SVG
+FIXED = 5 * 2**20  # bytes of a report besides its concepts: figures as PDF, PNG and SVG
 BINS = 32  # of the histogram of a concept's codes
 PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 

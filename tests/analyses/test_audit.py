@@ -3,42 +3,12 @@
 import h5py
 import numpy as np
 import pytest
+from colour_network import NETWORK, SETTINGS
+from contents import datasets
 from sklearn.linear_model import Ridge
 
 from vinfo_mpi import Results
 from vinfo_mpi.figures.catalogue import FIGURES
-
-NETWORK = """
-import torch
-from torch import nn
-
-def network():
-    torch.manual_seed(0)
-    look = nn.Conv2d(3, 6, 3, padding=1)
-    head = nn.Linear(6, 8)
-    with torch.no_grad():
-        look.weight[:2] = 0
-        look.bias[:2] = 0
-        look.weight[0, [0, 2], 1, 1] = torch.tensor([1.0, -1.0])
-        look.weight[1] = -look.weight[0]
-        head.weight.zero_()
-        head.bias.zero_()
-        head.weight[1, 0] = 1
-        head.weight[0, 1] = 1
-    return nn.Sequential(look, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
-"""
-SETTINGS = """
-data:
-  source: planted
-  image_size: 16
-  test_share: 0.5
-  planted: {images: 1000, size: 16, predictivity: {colour: 0.8}}
-network: {target: "own:network"}
-train: {epochs: 0}
-extract: {taps: ["1"]}
-dictionary: {source: neurons}
-machine: {device: cpu}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +57,18 @@ def test_readable_within_classes_as_scikit_learn_finds_it(audited):
     number = audited.names("audit/factors").index("brightness")
     within = audited.read("audit/within")[-1, number]
     assert within == pytest.approx(model.score(x[half], z[half]), abs=0.01)
+
+
+def test_two_ranks_find_the_same(audited, vinfo):
+    folder = audited.path.parent.parent
+    before = datasets(audited.path)
+    done = vinfo(folder, "vinfo_mpi.analyses.audit", options=("--force",), ranks=2)
+    assert done.returncode == 0, done.stderr
+    after = datasets(audited.path)
+    of_audit = [name for name in before if name.startswith("audit/")]
+    assert len(of_audit) > 20
+    for name in of_audit:
+        if before[name].dtype.kind in "SO":
+            np.testing.assert_array_equal(before[name], after[name])
+        else:
+            np.testing.assert_allclose(before[name], after[name], rtol=1e-6, atol=1e-9)

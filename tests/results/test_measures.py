@@ -46,6 +46,13 @@ def test_taps_have_the_hidden_units_whose_names_begin_with_theirs(results, store
     living = stored["concepts/alive"] == 1
     means = stored["vinformation"][:, living].mean(axis=1)
     assert table["mean V-information"].tolist() == pytest.approx(means.tolist(), rel=1e-14)
+    codes = [layer.decode() for layer in stored["patterns/layers"]]
+    for name, shares in (
+        ("codes shared", stored["patterns/equal_redundancy"][-1, 0]),
+        ("classes by codes", stored["patterns/knn"][-1]),
+    ):
+        of_tap = [share for layer, share in zip(codes, shares, strict=True) if taps[0] in layer]
+        assert table.loc[taps[0], name] == pytest.approx(np.mean(of_tap), rel=1e-14)
     last = stored["spectrum/effective_dimension"][-1, -1]
     assert table.loc[taps[-1], "effective dimension"] == last
 
@@ -57,5 +64,7 @@ def test_epochs_have_what_was_measured_of_each(results, stored):
     assert table.loc[own, "mean K"].tolist() == stored["sedimentation/mean_complexity"].tolist()
     assert table["mean K"].notna().sum() == len(own)
     assert table["NC1"].tolist() == stored["collapse/nc1"].tolist()
+    assert table["codes shared"].tolist() == stored["patterns/equal_redundancy"][:, 0, -1].tolist()
+    assert table["classes by codes"].tolist() == stored["patterns/knn"][:, -1].tolist()
     units = stored["sparsity/units_nonzero"].mean(axis=1)
     assert table["hidden units on"].tolist() == pytest.approx(units.tolist(), rel=1e-14)

@@ -34,6 +34,12 @@ from vinfo_mpi.results.schema_analyses import (
 )
 from vinfo_mpi.results.schema_collapse import COLLAPSE_CHECKPOINTS, NC1
 from vinfo_mpi.results.schema_migration import DRIFT, EMERGENCE
+from vinfo_mpi.results.schema_patterns import (
+    CODE_LAYERS,
+    EQUAL_REDUNDANCY,
+    KNN,
+    PATTERN_CHECKPOINTS,
+)
 from vinfo_mpi.results.schema_sedimentation import MEAN_COMPLEXITY, MEAN_PARTS, OWN_EPOCHS
 from vinfo_mpi.results.schema_sparsity import LAYERS, SPARSITY_CHECKPOINTS, UNITS_NONZERO
 from vinfo_mpi.results.tables import Results
@@ -78,7 +84,9 @@ def between_concepts(results: Results) -> tuple[list[str], Matrix]:
 def of_taps(results: Results) -> pd.DataFrame:
     """Return a row per tap of the analysed checkpoint, a column per measure of taps.
 
-    Hidden units count for the tap whose name theirs begin with, as mean over its layers.
+    Hidden units count for the tap whose name theirs begin with, as mean over its layers. Codes are
+    those of the images learned from that share one of as many units of every layer, and of how many
+    held-out images the nearest codes tell the class.
     """
     taps = results.names(TAPS)
     table = pd.DataFrame(index=pd.Index(taps, name="tap"))
@@ -90,6 +98,12 @@ def of_taps(results: Results) -> pd.DataFrame:
     if UNITS_NONZERO in results:
         shares = results.read(UNITS_NONZERO)[-1]
         table["hidden units on"] = _by_tap(taps, results.names(LAYERS), shares)
+    if CODE_LAYERS in results:
+        layers = results.names(CODE_LAYERS)
+        shared = results.read(EQUAL_REDUNDANCY)[-1, 0]
+        table["codes shared"] = _by_tap(taps, layers, shared)
+        if KNN in results:
+            table["classes by codes"] = _by_tap(taps, layers, results.read(KNN)[-1])
     return table
 
 
@@ -112,6 +126,10 @@ def of_epochs(results: Results) -> pd.DataFrame:
         add("effective dimension", SPECTRUM_CHECKPOINTS, results.read(EFFECTIVE_DIMENSION)[:, -1])
     if UNITS_NONZERO in results:
         add("hidden units on", SPARSITY_CHECKPOINTS, results.read(UNITS_NONZERO).mean(axis=1))
+    if EQUAL_REDUNDANCY in results:
+        add("codes shared", PATTERN_CHECKPOINTS, results.read(EQUAL_REDUNDANCY)[:, 0, -1])
+    if KNN in results:
+        add("classes by codes", PATTERN_CHECKPOINTS, results.read(KNN)[:, -1])
     table = pd.DataFrame(columns)
     table.index.name = "epoch"
     return table

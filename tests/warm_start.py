@@ -8,6 +8,7 @@ and HDF5 above all, begins anew in each.
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -156,6 +157,9 @@ def run(wanted, *streams):
         mpi.Finalize()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    if "PMI_FD" in os.environ:
+        # By atexit(3) MPICH takes leave of its launcher, which else kills the ranks that end later.
+        ctypes.PyDLL(None).exit(code)
     os._exit(code)
 
 

@@ -44,10 +44,6 @@ class Single:
         """Return the value alone."""
         return [value]
 
-    def max(self, value: int) -> int:
-        """Return the value."""
-        return value
-
     def any(self, flag: bool) -> bool:
         """Return the flag."""
         return bool(flag)

@@ -85,6 +85,6 @@ def test_a_plan_of_nothing_known(without_costs, tmp_path):
 
 def test_who_repeats_a_stage_is_told_of_no_costs_where_nobody_says(tmp_path):
     work = Workload(SIZES, on(tmp_path).config, ranks=1)
-    with pytest.raises(LookupError, match="nothing is known of the costs of score"):
+    with pytest.raises(LookupError, match="the costs of score are not known"):
         work.costs_of("score")
     assert Costs().memory == 0

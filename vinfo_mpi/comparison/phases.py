@@ -145,7 +145,9 @@ def write(phases: pd.DataFrame, folder: Path) -> list[Path]:
         axes = drawn.subplots(1, len(SHOWN), sharey=True)
         for ax, colour in zip(axes, SHOWN, strict=True):
             draw(phases, ax, colour)
-        style.legend_above(axes[0], columns=3)
+        # Above one panel, it would take that one's width.
+        shapes = axes[0].get_legend_handles_labels()
+        drawn.legend(*shapes, loc="outside upper center", ncols=len(PHASES))
         style.letter(axes)
         with writing(paths[0]):
             folder.mkdir(parents=True, exist_ok=True)

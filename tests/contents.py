@@ -9,7 +9,7 @@ import h5py
 ROOT = Path(__file__).parent.parent
 ANALYSES = (
     "flow,support,redundancy,hoyer,sparsity,spectrum,collapse,metafeatures,stability,robustness,"
-    "sedimentation,migration,audit,patterns"
+    "sedimentation,migration,audit,patterns,merging"
 )
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",
@@ -25,6 +25,7 @@ SMALL = [
     "--set", "sparsity={images: 130, top: [0.05, 1.0]}",
     "--set", "patterns={images: 130, bits: 128, equal_bits: 8, relaxations: [0.0, 0.25]}",
     "--set", "spectrum.taps=all",
+    "--set", "merging={thresholds: [0.0, 0.5], checkpoints: all, images: 130}",
     "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",
     "--set", "visualise={steps: 200, extremes: 2, per_decile: 1}",

@@ -235,6 +235,13 @@ ANALYSES = {
         remedy="lower machine.batch, patterns.images or patterns.bits",
         long=True,  # the images go through the network of every checkpoint again
     ),
+    "merging": Stage(
+        "vinfo_mpi.analyses.merging:merge_features",
+        reads=("all activations",),
+        settings=("merging",),
+        remedy="lower machine.batch, or give fewer merging.thresholds",
+        long=True,  # passes of images through a network for each threshold
+    ),
 }
 
 PAGES = {

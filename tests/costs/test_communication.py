@@ -23,6 +23,7 @@ ANALYSES = (
     "collapse",
     "robustness",
     "patterns",
+    "merging",
 )
 
 

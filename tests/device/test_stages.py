@@ -47,6 +47,7 @@ SETTINGS = [
     "robustness={images: 8, draws: 3, sigmas: [0.05, 0.5]}",
     "stability.seeds=1",
     "patterns={images: 80, bits: 64, equal_bits: 8, relaxations: [0.1]}",
+    "merging={thresholds: [0.5], images: 80}",
     "visualise={steps: 5, extremes: 1, per_decile: 0, images: 20}",
     "report={levels: [0.0], examples: 2}",
 ]
@@ -129,6 +130,7 @@ STAGES = {
     "sedimentation": result("sedimentation", most=1400),
     "migration": result("migration", most=0),
     "patterns": Stage("results.h5", ("patterns",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
+    "merging": Stage("results.h5", ("merging",), most=1, steps=BATCHES, once=400),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),

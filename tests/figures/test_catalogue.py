@@ -39,6 +39,7 @@ NAMES = [
     "migration",
     "measures",
     "patterns",
+    "merging",
 ]
 
 

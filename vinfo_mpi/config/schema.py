@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from vinfo_mpi.config.sections.analyses import (
     Audit,
     Flow,
+    Merging,
     Metafeatures,
     Migration,
     Patterns,
@@ -45,6 +46,7 @@ __all__ = [
     "Flow",
     "Importance",
     "Machine",
+    "Merging",
     "Metafeatures",
     "Network",
     "Patterns",
@@ -91,6 +93,7 @@ class Config(Section):
     stability: Stability = Stability()
     sedimentation: Sedimentation = Sedimentation()
     migration: Migration = Migration()
+    merging: Merging = Merging()
     audit: Audit = Audit()
     patterns: Patterns = Patterns()
     visualise: Visualise = Visualise()

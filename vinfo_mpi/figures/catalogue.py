@@ -15,6 +15,7 @@ from vinfo_mpi.figures import (
     curves,
     lazy,
     measures,
+    merging,
     migration,
     parts,
     patterns,
@@ -229,6 +230,7 @@ _ALL = (
     migration.MIGRATION_FIGURE,
     measures.MEASURES_FIGURE,
     patterns.PATTERNS_FIGURE,
+    merging.MERGING_FIGURE,
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
 

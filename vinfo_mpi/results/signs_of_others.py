@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vinfo_mpi.numerics.arrays import standard_error
 from vinfo_mpi.results import curves
 from vinfo_mpi.results.curves import Measured
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import LAZINESS
 from vinfo_mpi.results.schema_collapse import COLLAPSING
+from vinfo_mpi.results.schema_merging import CHANNELS, WIDTHS
 from vinfo_mpi.results.schema_migration import DRIFT, KIND_NAMES, KIND_SHARE
 from vinfo_mpi.results.schema_patterns import (
     CATEGORIES,
@@ -57,6 +59,22 @@ def _fewer_redundant(results: Results) -> Measured:
     values, errors = results.read_with_error(EQUAL_REDUNDANCY)
     ends = errors[0, 0, -1], errors[-1, 0, -1]
     return float(values[-1, 0, -1] - values[0, 0, -1]), float(np.hypot(*ends))
+
+
+def _middle(results: Results) -> Measured:
+    """Measure the share of channels left in the middle half of the layers less that in the others.
+
+    Mean over the thresholds, at the last checkpoint; with the error of a difference of two means
+    over layers.
+    """
+    left = (results.read(CHANNELS)[-1] / results.read(WIDTHS)).mean(0)
+    layers = len(left)
+    inner = np.zeros(layers, bool)
+    inner[layers // 4 : layers - layers // 4] = True
+    parts = [left[inner], left[~inner]]
+    if not len(parts[1]):
+        return np.nan, np.nan
+    return float(parts[0].mean() - parts[1].mean()), float(np.hypot(*map(standard_error, parts)))
 
 
 SIGNS_OF_OTHERS = (
@@ -113,5 +131,11 @@ SIGNS_OF_OTHERS = (
             curves.change(dataset),
         )
         for method, dataset in CATEGORIES.items()
+    ),
+    Sign(
+        "more channels are left in the middle of the network (share, less that at its ends)",
+        "> 0",
+        ("merging",),
+        _middle,
     ),
 )

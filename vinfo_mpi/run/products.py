@@ -196,6 +196,7 @@ PRODUCTS: dict[str, Product] = {
     "report": Folder("report", "vinfo-report"),
     "stability": ResultsPart("stability", beside="stability"),
     "sedimentation": ResultsPart("sedimentation", beside="sedimentation"),
+    "merging": ResultsPart("merging", beside="merging"),
 }
 
 

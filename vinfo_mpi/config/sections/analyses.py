@@ -137,3 +137,25 @@ class Patterns(Section):
         min_length=1,
         description="shares of a class's images that need not follow in a unit of its pattern",
     )
+
+
+class Merging(Section):
+    """How many channels are left when those that are nearly equal are merged."""
+
+    thresholds: list[Annotated[float, Field(ge=0)]] = Field(
+        [0.1, 0.3, 0.5],
+        min_length=1,
+        description="squared distance, relative to the largest of two channels of the layer, up to "
+        "which channels are merged",
+    )
+    distance: Literal["means", "sums"] = Field(
+        "means",
+        description="of merged channels: between means of what they take in; or sums, as "
+        "published: two merged copies are then far from a third",
+    )
+    checkpoints: Literal["final", "all"] = Field(
+        "final", description="of the network that is analysed, or of every checkpoint"
+    )
+    images: Annotated[int, Field(ge=2)] = Field(
+        2000, description="at most so many for the accuracy, spread over those analysed"
+    )

@@ -251,7 +251,7 @@ PAGES = {
         makes=("visualisation",),
         settings=("seed", "data", "network", "encode", "visualise"),
         ignores={"data": _FACTORS},
-        version=3,  # the sharpness of the objective falls
+        version=2,
         remedy="use more ranks, or lower machine.batch or visualise.concepts, "
         ".extremes and .per_decile",
     ),

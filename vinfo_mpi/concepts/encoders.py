@@ -23,7 +23,7 @@ from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 
 RIDGE = 0.1  # relative to the mean eigenvalue of the atoms' products
-SHARPNESS = (6, 2)  # power of the cosine in the objective, at the first step and at the last
+SHARPNESS = 2  # power of the cosine in the objective
 SMALLEST_COSINE = 0.1  # that the cosine in the objective is at least
 
 Observations = Mapping[str, torch.Tensor]  # by the names of methods of `Observed`
@@ -61,17 +61,13 @@ class Encoder(Protocol):
     def encode(self, observed: Observations) -> Encoded:
         """Return the codes of the images that this was observed of."""
 
-    def objective(
-        self, observed: Observations, concepts: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return what rises with the code of one concept in each image, differentiable.
 
         Parameters
         ----------
         observed : mapping of str to (B, ...) tensor
         concepts : (B,) int64 tensor
-        progress : float
-            How far the images are, from 0 at the first step to 1 at the last.
 
         Returns
         -------
@@ -106,23 +102,18 @@ class NonNegative:
         residual = solved.residual.reshape(images, -1).amax(1)
         return Encoded(vectors, codes, residual)
 
-    def objective(
-        self, observed: Observations, concepts: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return the unconstrained code times a power of a cosine, mean over positions.
 
         The constraint makes most codes 0, from where no gradient leads away. Without it, what the
         atom shares with others still does not count; and the cosine of vector and atom holds
-        vectors near that atom, where its code is large. At first the cosine counts most: between
-        many atoms a vector finds its direction before it grows. See `Encoder`.
+        vectors near that atom, where its code is large. See `Encoder`.
         """
         vectors = _vectors(observed, self.options)
         atoms = self.dictionary.atoms[concepts]
         codes = torch.einsum("bpd,bd->bp", vectors, self._unconstrained[concepts])
         cosine = torch.nn.functional.cosine_similarity(vectors, atoms[:, None], dim=2)
-        first, last = SHARPNESS
-        sharpness = first + (last - first) * progress
-        return (codes * cosine.clamp(min=SMALLEST_COSINE) ** sharpness).mean(1)
+        return (codes * cosine.clamp(min=SMALLEST_COSINE) ** SHARPNESS).mean(1)
 
     @cached_property
     def _unconstrained(self) -> torch.Tensor:
@@ -158,9 +149,7 @@ class Own:
         codes = codes.reshape(*vectors.shape[:2], -1)
         return Encoded(vectors, codes, vectors.new_zeros(len(vectors)))
 
-    def objective(
-        self, observed: Observations, concepts: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return what the features' activation is given, mean over positions. See `Encoder`.
 
         Where a feature does not fire, no gradient of its code leads away.
@@ -184,9 +173,7 @@ class Linear:
         x = observed["pooled"]
         return _encoded_pooled(x, (x - self.offset) @ self.projection)
 
-    def objective(
-        self, observed: Observations, concepts: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return the code. See `Encoder`."""
         return _code_of_each(self.encode(observed), concepts)
 
@@ -203,9 +190,7 @@ class Known:
         """Return them, centred. See `Encoder`."""
         return _encoded_pooled(observed["pooled"], observed[self.source] - self.centre)
 
-    def objective(
-        self, observed: Observations, concepts: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
         """Return the code. See `Encoder`."""
         return _code_of_each(self.encode(observed), concepts)
 

@@ -46,14 +46,12 @@ class Coder:
             ]
         return torch.cat(codes)
 
-    def objective(
-        self, images: torch.Tensor, concepts: torch.Tensor, progress: float
-    ) -> torch.Tensor:
+    def objective(self, images: torch.Tensor, concepts: torch.Tensor) -> torch.Tensor:
         """Return what rises with the code of one concept in each normalised image: (B,).
 
         It is differentiable. See `Encoder`.
         """
-        return self.encoder.objective(self._observed(images, None), concepts, progress)
+        return self.encoder.objective(self._observed(images, None), concepts)
 
     def _observed(self, images: torch.Tensor, ids: np.ndarray | None) -> dict[str, torch.Tensor]:
         """Return what `Observed` reads of stored images."""

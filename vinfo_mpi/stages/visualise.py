@@ -80,7 +80,7 @@ def _memory(work: Workload, pictures: int, side: int) -> float:
     Beside it, the codes of all images, and the pictures.
     """
     batch = work.config.machine.batch
-    together = max(2, min(TOGETHER, batch, pictures))  # one alone is drawn twice
+    together = min(TOGETHER, batch, pictures)
     drawn = 2 * together * 3 * side**2 * 4  # noise that is waiting or being drawn
     step = together / batch * work.sizes.backward + together * 3 * side**2 * 4 * ARRAYS + drawn
     transforms = batch * 3 * side**2 * 8 * 4
@@ -94,7 +94,7 @@ def _host(work: Workload, pictures: int, side: int) -> float:
     """Return the bytes beside those on a device: weights as read, codes, images, pictures."""
     images = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
     # In use, sent, waiting and being drawn.
-    noise = max(2, min(TOGETHER, pictures)) * 3 * side**2 * 4 * 4
+    noise = min(TOGETHER, pictures) * 3 * side**2 * 4 * 4
     beside = max(images, noise, encoders_costs.host(work))
     return work.sizes.weights + _reference(work, pictures) + 4 * side**2 * pictures + beside
 

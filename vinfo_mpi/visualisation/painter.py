@@ -58,9 +58,6 @@ class Painter:
             ``images`` (B, S, S, 3) and ``transparency`` (B, S, S), uint8, ``activations`` (B,).
         """
         steps = self.run.config.visualise.steps
-        if len(concepts) == 1:  # a network rounds otherwise where an image is alone
-            twice = self.draw(concepts.repeat(2), after_step)
-            return {name: values[:1] for name, values in twice.items()}
         if not len(concepts):
             for _ in range(steps):
                 after_step()
@@ -81,8 +78,7 @@ class Painter:
 
         def objective(images: torch.Tensor, step: int) -> torch.Tensor:
             crops = transformed(images, next(drawn), self.preprocessing.size[0])
-            progress = (step - 1) / max(1, steps - 1)
-            return self.coder.objective(self.preprocessing.normalise(crops), numbers, progress)
+            return self.coder.objective(self.preprocessing.normalise(crops), numbers)
 
         start = noise.normal(seed, keys(0), shape)
         start_on_device = torch.from_numpy(start).to(self.run.device)

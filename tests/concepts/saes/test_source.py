@@ -178,7 +178,7 @@ def test_the_objective_rises_where_the_feature_does_not_fire(with_source, folder
     encoder = encoders.encoder(run)
     x = vectors[:6].reshape(3, 2, WIDTH).clone().requires_grad_()
     concepts = torch.tensor([0, 3, 5])
-    encoder.objective({"map": x}, concepts, 0.5).sum().backward()
+    encoder.objective({"map": x}, concepts).sum().backward()
     made = datasets(run.dictionary)
     weight = made["encoder/weight"][made["feature"]][concepts]
     np.testing.assert_allclose(x.grad, np.repeat(weight[:, None] / 2, 2, axis=1))

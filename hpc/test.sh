@@ -17,7 +17,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     done
 fi
 source hpc/env.sh
-source hpc/temporary.sh
 export OMP_NUM_THREADS=1
 # Several jobs share the cores: a rank that waits is to let others work.
 export OMPI_MCA_mpi_yield_when_idle=1

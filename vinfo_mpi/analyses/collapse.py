@@ -24,6 +24,7 @@ from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
 from vinfo_mpi.numerics import collapse, folds
+from vinfo_mpi.numerics.arrays import error_of_share
 from vinfo_mpi.numerics.collapse import Centres, Scatter
 from vinfo_mpi.numerics.complexity import jackknife
 from vinfo_mpi.parallel.logs import log
@@ -126,8 +127,7 @@ def _of_folds(run: Run, activations: ActivationReader, scatter: Scatter) -> dict
 def _nc4(elsewhere: float, rows: _Rows) -> dict[str, np.ndarray]:
     """Return the share of images that lie nearest to another class, and its standard error."""
     share = elsewhere / rows.n if rows.classifies else np.nan
-    error = np.sqrt(share * (1 - share) / max(1, rows.n - 1))
-    return {NC4.column: np.asarray(share), NC4.se.column: np.asarray(error)}
+    return {NC4.column: np.asarray(share), NC4.se.column: error_of_share(share, rows.n)}
 
 
 class _Rows:

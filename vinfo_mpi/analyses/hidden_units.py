@@ -10,7 +10,7 @@ from vinfo_mpi.networks import hidden
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.networks.layouts import Tap
 from vinfo_mpi.numerics.arrays import evenly_spaced
-from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.parallel.partition import in_turn
 from vinfo_mpi.run.run import Run
 
 
@@ -46,8 +46,8 @@ class Passes:
         ids = run.subject.ids
         chosen = ids[evenly_spaced(len(ids), images)]
         self.images = len(chosen)
-        blocks = batches(range(self.images), run.config.machine.batch)
-        self.blocks = blocks[run.ranks.rank :: run.ranks.size]
+        batch = run.config.machine.batch
+        self.blocks = in_turn(self.images, batch, run.ranks.size, run.ranks.rank)
         self.batches = [chosen[block.start : block.stop] for block in self.blocks]
 
     def outputs(

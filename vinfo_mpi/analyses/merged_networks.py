@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vinfo_mpi.errors import NotApplicable
-from vinfo_mpi.networks import channel_groups, folded, precision, readout, slimmer
+from vinfo_mpi.networks import channel_groups, checkpoints, folded, precision, readout, slimmer
 from vinfo_mpi.networks.channel_groups import Group
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.numerics import merging
-from vinfo_mpi.numerics.arrays import evenly_spaced
+from vinfo_mpi.numerics.arrays import error_of_share, evenly_spaced
 from vinfo_mpi.numerics.merging import Merges
-from vinfo_mpi.parallel.partition import batches
+from vinfo_mpi.parallel.partition import in_turn
 from vinfo_mpi.results.schema_merging import (
     ACCURACY,
     ACCURACY_BEFORE,
@@ -106,7 +105,9 @@ class MergedNetworks:
         networks = []
         for threshold, of_threshold in zip(self.thresholds, labels, strict=True):
             state = slimmer.merged(self.folded, self.groups, self.split(of_threshold))
-            self.run.ranks.on_root(partial(write_bytes, self._path(threshold), _bytes(state)))
+            self.run.ranks.on_root(
+                partial(write_bytes, self._path(threshold), checkpoints.as_bytes(state))
+            )
             networks.append(slimmer.load(self.network, state))
         measured = {
             PARAMETERS_BEFORE.column: np.asarray(_parameters(before)),
@@ -137,10 +138,9 @@ class MergedNetworks:
         if known:
             for network in networks:
                 network.to(run.device)
-            # The same batches whatever the number of ranks, which take them in turn.
-            blocks = batches(range(len(chosen)), run.config.machine.batch)
-            of_rank = blocks[run.ranks.rank :: run.ranks.size]
-            parts = [ids[chosen[block.start : block.stop]] for block in of_rank]
+            batch = run.config.machine.batch
+            blocks = in_turn(len(chosen), batch, run.ranks.size, run.ranks.rank)
+            parts = [ids[chosen[block.start : block.stop]] for block in blocks]
             for images, _, labels in run.subject.loader.batches(parts):
                 with run.clock.phase("network"):
                     correct += self._correct(networks, images, labels)
@@ -149,9 +149,9 @@ class MergedNetworks:
         after = correct.cpu().numpy() / len(chosen) if known else np.full(len(networks), np.nan)
         return {
             ACCURACY_BEFORE.column: before,
-            ACCURACY_BEFORE.se.column: _error(before, len(chosen)),
+            ACCURACY_BEFORE.se.column: error_of_share(before, len(chosen)),
             ACCURACY.column: after,
-            ACCURACY.se.column: _error(after, len(chosen)),
+            ACCURACY.se.column: error_of_share(after, len(chosen)),
         }
 
     def _correct(
@@ -168,16 +168,5 @@ class MergedNetworks:
         return torch.stack(counts)
 
 
-def _error(share: np.ndarray, n: int) -> np.ndarray:
-    """Return the standard error of a share of n images."""
-    return np.asarray(np.sqrt(share * (1 - share) / max(1, n - 1)))
-
-
 def _parameters(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
-
-
-def _bytes(state: dict[str, torch.Tensor]) -> bytes:
-    memory = io.BytesIO()
-    torch.save(state, memory)
-    return memory.getvalue()

@@ -18,7 +18,7 @@ from torch import nn
 from vinfo_mpi.config.schema import Network, Train
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks.states import DEFAULT, Choice, load_state, read_state
-from vinfo_mpi.storage.atomic import commit, partial, writing
+from vinfo_mpi.storage.atomic import write_bytes
 
 
 @dataclass(frozen=True)
@@ -173,12 +173,14 @@ def save(
         "optimiser_fingerprint": _digest_of(momentum),
         **further,
     }
+    write_bytes(checkpoint.path, as_bytes(content))
+
+
+def as_bytes(content: Any) -> memoryview:
+    """Return the bytes of a file that torch loads: its own words about a full disk help nobody."""
     memory = io.BytesIO()
-    torch.save(content, memory)  # into memory: torch's own words about a full disk help nobody
-    with writing(checkpoint.path):
-        checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
-        partial(checkpoint.path).write_bytes(memory.getbuffer())
-        commit(partial(checkpoint.path), checkpoint.path)
+    torch.save(content, memory)
+    return memory.getbuffer()
 
 
 def _digest_of(content: Any) -> str:

@@ -15,6 +15,15 @@ def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return values.std(axis, ddof=1) / np.sqrt(n)
 
 
+def error_of_share(share: np.ndarray | float, n: int) -> np.ndarray:
+    """Return the standard error of a share of n rows: that of the mean of n zeros and ones.
+
+    >>> bool(np.isclose(error_of_share(0.25, 4), standard_error(np.array([1.0, 0, 0, 0]))))
+    True
+    """
+    return np.asarray(np.sqrt(share * (1 - share) / max(1, n - 1)))
+
+
 def evenly_spaced(total: int, count: int) -> np.ndarray:
     """Return at most `count` numbers of ``range(total)``, evenly spaced, both ends among them.
 

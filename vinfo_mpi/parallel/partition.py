@@ -36,6 +36,17 @@ def batches(rows: range, size: int) -> list[range]:
     ]
 
 
+def in_turn(total: int, size: int, parts: int, index: int) -> list[range]:
+    """Return the batches of ``range(total)`` of part `index`, where the parts take them in turn.
+
+    All batches together are the same whatever the number of parts.
+
+    >>> in_turn(7, 2, 2, 0), in_turn(7, 2, 2, 1)
+    ([range(0, 2), range(4, 6)], [range(2, 4), range(6, 7)])
+    """
+    return batches(range(total), size)[index::parts]
+
+
 def evenly(items: Sequence[T], at_most: int) -> list[Sequence[T]]:
     """Cut items into as few consecutive groups of at most so many as there can be, as even as can.
 

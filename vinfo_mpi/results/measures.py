@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from vinfo_mpi.numerics.correlation import Matrix, spearman_matrix
+from vinfo_mpi.numerics.correlation import Matrix
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
     BETWEEN_CLASSES,
@@ -76,9 +76,7 @@ def between_concepts(results: Results) -> tuple[list[str], Matrix]:
     Over the living concepts that have all of them; standard errors as in `Results.correlation`.
     """
     there = [dataset for dataset in OF_CONCEPTS if dataset.column in results.living]
-    columns = [results.living[dataset.column].to_numpy() for dataset in there]
-    matrix = spearman_matrix(columns, cluster=results.classes_of_living)
-    return [OF_CONCEPTS[dataset] for dataset in there], matrix
+    return [OF_CONCEPTS[dataset] for dataset in there], results.correlations(there)
 
 
 def of_taps(results: Results) -> pd.DataFrame:

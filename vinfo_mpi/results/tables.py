@@ -15,6 +15,7 @@ import pandas as pd
 from vinfo_mpi.errors import InputError, require
 from vinfo_mpi.numerics import bootstrap, correlation
 from vinfo_mpi.numerics.bootstrap import Estimate
+from vinfo_mpi.numerics.correlation import Matrix
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import (
@@ -76,7 +77,9 @@ class Results:
             self.datasets = tuple(dataset_names(file))
         self.inputs = {stage: json.loads(attrs["inputs"]) for stage, attrs in stages.items()}
         self.settings = {stage: json.loads(attrs["config"]) for stage, attrs in stages.items()}
+        # The bootstrap takes seconds where there are 10,000 concepts.
         self._correlations: dict[tuple[str, ...], Estimate] = {}
+        self._matrices: dict[tuple[str, ...], Matrix] = {}
 
     def __contains__(self, dataset: Dataset | str) -> bool:
         """Whether the file has a dataset."""
@@ -210,10 +213,21 @@ class Results:
         several = [given] if isinstance(given, Dataset | str) else given
         columns = tuple(_column(name) for name in (first, second, *several))
         if columns not in self._correlations:
-            # The bootstrap takes seconds where there are 10,000 concepts.
             values = [self._column(column) for column in columns]
             self._correlations[columns] = _correlation(*values, cluster=self.classes_of_living)
         return self._correlations[columns]
+
+    def correlations(self, datasets: Sequence[Dataset | str]) -> Matrix:
+        """Return Spearman's correlation of every two columns, over the concepts that have all.
+
+        Living ones, with the standard errors of `correlation`.
+        """
+        columns = tuple(_column(name) for name in datasets)
+        if columns not in self._matrices:
+            values = [self._column(column) for column in columns]
+            matrix = correlation.spearman_matrix(values, cluster=self.classes_of_living)
+            self._matrices[columns] = matrix
+        return self._matrices[columns]
 
     def mean(self, dataset: Dataset | str) -> Estimate:
         """Return the mean of a column over the living concepts, with the same standard error."""

@@ -83,8 +83,8 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file, whole or not at all."""
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file, whole or not at all."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial(path).write_bytes(content)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -105,9 +104,7 @@ class MergedNetworks:
         networks = []
         for threshold, of_threshold in zip(self.thresholds, labels, strict=True):
             state = slimmer.merged(self.folded, self.groups, self.split(of_threshold))
-            self.run.ranks.on_root(
-                partial(write_bytes, self._path(threshold), checkpoints.as_bytes(state))
-            )
+            self.run.ranks.on_root(partial(self._write, threshold, state))
             networks.append(slimmer.load(self.network, state))
         measured = {
             PARAMETERS_BEFORE.column: np.asarray(_parameters(before)),
@@ -117,8 +114,9 @@ class MergedNetworks:
         }
         return measured | self._accuracies(networks)
 
-    def _path(self, threshold: float) -> Path:
-        return self.run.folder / "merging" / f"{self.checkpoint.name}_{threshold:g}.pt"
+    def _write(self, threshold: float, state: dict[str, torch.Tensor]) -> None:
+        name = f"{self.checkpoint.name}_{threshold:g}.pt"
+        write_bytes(self.run.folder / "merging" / name, checkpoints.as_bytes(state))
 
     def _operations(self, network: nn.Module) -> int:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure
 import pretended
 import torch
 import torch.distributed
 import torch.nn.parallel
 import torchvision  # noqa: F401  while it is imported it must see no pretended device
+import undrawn  # noqa: F401
 
 
 def without_inference(mode: bool = True) -> Any:
@@ -37,17 +37,10 @@ def nothing(*_: Any, **__: Any) -> None:
     """Take the place of a function of torch.distributed, on one rank."""
 
 
-def undrawn(_: Any, file: Any, **__: Any) -> None:
-    """Take the place of drawing a figure, which is made from files and takes long."""
-    if hasattr(file, "write"):
-        file.write("<svg ></svg>")
-
-
 torch.nn.parallel.DistributedDataParallel = alone
 torch.distributed.init_process_group = nothing
 torch.distributed.broadcast = nothing
 torch.distributed.destroy_process_group = nothing
-matplotlib.figure.Figure.savefig = undrawn
 
 from vinfo_mpi.cli import command
 from vinfo_mpi.parallel import launcher

@@ -17,7 +17,8 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 from unittest import mock
 
@@ -27,7 +28,6 @@ GUARD = ctypes.CDLL(os.environ["PRETENDED_GUARD"], mode=ctypes.RTLD_GLOBAL)
 import torch
 from counts import Counts
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
 GUARD.install_guard()
@@ -122,12 +122,12 @@ class _Mode(TorchDispatchMode):
 
 def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
     """Do one operation as the device would."""
-    tensors = [leaf for leaf in tree_leaves((arguments, options)) if isinstance(leaf, torch.Tensor)]
+    tensors = [*_tensors(arguments), *_tensors(options.values())]
     target = options.get("device")
     arrives = target is not None and torch.device(target).type == "cuda"
     if not arrives and not any(isinstance(tensor, Pretended) for tensor in tensors):
         return _on_processor_alone(function, arguments, options)
-    name = function._schema.name.removeprefix("aten::")
+    name, shares = _known(function)
     there = arrives or target is None
     if name in INDEXING or name == "copy_":
         there = isinstance(arguments[0], Pretended)
@@ -148,16 +148,32 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
         COUNTS.wait(name)
     COUNTS.operations += 1
     operation = MARKING.get(name, function)
+    given = {key: _on_processor(value) for key, value in options.items()}
     try:
-        result = operation(
-            *_on_processor(arguments), **_on_processor(options) | _instead(options, arrives)
-        )
+        result = operation(*map(_on_processor, arguments), **given | _instead(options, arrives))
     except RuntimeError as error:
         if "can't allocate memory" in str(error):
             raise torch.OutOfMemoryError("CUDA out of memory.") from error
         raise
-    result = tree_map_only(torch.Tensor, Pretended, result) if there else result
-    return return_and_correct_aliasing(function, arguments, options, result)
+    result = _on_device(result) if there else result
+    return return_and_correct_aliasing(function, arguments, options, result) if shares else result
+
+
+@cache
+def _known(function: Any) -> tuple[str, bool]:
+    """Return an operation's name, and whether its results may share memory with its arguments."""
+    schema = function._schema
+    shares = any(value.alias_info is not None for value in (*schema.arguments, *schema.returns))
+    return schema.name.removeprefix("aten::"), shares
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """Yield the tensors among arguments, which may be lists of some."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
 
 
 def _on_processor_alone(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
@@ -169,8 +185,16 @@ def _on_processor_alone(function: Any, arguments: Any, options: dict[str, Any]) 
     return result
 
 
-def _on_processor(values: Any) -> Any:
-    return tree_map(lambda value: value.held if isinstance(value, Pretended) else value, values)
+def _on_processor(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)([*map(_on_processor, value)])
+    return value.held if isinstance(value, Pretended) else value
+
+
+def _on_device(result: Any) -> Any:
+    if isinstance(result, list | tuple):
+        return type(result)([*map(_on_device, result)])
+    return Pretended(result) if isinstance(result, torch.Tensor) else result
 
 
 def _instead(options: dict[str, Any], arrives: bool) -> dict[str, Any]:

@@ -21,12 +21,7 @@ import torch
 from contents import ROOT, datasets
 
 PIPELINE = ROOT / "tests/device/pipeline.py"
-ON_CPU = """
-from matplotlib.figure import Figure
-from vinfo_mpi.cli import command
-Figure.savefig = lambda _, file, **__: hasattr(file, "write") and file.write("<svg ></svg>")
-command.main(None, None)
-"""
+ON_CPU = ROOT / "tests/device/undrawn.py"
 EQUAL = 1e-9  # relative to the largest value of a dataset
 BATCHES = 2  # of 40 images, 10 classes of 8
 CHECKPOINTS = 2
@@ -180,7 +175,7 @@ def runs(python, mpirun, environment, tmp_path_factory):
     whole = [*OPTIONS, *WHOLE, "--run-dir"]
     with ThreadPoolExecutor() as pool:
         device = pool.submit(start, python, PIPELINE, base / "alone", *whole, base / "device")
-        start(python, "-c", ON_CPU, *whole, base / "cpu")
+        start(python, ON_CPU, *whole, base / "cpu")
         shutil.copytree(base / "cpu/checkpoints", base / "shared/checkpoints")
         shutil.copy(base / "cpu/plan.json", base / "shared")  # it takes seconds to make
         main = [*OPTIONS, *MAIN, "--run-dir", base / "shared"]

@@ -18,6 +18,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 fi
 source hpc/env.sh
 export OMP_NUM_THREADS=1
+# Hundreds of processes import the package: from source this takes each of them half a second.
+unset PYTHONDONTWRITEBYTECODE
 # Several jobs share the cores: a rank that waits is to let others work.
 export OMPI_MCA_mpi_yield_when_idle=1
 

@@ -1,6 +1,7 @@
 """Imports run downwards alone: from a folder to those below it, and between files in no circle."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -46,14 +47,17 @@ def imports(path):
     return modules & FILES.keys()
 
 
-GRAPH = {module: imports(path) for module, path in FILES.items()}
+@cache
+def graph():
+    """Return what each module of ours imports."""
+    return {module: imports(path) for module, path in FILES.items()}
 
 
 def upwards():
     """Return every import of a module that stands higher."""
     return [
         f"{module} imports {imported}"
-        for module, modules in GRAPH.items()
+        for module, modules in graph().items()
         for imported in sorted(modules)
         if ORDER.index(floor(imported)) < ORDER.index(floor(module))
     ]
@@ -62,7 +66,7 @@ def upwards():
 def circle():
     """Return modules each of which imports the one before it, the first again at the end."""
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter(graph()).prepare()
     except CycleError as error:
         return error.args[1]
     return []

@@ -12,7 +12,7 @@ import time
 import h5py
 import psutil
 import pytest
-from contents import ENVIRONMENT, SMALL, datasets, flip
+from contents import ENVIRONMENT, ROOT, SMALL, datasets, flip
 
 from vinfo_mpi.networks import checkpoints
 from vinfo_mpi.registry import SPINE
@@ -95,18 +95,19 @@ def test_a_run_directory_that_cannot_be_written_to(disk, mpirun):
 def test_a_write_that_is_refused_to_one_rank(copy, warm, storage, refused):
     """As by a quota: in the middle of a file, while the others wait in a collective write."""
     folder = copy("config.yaml", "checkpoints")
-    stage = ["-m", "vinfo_mpi.extract", *SMALL, "--run-dir", folder]
+    stage = ["vinfo_mpi.extract", *SMALL, "--run-dir", folder]
     stage += ["--set", f"machine.storage={storage}"]
-    limited = ["prlimit", "--fsize=60000", sys.executable, *stage]
-    ranks = [limited if rank == refused else [*warm, *stage] for rank in (0, 1)]
+    words = {True: ["-m", "limited", 60000, *stage], False: ["-m", *stage]}
+    ranks = [[*warm, *words[rank == refused]] for rank in (0, 1)]
     words = ("mpirun", "-n", 1, *ranks[0], ":", "-n", 1, *ranks[1])
     command = [str(word) for word in words]
     done = subprocess.run(
         command,
         env=ENVIRONMENT,
+        cwd=ROOT / "tests",
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=240,
         stdin=subprocess.DEVNULL,
     )
     assert re.search(

@@ -27,7 +27,9 @@ from pathlib import Path
 
 PRELOADED = (
     "torch._dynamo", "torchvision.transforms.v2", "scipy.optimize", "scipy.special", "scipy.stats",
-    "pandas", "psutil", "tqdm", "yaml", "sklearn.datasets", "sklearn.manifold",
+    "scipy.cluster.hierarchy", "pandas", "psutil", "tqdm", "yaml", "sklearn.cluster",
+    "sklearn.datasets", "sklearn.manifold", "jinja2", "pydantic.fields", "pydantic.json_schema",
+    "pydantic.functional_validators", "pydantic.types",
 )  # fmt: skip
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 

@@ -242,6 +242,17 @@ ANALYSES = {
         remedy="lower machine.batch, or give fewer merging.thresholds",
         long=True,  # passes of images through a network for each threshold
     ),
+    "bias": Stage(
+        "vinfo_mpi.analyses.bias:measure_bias",
+        reads=("checkpoint",),
+        settings=("seed", "data", "network", "extract"),
+        ignores={
+            "data": {"analyse", "per_class", *_FACTORS},
+            "extract": {"maps", "dtype", "positions", "branches"},
+        },
+        remedy="lower machine.batch",
+        long=True,  # it sees other images than the run's
+    ),
 }
 
 PAGES = {

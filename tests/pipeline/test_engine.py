@@ -40,6 +40,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "sedimentation",
     "patterns",
     "audit",
+    "bias",
     "visualise",
 }
 
@@ -48,10 +49,16 @@ RANDOM = {  # the stages whose results depend on the seed
     ("change", "stale"),
     [
         ({"seed": 1}, RANDOM),
-        ({"data": {"image_size": 64}}, {"train", "extract", "robustness", "visualise"}),
+        (
+            {"data": {"image_size": 64}},
+            {"train", "extract", "robustness", "bias", "visualise"},
+        ),
         ({"data": {"per_class": 5}}, {"extract", "robustness", "visualise"}),
         ({"data": {"planted": {"images": 5}}}, set()),
-        ({"data": {"table": "t.csv"}}, {"train", "extract", "robustness", "visualise"}),
+        (
+            {"data": {"table": "t.csv"}},
+            {"train", "extract", "robustness", "bias", "visualise"},
+        ),
         ({"audit": {"carriers": 5}}, {"audit"}),
         ({"train": {"save": [1]}}, set()),
         ({"train": {"rate": 0.5}}, {"train"}),

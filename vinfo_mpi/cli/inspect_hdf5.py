@@ -153,6 +153,8 @@ def _blocks(dataset: h5py.Dataset) -> tuple[Iterator[np.ndarray], bool]:
 def _results(results: Results) -> Iterator[Any]:
     """Show quantiles of all columns, what every tap makes available, the concepts at either end."""
     living = results.living
+    if results.concepts.empty:
+        return
     for sentence in results.names(WARNINGS) if WARNINGS in results else []:
         yield Text(f"note: {sentence}")
     yield heading(f"{len(living)} of {len(results.concepts)} concepts alive; quantiles")

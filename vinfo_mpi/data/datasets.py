@@ -129,10 +129,21 @@ def _planted(data: Data, seed: int) -> Images:
     return Images(read, labels, held_out(labels, data.test_share, seed), planted.CLASSES, factors)
 
 
+def crossed(data: Data, seed: int, factors: dict[str, np.ndarray]) -> Images:
+    """Return planted images with these factors beside those of the configuration, all label 0."""
+    read = partial(_read_planted, data.planted, seed, factors, stream=planted.CROSSED)
+    labels = np.zeros(len(next(iter(factors.values()))), np.int64)
+    return Images(read, labels, labels == 0, planted.CLASSES, factors)
+
+
 def _read_planted(
-    options: Planted, seed: int, factors: dict[str, np.ndarray], index: int
+    options: Planted,
+    seed: int,
+    factors: dict[str, np.ndarray],
+    index: int,
+    stream: int = planted.DESIGNED,
 ) -> Image.Image:
-    return Image.fromarray(planted.draw(options, seed, factors, index))
+    return Image.fromarray(planted.draw(options, seed, factors, index, stream))
 
 
 def _folder(data: Data, seed: int) -> Images:

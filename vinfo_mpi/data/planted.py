@@ -30,8 +30,11 @@ from vinfo_mpi.config.schema import Planted
 
 # The bit of the label that a factor may predict.
 BITS = {"colour": 0, "texture": 0, "shape": 1, "relation": 2}
+BIT_NAMES = ["surface", "form", "pair"]
 CLASSES = [f"surface {label & 1}, form {label >> 1 & 1}, pair {label >> 2}" for label in range(8)]
 HARDEST = 0.8  # share of a contrast that difficulty 1 takes away
+DESIGNED = 1  # streams of random numbers
+CROSSED = 3
 
 # Grey levels of 255. The sum of all amplitudes keeps every pixel within 0..255: nothing is clipped.
 BRIGHTNESS = (100.0, 130.0)  # range of the mean
@@ -68,7 +71,30 @@ def design(planted: Planted, seed: int) -> tuple[np.ndarray, dict[str, np.ndarra
     return bits @ np.array([1, 2, 4]), factors
 
 
-def draw(planted: Planted, seed: int, factors: dict[str, np.ndarray], index: int) -> np.ndarray:
+def bits(labels: np.ndarray) -> np.ndarray:
+    """Return the bits of labels: (N,) to (N, 3) bool."""
+    return labels[:, None] >> np.arange(len(BIT_NAMES)) & 1 > 0
+
+
+def crossed(images: int, seed: int) -> dict[str, np.ndarray]:
+    """Return factors of which none tells anything of another: name to (N,) float64.
+
+    Every combination of the binary ones comes equally often, if 16 divides the number of images.
+    """
+    numbers = np.arange(images)
+    factors = {name: (numbers >> place & 1).astype(np.float64) for place, name in enumerate(BITS)}
+    low, high = BRIGHTNESS
+    draws = np.random.default_rng([seed, CROSSED, 0]).random(images)
+    return factors | {"brightness": low + (high - low) * draws}
+
+
+def draw(
+    planted: Planted,
+    seed: int,
+    factors: dict[str, np.ndarray],
+    index: int,
+    stream: int = DESIGNED,
+) -> np.ndarray:
     """Return the image of an id: (size, size, 3) uint8.
 
     Parameters
@@ -76,10 +102,12 @@ def draw(planted: Planted, seed: int, factors: dict[str, np.ndarray], index: int
     planted : Planted
     seed : int
     factors : dict of str to (N,) array
-        As `design` gives them.
+        As `design` or `crossed` gives them.
     index : int
+    stream : int
+        Of random numbers: `DESIGNED`, or `CROSSED` for images beside these.
     """
-    rng = np.random.default_rng([seed, 1, index])
+    rng = np.random.default_rng([seed, stream, index])
     size = planted.size
     stripes = _stripes(planted, bool(factors["texture"][index]), rng)
     cover = _cover(planted, bool(factors["shape"][index]), bool(factors["relation"][index]), rng)

@@ -9,6 +9,7 @@ from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.figures import (
     atom_map,
     audit,
+    bias,
     collapse,
     concepts,
     confounds,
@@ -228,6 +229,7 @@ _ALL = (
     collapse.COLLAPSE_FIGURE,
     lazy.LAZY_FIGURE,
     migration.MIGRATION_FIGURE,
+    bias.BIAS_FIGURE,
     measures.MEASURES_FIGURE,
     patterns.PATTERNS_FIGURE,
     merging.MERGING_FIGURE,
@@ -241,8 +243,13 @@ def available(results: Results) -> list[Figure]:
 
 
 def missing(results: Results) -> list[Figure]:
-    """Return the figures that a run has not computed; `command` says how."""
-    return [figure for figure in FIGURES.values() if figure.command(results) is not None]
+    """Return the figures that a run has not computed, and could; `command` says how."""
+    planted = any(of["data"]["source"] == "planted" for of in results.settings.values())
+    return [
+        figure
+        for figure in FIGURES.values()
+        if figure.command(results) is not None and (planted or figure is not bias.BIAS_FIGURE)
+    ]
 
 
 def write(

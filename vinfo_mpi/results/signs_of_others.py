@@ -11,6 +11,7 @@ from vinfo_mpi.results import curves
 from vinfo_mpi.results.curves import Measured
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import LAZINESS
+from vinfo_mpi.results.schema_bias import AVAILABILITY, BIAS, BIAS_FACTORS, PAIRS
 from vinfo_mpi.results.schema_collapse import COLLAPSING
 from vinfo_mpi.results.schema_merging import CHANNELS, WIDTHS
 from vinfo_mpi.results.schema_migration import DRIFT, KIND_NAMES, KIND_SHARE
@@ -77,6 +78,19 @@ def _middle(results: Results) -> Measured:
     return float(parts[0].mean() - parts[1].mean()), float(np.hypot(*map(standard_error, parts)))
 
 
+def _to_the_available(results: Results) -> Measured:
+    """Measure the bias to that of two factors which more of the untrained network's taps tell.
+
+    Mean over the pairs, whose errors add up as if all were off in the same direction.
+    """
+    values, errors = results.read_with_error(BIAS)
+    factors = results.names(BIAS_FACTORS)
+    available = dict(zip(factors, results.read(AVAILABILITY).mean(0), strict=True))
+    pairs = [pair.split(" over ") for pair in results.names(PAIRS)]
+    signs = np.sign([available[first] - available[second] for first, second in pairs])
+    return float((signs * values).mean()), float(errors.mean())
+
+
 SIGNS_OF_OTHERS = (
     Sign(
         "laziness D_LR falls from the first to the last checkpoint",
@@ -137,5 +151,11 @@ SIGNS_OF_OTHERS = (
         "> 0",
         ("merging",),
         _middle,
+    ),
+    Sign(
+        "decisions follow the more available of two factors, beyond the optimum (shortcut bias)",
+        "> 0",
+        ("bias",),
+        _to_the_available,
     ),
 )

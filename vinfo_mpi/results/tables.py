@@ -98,10 +98,11 @@ class Results:
         """
         columns = {}
         with open_checked(self.path, "vinfo-results") as file:
-            for name, dataset in file[INDEX.group].items():
+            # There are none yet where only stages before the dictionary have written.
+            for name, dataset in file.get(INDEX.group, {}).items():
                 is_text = h5py.check_string_dtype(dataset.dtype) is not None
                 columns[name] = dataset.asstr()[()] if is_text else dataset[()]
-        index = pd.Index(columns.pop(INDEX.column), name="concept")
+        index = pd.Index(columns.pop(INDEX.column, []), name="concept")
         table = pd.DataFrame(columns, index=index)
         if ALIVE.column in table:
             table[ALIVE.column] = table[ALIVE.column].astype(bool)

@@ -69,6 +69,7 @@ from vinfo_mpi.results.schema_analyses import (
     flow_mean,
 )
 from vinfo_mpi.results.schema_audit import AUDIT
+from vinfo_mpi.results.schema_bias import OF_BIAS
 from vinfo_mpi.results.schema_collapse import COLLAPSE, COLLAPSE_CHECKPOINTS
 from vinfo_mpi.results.schema_merging import MERGING
 from vinfo_mpi.results.schema_metafeatures import (
@@ -173,6 +174,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "migration": (MIGRATION_CHECKPOINTS, *PATHS, KIND_NAMES, KIND_SHARE, *OF_PATHS),
     "patterns": PATTERNS,
     "merging": MERGING,
+    "bias": OF_BIAS,
 }
 _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dataset in datasets}
 

@@ -2,6 +2,7 @@
 
 python docs/validity.py planted runs/planted_resnet_0 ... runs/planted_vgg_0 ...
 python docs/validity.py signs "Digits, 30=runs/quickstart" "Fashion-MNIST=runs/fashion_mnist" ...
+python docs/validity.py seeds runs/seed0 ... runs/seed4
 
 Of planted runs, those of one network in a row of several seeds; the first of each is drawn.
 """
@@ -88,6 +89,64 @@ def show_signs(named):
             print(f"| {whole.sign[number]} | {whole.expected[number]} | {cells} |")
 
 
+def show_seeds(folders):
+    """Print what a run prints, and its signs, as mean and standard deviation over trainings."""
+    runs = [Results(folder) for folder in folders]
+    numbers = {
+        "held-out images correct": [_right(results) for results in runs],
+        "mean complexity": [results.mean(COMPLEXITY).value for results in runs],
+    }
+    for part in PARTS[1:]:
+        numbers[f"... {part}"] = [results.mean(part).value for results in runs]
+    for part in PARTS[1:]:
+        name = f"share of the variance of K over the concepts: {part}"
+        numbers[name] = [_share(results.concepts, part) for results in runs]
+    taps = [results.vinformation.mean(axis="columns") for results in runs]
+    numbers["mean V-information of the first tap"] = [means.iloc[0] for means in taps]
+    numbers["... of the last tap"] = [means.iloc[-1] for means in taps]
+    numbers["smallest complexity"] = [results.concepts.complexity.min() for results in runs]
+    numbers["largest complexity"] = [results.concepts.complexity.max() for results in runs]
+    numbers["distinct concepts"] = [
+        facts(results).concepts - facts(results).repeated for results in runs
+    ]
+    print(f"\n| | mean ± SD over {len(runs)} seeds | smallest | largest |\n|---|---|---|---|")
+    for name, values in numbers.items():
+        print(f"| {name} | {_spread(values)} | {min(values):.3g} | {max(values):.3g} |")
+    simplest = [results.concepts.complexity.nsmallest(3).index.tolist() for results in runs]
+    print(f"\nThe three simplest concepts: {simplest}")
+    print(f"\n| sign | expected | mean ± SD over {len(runs)} seeds | error of one run | holds |")
+    print("|---|---|---|---|---|")
+    tables = [results.signs for results in runs]
+    for number, (sign, expected) in enumerate(tables[0][["sign", "expected"]].to_numpy()):
+        rows = [table.iloc[number] for table in tables]
+        values = [row.value for row in rows if np.isfinite(row.value)]
+        if values:
+            error = np.mean([row.standard_error for row in rows])
+            print(f"| {sign} | {expected} | {_spread(values)} | {error:.3f} | {_counted(rows)} |")
+
+
+def _right(results):
+    """Return the share of the held-out images that are classified as their label."""
+    predictions = facts(results).predictions
+    return predictions.right / predictions.images
+
+
+def _share(concepts, part):
+    """Return the share of the variance of K over the concepts that a part has."""
+    return concepts[[part, "complexity"]].cov().iloc[0, 1] / concepts.complexity.var()
+
+
+def _spread(values):
+    """Return the mean over trainings, and the standard deviation of one."""
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def _counted(rows):
+    """Return how many trainings have each verdict."""
+    verdicts = [row.verdict for row in rows if row.verdict]
+    return ", ".join(f"{verdict} {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
+
+
 def _range(values, digits=3):
     """Return the mean of several runs, with the smallest and the largest."""
     values = np.array(list(values), float)
@@ -106,4 +165,4 @@ def _judged(row):
     return f"{row.value:+.2f}{error} {row.verdict}".strip()
 
 
-{"planted": show_planted, "signs": show_signs}[sys.argv[1]](sys.argv[2:])
+{"planted": show_planted, "signs": show_signs, "seeds": show_seeds}[sys.argv[1]](sys.argv[2:])

@@ -86,10 +86,8 @@ SPINE = {
         reads=("checkpoint",),
         makes=("activations", "all activations"),
         settings=("seed", "data", "network", "extract"),
-        ignores={
-            "data": _FACTORS,
-            "extract": {"maps"},
-        },  # a file with more maps than are asked for is as good
+        # A file with more maps than are asked for is as good.
+        ignores={"data": _FACTORS, "extract": {"maps"}},
         remedy="lower machine.batch",
         version=3,  # the hash of every image
     ),
@@ -241,6 +239,14 @@ ANALYSES = {
         settings=("merging",),
         remedy="lower machine.batch, or give fewer merging.thresholds",
         long=True,  # passes of images through a network for each threshold
+    ),
+    "pointwise": Stage(
+        "vinfo_mpi.analyses.pointwise:find_hardest",
+        reads=("activations", "codes"),
+        settings=("seed", "score"),
+        ignores={"score": {*_OTHER_PREDICTORS, "estimator"}},
+        remedy=_FEWER_SUMS,
+        long=True,  # it reads the last tap twice, which score has read
     ),
     "bias": Stage(
         "vinfo_mpi.analyses.bias:measure_bias",

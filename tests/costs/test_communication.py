@@ -24,6 +24,7 @@ ANALYSES = (
     "robustness",
     "patterns",
     "merging",
+    "pointwise",
 )
 
 

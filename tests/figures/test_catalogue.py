@@ -37,6 +37,7 @@ NAMES = [
     "collapse",
     "lazy",
     "migration",
+    "pointwise",
     "bias",
     "measures",
     "patterns",

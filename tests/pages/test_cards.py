@@ -31,6 +31,16 @@ def test_the_most_activating_images_are_those_of_the_codes(reported, cards):
         assert examples[8]["code"] == positive.min()
 
 
+def test_the_hardest_images_are_those_of_the_results(reported, cards):
+    codes = datasets(reported.codes)
+    row_of = {number: row for row, number in enumerate(codes["samples/id"])}
+    for concept, images in enumerate(datasets(reported.results)["pointwise/images"]):
+        hardest = cards[concept]["examples"][9:]
+        assert [example["id"] for example in hardest] == images.tolist()
+        for example in hardest:
+            assert example["code"] == codes["codes"][row_of[example["id"]], concept]
+
+
 def test_examples_carry_label_and_prediction_of_their_image(reported, cards):
     samples = datasets(reported.activations(reported.final))
     row_of = {number: row for row, number in enumerate(samples["samples/id"])}

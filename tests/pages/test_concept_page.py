@@ -26,8 +26,8 @@ def test_the_page_of_a_concept(visit, reported, cards):
     page.wait_for_function(
         "[...document.images].every(node => node.complete && node.naturalWidth > 0)"
     )
-    assert len(page.query_selector_all(".examples figure")) == 9
-    assert len(page.query_selector_all(".heatmap")) == 9
+    assert len(page.query_selector_all(".examples figure")) == 14
+    assert len(page.query_selector_all(".heatmap")) == 14
     codes = page.eval_on_selector_all(
         ".examples data", "all => all.map(node => Number(node.value))"
     )
@@ -56,7 +56,7 @@ def test_the_page_of_a_concept(visit, reported, cards):
     assert of_picture == [stored["activations"][1], stored["reference"][1]]
     assert page.query_selector(".heatmap:not([hidden])") is None  # the bare image comes first
     page.keyboard.press("h")
-    assert len(page.query_selector_all(".heatmap:not([hidden])")) == 9
+    assert len(page.query_selector_all(".heatmap:not([hidden])")) == 14
 
 
 def test_going_from_concept_to_concept(visit, reported, concepts, cards):

@@ -40,6 +40,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "sedimentation",
     "patterns",
     "audit",
+    "pointwise",
     "bias",
     "visualise",
 }

@@ -109,7 +109,8 @@ class Cards:
         """Return what each column of a sheet of examples shows."""
         most = [f"most activating {rank + 1}" for rank in range(self.options.examples)]
         levels = self.options.levels
-        return most + [f"{100 * level:g} % quantile" if level else "least" for level in levels]
+        most += [f"{100 * level:g} % quantile" if level else "least" for level in levels]
+        return most + [f"hardest {rank + 1}" for rank in range(len(self.rows) - len(most))]
 
     def _add_neighbours(self, cards: list[dict[str, Any]], concepts: range) -> None:
         numbers, cosines = atom_geometry.nearest(self.atoms, concepts, self.options.neighbours)

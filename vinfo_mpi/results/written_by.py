@@ -99,6 +99,7 @@ from vinfo_mpi.results.schema_migration import (
     PATHS,
 )
 from vinfo_mpi.results.schema_patterns import PATTERNS
+from vinfo_mpi.results.schema_pointwise import POINTWISE
 from vinfo_mpi.results.schema_sedimentation import (
     GRID,
     GRID_CHECKPOINTS,
@@ -174,6 +175,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "migration": (MIGRATION_CHECKPOINTS, *PATHS, KIND_NAMES, KIND_SHARE, *OF_PATHS),
     "patterns": PATTERNS,
     "merging": MERGING,
+    "pointwise": POINTWISE,
     "bias": OF_BIAS,
 }
 _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dataset in datasets}

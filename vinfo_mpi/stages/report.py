@@ -13,7 +13,7 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.networks.footprint import held
-from vinfo_mpi.numerics import examples, histogram
+from vinfo_mpi.numerics import examples, histogram, pointwise
 from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.numerics.histogram import Histogram
 from vinfo_mpi.numerics.profiles import Profiles
@@ -22,6 +22,7 @@ from vinfo_mpi.pages.cards import Cards
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.prefetch import AHEAD
+from vinfo_mpi.results.schema_pointwise import HARDEST_CODES, HARDEST_IMAGES
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run import freshness
 from vinfo_mpi.run.part import Part
@@ -46,7 +47,7 @@ def write_report(run: Run, part: Part) -> None:
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
         atoms, _ = encoders.decoder(run)
-        chosen = choose_examples(run, codes)
+        chosen = with_hardest(run, choose_examples(run, codes), activations.read("samples/id"))
         importance = importance_by_class(run, activations, codes, atoms)
         spread = code_histogram(run, codes)
         cards = Cards(run, results, activations, codes, atoms, chosen, importance, spread)
@@ -90,6 +91,22 @@ def choose_examples(run: Run, codes: RowReader) -> Examples:
             join,
             run.device,
         )
+
+
+def with_hardest(run: Run, chosen: Examples, ids: np.ndarray) -> Examples:
+    """Return examples and, where these are known, the images of which the last tap tells least."""
+    if not run.ranks.on_root(freshness.is_current, run, "pointwise"):
+        return chosen
+    results = Results(run.results)
+    images = results.read(HARDEST_IMAGES).T
+    codes = np.nan_to_num(results.read(HARDEST_CODES).T)
+    order = np.argsort(ids)
+    rows = order[np.searchsorted(ids, images, sorter=order).clip(max=len(ids) - 1)]
+    rows = np.where(images >= 0, rows, -1)
+    return Examples(
+        torch.cat([chosen.codes, run.tensor(codes)]),
+        torch.cat([chosen.rows, torch.from_numpy(rows).to(run.device)]),
+    )
 
 
 def code_histogram(run: Run, codes: RowReader) -> Histogram:
@@ -147,7 +164,8 @@ def costs(work: Workload) -> Costs:
 
 def images_per_concept(config: Config) -> int:
     """Return how many images show a concept."""
-    return config.report.examples + len(config.report.levels)
+    hardest = pointwise.IMAGES if "pointwise" in config.stages else 0
+    return config.report.examples + len(config.report.levels) + hardest
 
 
 def _memory(work: Workload) -> float:

@@ -84,6 +84,7 @@
     const strongest = Math.max(0, ...examples.filter(Boolean).map(({ largest }) => largest));
     const figures = examples.map((shown, column) => shown && example(concept, column, shown, strongest));
     const most = report.captions.filter(text => text.startsWith("most activating")).length;
+    const levels = report.captions.filter(text => !text.startsWith("hardest")).length;
     const grid = (from, to) => {
       const there = figures.slice(from, to).filter(Boolean);
       return there.length ? element("div", { class: "examples" }, ...there) : element("p", {}, "No image activates it.");
@@ -91,7 +92,8 @@
     const parts = [];
     if (report.grid) parts.push(legend(strongest));
     parts.push(element("h3", {}, "Most activating"), grid(0, most));
-    if (figures.length > most) parts.push(element("h3", {}, "At other levels of its activation"), grid(most));
+    if (levels > most) parts.push(element("h3", {}, "At other levels of its activation"), grid(most, levels));
+    if (figures.length > levels) parts.push(element("h3", {}, "Hardest: the last layer tells least of its code"), grid(levels));
     return element("section", { class: "shown" }, element("h2", {}, "Images that show it"), ...parts);
   }
 

@@ -27,7 +27,9 @@ def test_every_dataset_is_there_once():
 def test_a_run_writes_the_datasets_of_the_schema(run):
     written = set(datasets(run[0] / "results.h5"))
     assert written <= EVERYTHING.keys()
-    optional = {NAME.name, *(name for name in EVERYTHING if name.startswith("predictors/"))}
+    # Of planted images alone, and of other predictors.
+    others = {name for name in EVERYTHING if name.startswith(("bias/", "predictors/"))}
+    optional = {NAME.name, *others}
     assert EVERYTHING.keys() - written == optional
 
 

@@ -246,11 +246,11 @@ def available(results: Results) -> list[Figure]:
 
 def missing(results: Results) -> list[Figure]:
     """Return the figures that a run has not computed, and could; `command` says how."""
-    planted = any(of["data"]["source"] == "planted" for of in results.settings.values())
     return [
         figure
         for figure in FIGURES.values()
-        if figure.command(results) is not None and (planted or figure is not bias.BIAS_FIGURE)
+        if figure.command(results) is not None
+        and (results.of_planted_images or figure is not bias.BIAS_FIGURE)
     ]
 
 

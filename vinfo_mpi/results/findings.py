@@ -54,11 +54,16 @@ COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
 def table(results: Results, expected_only: bool = False) -> pd.DataFrame:
     """Return the signs: text, expected, value, standard error and verdict.
 
-    All of them, or those alone of which the paper says what to expect. The verdict is yes, no,
-    unclear within two errors, undefined, or which command computes it; empty where nothing is
-    expected.
+    All that make sense for the run's images, or those alone of which the paper says what to expect.
+    The verdict is yes, no, unclear within two errors, undefined, or which command computes it;
+    empty where nothing is expected.
     """
-    signs = [sign for sign in SIGNS if sign.expected or not expected_only]
+    signs = [
+        sign
+        for sign in SIGNS
+        if (sign.expected or not expected_only)
+        and (results.of_planted_images or "bias" not in sign.needs)
+    ]
     rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in signs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -90,6 +90,11 @@ class Results:
         """The activations that were scored, relative to the run's folder: activations/epoch_012."""
         return next(name for name in self.inputs["score"] if name.startswith("activations/"))
 
+    @property
+    def of_planted_images(self) -> bool:
+        """Whether the images were generated, with factors that can be crossed."""
+        return any(of["data"]["source"] == "planted" for of in self.settings.values())
+
     @cached_property
     def concepts(self) -> pd.DataFrame:
         """A row per concept, a column per dataset that has one value of each.

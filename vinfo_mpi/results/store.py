@@ -116,18 +116,20 @@ def _write(
 ) -> None:
     """Write the whole file; its own attributes are those of the stage that comes last."""
     with h5py.File(path, "w") as file:
+        datasets = {}
         for name, table in sorted(tables.items()):
-            describe(file.create_dataset(name, data=table.values), table)
+            datasets[name] = file.create_dataset(name, data=table.values)
+            describe(datasets[name], table)
         for name, table in sorted(tables.items()):
             scales = {}
             for axis in table.axes:
                 place = _scale(tables, name, axis)
                 if place is not None:
-                    scales[axis] = file[place]
+                    scales[axis] = datasets[place]
             for axis, scale in scales.items():
                 if not scale.is_scale:
                     scale.make_scale(axis)
-            attach_scales(file[name], table, scales)
+            attach_scales(datasets[name], table, scales)
         for stage, attributes in sorted(stages.items()):
             file.create_group(f"provenance/{stage}").attrs.update(attributes)
         file.attrs.update(last)

@@ -65,6 +65,7 @@ class Stage:
 
 
 _FEWER_SUMS = "use more ranks, or lower score.folds or the number of concepts"
+_REPEATED = ("seed", "dictionary", "encode", "score")  # of stages that make a dictionary again
 _FACTORS = {"factors", "group"}  # columns of data.table: the images are the same without them
 _OTHER_PREDICTORS = {"family", "also", "random_features"}  # of the stage score alone
 
@@ -192,10 +193,18 @@ ANALYSES = {
     "stability": Stage(
         "vinfo_mpi.analyses.stability:measure_stability",
         reads=("activations", "dictionary", "codes", "score"),
-        settings=("seed", "dictionary", "encode", "score", "stability"),
+        settings=(*_REPEATED, "stability"),
         ignores={"score": {"also"}},
         long=True,
         version=2,  # complexity of the matched concepts
+    ),
+    "autoencoder": Stage(
+        "vinfo_mpi.analyses.autoencoder:compare_autoencoder",
+        reads=("activations", "dictionary", "codes"),
+        settings=("seed", "encode", "score", "importance", "autoencoder"),
+        ignores={"score": {"also"}},
+        remedy="lower autoencoder.vectors or machine.rows",
+        long=True,  # it trains, encodes and scores once more
     ),
     "audit": Stage(
         "vinfo_mpi.analyses.audit:audit_factors",
@@ -207,15 +216,7 @@ ANALYSES = {
     "sedimentation": Stage(
         "vinfo_mpi.analyses.sedimentation:measure_sedimentation",
         reads=("all activations", "codes", "score", "importance"),
-        settings=(
-            "seed",
-            "extract",
-            "dictionary",
-            "encode",
-            "score",
-            "importance",
-            "sedimentation",
-        ),
+        settings=(*_REPEATED, "extract", "importance", "sedimentation"),
         ignores={"score": _OTHER_PREDICTORS},
         long=True,
         version=2,  # the mean complexity in its parts
@@ -269,8 +270,7 @@ PAGES = {
         settings=("seed", "data", "network", "encode", "visualise"),
         ignores={"data": _FACTORS},
         version=2,
-        remedy="use more ranks, or lower machine.batch or visualise.concepts, "
-        ".extremes and .per_decile",
+        remedy="use more ranks, or lower machine.batch or what visualise draws",
     ),
     "report": Stage(
         "vinfo_mpi.stages.report:write_report",

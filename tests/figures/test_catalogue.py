@@ -28,6 +28,7 @@ NAMES = [
     "redundancy",
     "robustness",
     "support",
+    "autoencoder",
     "audit",
     "map",
     "metafeatures",

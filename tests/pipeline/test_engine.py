@@ -37,6 +37,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "metafeatures",
     "robustness",
     "stability",
+    "autoencoder",
     "sedimentation",
     "patterns",
     "audit",
@@ -69,14 +70,19 @@ RANDOM = {  # the stages whose results depend on the seed
         ({"dictionary": {"concepts_per_class": 3}}, {"dictionary", "stability", "sedimentation"}),
         (
             {"encode": {"positions": "pooled"}},
-            {"encode", "robustness", "stability", "sedimentation", "visualise"},
+            {"encode", "robustness", "stability", "autoencoder", "sedimentation", "visualise"},
         ),
         (
             {"score": {"folds": 3}},
-            {"score", "dynamics", "flow", "redundancy", "stability", "sedimentation", "audit"},
+            {"score", "dynamics", "flow", "redundancy", "stability", "autoencoder"}
+            | {"sedimentation", "audit", "pointwise"},
         ),
         ({"score": {"also": ["in-sample"]}}, {"score"}),
-        ({"importance": {"target": "label"}}, {"importance", "metafeatures", "sedimentation"}),
+        (
+            {"importance": {"target": "label"}},
+            {"importance", "metafeatures", "autoencoder", "sedimentation"},
+        ),
+        ({"autoencoder": {"steps": 7}}, {"autoencoder"}),
         ({"flow": {"extremes": 0.2}}, {"flow"}),
         ({"spectrum": {"taps": "all"}}, {"spectrum"}),
         ({"visualise": {"steps": 9}}, {"visualise"}),

@@ -8,6 +8,7 @@ from vinfo_mpi.figures.plots import Plots
 from vinfo_mpi.results import findings, tables
 from vinfo_mpi.results.facts import facts
 from vinfo_mpi.results.reliability import warnings_about
+from vinfo_mpi.results.side_by_side import side_by_side
 
 
 class Results(tables.Results):
@@ -23,6 +24,11 @@ class Results(tables.Results):
         ``plot.<name>(ax)`` draws one on given axes, ``plot.<name>()`` the whole one of a paper.
         """
         return Plots(self)
+
+    @property
+    def side_by_side(self) -> pd.DataFrame:
+        """A row per measure: the run's concepts beside the features of its autoencoder."""
+        return side_by_side(self)
 
     @property
     def signs(self) -> pd.DataFrame:

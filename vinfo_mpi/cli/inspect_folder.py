@@ -27,6 +27,7 @@ RUN = {  # what lies in a run's folder
     "visualisation.h5": "pictures drawn to activate concepts",
     "report": "pages: open report/index.html in a browser",
     "sedimentation": "concepts of earlier epochs",
+    "autoencoder": "a sparse autoencoder, and what its features are like",
     "merging": "networks whose channels were merged, a file per threshold",
     "logs": "what every stage has said, a file each",
     "timings.json": "what every stage took",

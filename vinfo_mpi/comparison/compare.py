@@ -10,11 +10,11 @@ import numpy as np
 
 from vinfo_mpi.comparison import page, tables
 from vinfo_mpi.comparison.concepts import concepts_there, matches
-from vinfo_mpi.comparison.differences import difference
 from vinfo_mpi.comparison.findings import Comparison
 from vinfo_mpi.comparison.layers import hsic_of_taps, layer_cka
 from vinfo_mpi.comparison.study import Study
 from vinfo_mpi.numerics.bootstrap import Estimate
+from vinfo_mpi.numerics.differences import difference
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.results.schema import CLASS
 from vinfo_mpi.run.provenance import of_program

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vinfo_mpi.config.sections.analyses import (
     Audit,
+    Autoencoder,
     Flow,
     Merging,
     Metafeatures,
@@ -36,6 +37,7 @@ from vinfo_mpi.registry import ANALYSES, SPINE, STAGES
 
 __all__ = [
     "Audit",
+    "Autoencoder",
     "Config",
     "Data",
     "Dictionary",
@@ -94,6 +96,7 @@ class Config(Section):
     sedimentation: Sedimentation = Sedimentation()
     migration: Migration = Migration()
     merging: Merging = Merging()
+    autoencoder: Autoencoder = Autoencoder()
     audit: Audit = Audit()
     patterns: Patterns = Patterns()
     visualise: Visualise = Visualise()

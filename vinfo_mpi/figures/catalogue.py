@@ -9,6 +9,7 @@ from vinfo_mpi.errors import InputError, choices
 from vinfo_mpi.figures import (
     atom_map,
     audit,
+    autoencoder,
     bias,
     collapse,
     concepts,
@@ -180,6 +181,7 @@ _ALL = (
         size=(style.TWO_COLUMNS, 2.6),
         panels=({"in_turn": True}, {"in_turn": False, "key": False}),
     ),
+    autoencoder.AUTOENCODER_FIGURE,
     audit.AUDIT_FIGURE,
     Figure(
         "map",

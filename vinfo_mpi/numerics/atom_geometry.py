@@ -41,6 +41,22 @@ def match(
     return counterpart, (units * counterparts[counterpart]).sum(1)
 
 
+def similarity(atoms: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the cosine of every atom and its counterpart in another dictionary: (K,) float64.
+
+    They are paired one to one, such that the sum of the cosines is greatest; 0: without one.
+
+    Parameters
+    ----------
+    atoms, others : (K, d), (M, d) arrays
+    """
+    cosines = unit_rows(np.asarray(atoms, np.float64)) @ unit_rows(np.asarray(others, np.float64)).T
+    rows, columns = linear_sum_assignment(cosines, maximize=True)
+    result = np.zeros(len(cosines))
+    result[rows] = cosines[rows, columns]
+    return result
+
+
 def nearest(atoms: torch.Tensor, chosen: range, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the atoms with the largest cosine to each of some atoms.
 

@@ -69,6 +69,7 @@ from vinfo_mpi.results.schema_analyses import (
     flow_mean,
 )
 from vinfo_mpi.results.schema_audit import AUDIT
+from vinfo_mpi.results.schema_autoencoder import AUTOENCODER
 from vinfo_mpi.results.schema_bias import OF_BIAS
 from vinfo_mpi.results.schema_collapse import COLLAPSE, COLLAPSE_CHECKPOINTS
 from vinfo_mpi.results.schema_merging import MERGING
@@ -166,6 +167,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
         *(SEEDS, SIMILARITY, FIT_ERROR, STABILITY),
         *(FIT_COMPLEXITY, *FIT_PARTS.values(), DICTIONARY_SE),
     ),
+    "autoencoder": AUTOENCODER,
     "audit": AUDIT,
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),

@@ -195,6 +195,7 @@ PRODUCTS: dict[str, Product] = {
     "visualisation": File("visualisation", "vinfo-visualisation"),
     "report": Folder("report", "vinfo-report"),
     "stability": ResultsPart("stability", beside="stability"),
+    "autoencoder": ResultsPart("autoencoder", beside="autoencoder"),
     "sedimentation": ResultsPart("sedimentation", beside="sedimentation"),
     "merging": ResultsPart("merging", beside="merging"),
 }

@@ -92,6 +92,28 @@ class Stability(Section):
     )
 
 
+class Autoencoder(Section):
+    """A sparse autoencoder that is trained beside the dictionary, and scored like it."""
+
+    features: Count | None = Field(
+        None, description="features to train; null: as many as the dictionary has concepts"
+    )
+    top_k: Count = Field(10, description="features that are active at once, at most")
+    steps: Count = Field(3000, description="steps of Adam")
+    batch: Count = Field(512, description="vectors of a step, drawn with replacement")
+    rate: Positive = Field(
+        3e-3, description="of Adam, for vectors of mean squared length 1; falls to 0 at the end"
+    )
+    vectors: Count = Field(
+        200_000,
+        description="at most so many are learned from: all positions of images spread over those "
+        "analysed; rank 0 holds them",
+    )
+    seeds: Annotated[int, Field(ge=0)] = Field(
+        1, description="further trainings, for the similarity of their features"
+    )
+
+
 class Audit(Section):
     """Factors of the images that decisions rest on."""
 

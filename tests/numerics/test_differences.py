@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vinfo_mpi.comparison.differences import difference
+from vinfo_mpi.numerics.differences import difference
 
 
 def test_concepts_of_all_classes_have_errors_of_their_own_beside_classwise_ones():

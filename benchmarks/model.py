@@ -186,7 +186,7 @@ def _dictionary(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     codes = 8 * rows * (sweep + 6 * k)
     atoms = 8 * groups * d * (sweep + 8 * k)
     passes = 3 if nndsvd.products_first(groups, d, k) else nndsvd.ITERATIONS + 3
-    block = grouped_rows.BLOCK[machine.device]
+    block = grouped_rows.rows_at_once(d, machine.device)
     # Images in the order of their classes, as in a folder: a rank has few of them.
     groups_of_rank = min(groups, groups // work.ranks + 1)
     segments = groups_of_rank * max(1, np.ceil(rows / groups_of_rank / block))

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import algebra, ceilings, network, numerics, runs
+from benchmarks.gpu import algebra, ceilings, network, numerics, runs, sizes
 from benchmarks.gpu.runs import Runs
 from benchmarks.gpu.session import Session
 
@@ -65,6 +65,7 @@ SECTIONS = {
     "network": Section(_alone(network.network), 60, CEILINGS),
     "extraction": Section(network.extraction, 50),
     "sums": Section(_alone(ceilings.sums), 25),
+    "sizes": Section(_alone(sizes.sizes), 60, CEILINGS),
 }
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu.session import Session
 from vinfo_mpi.numerics import nmf, nndsvd, nnls, ridge
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
 from vinfo_mpi.numerics.moments import FoldedCodes, Moments
+from vinfo_mpi.numerics.nnls_rows import OpenRows
 from vinfo_mpi.numerics.reduction import identity
 
 DOUBLE = torch.float64
@@ -49,13 +50,13 @@ def codes(session: Session) -> None:
     for count in counts:
         rows = vectors[:count]
         session.forget_peak()
-        with FlopCounterMode(display=False) as counter:
-            dictionary.encode(rows, RESIDUAL)
+        operations, iterations = counted(dictionary, rows)
         seconds, result = session.time(partial(dictionary.encode, rows, RESIDUAL), 1, warm=0)
         session.speed(
             f"codes of {count} rows, {concepts} atoms of {channels} channels",
             seconds,
-            counter.get_total_flops() / session.ceilings["float64"],
+            operations / session.ceilings["float64"],
+            iterations=iterations,
             rows_per_second=count / seconds,
             whole_stage_hours=VECTORS / (count / seconds) / 3600,
             nonzero=float((result.codes > 0).double().sum(1).mean()),
@@ -67,15 +68,50 @@ def codes(session: Session) -> None:
         )
 
 
+def counted(dictionary: nnls.Dictionary, rows: torch.Tensor) -> tuple[float, float]:
+    """Return the operations of the codes of rows, and the mean iterations of a row."""
+    concepts, channels = dictionary.atoms.shape
+    done: list[int] = []
+
+    def counting(open_rows: OpenRows, count: int) -> None:
+        done.append(len(open_rows.index) * count)
+        iterate(open_rows, count)
+
+    iterate = OpenRows.iterate
+    with mock.patch.object(OpenRows, "iterate", counting):
+        dictionary.encode(rows, RESIDUAL)
+    products = 2.0 * concepts * min(concepts, channels)
+    looks = 2 * sum(done) / nnls.CHECK
+    entering = 2.0 * len(rows) * channels * (concepts + min(concepts, channels))
+    return products * (2 * sum(done) + looks) + entering, sum(done) / len(rows)
+
+
 def dictionary(session: Session) -> None:
     """Measure a dictionary of every class: reading all rows once, initial atoms, an iteration."""
     groups, images, channels, atoms = session.choose((1000, 2450, 2048, 10), (8, 50, 64, 4))
+    vectors, group = grouped(session, groups, images, channels)
+    _start(session, GroupedRows(vectors, group, groups), atoms)
+    session.forget_peak()
+    seconds = fit_times(session, vectors, group, groups, atoms)
+    reading = 2 * vectors.nbytes / session.ceilings["memory"]
+    floor = max(reading, 4 * vectors.numel() * atoms / session.ceilings["float64"])
+    session.speed(f"an iteration, {groups} x {atoms} atoms", seconds, floor, memory=session.peak)
+
+
+def grouped(
+    session: Session, groups: int, images: int, channels: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return activations of so many images of every group, and their groups."""
     dtype = torch.float16 if session.on_gpu else torch.float32
     vectors = torch.rand(groups * images, channels, device=session.device, dtype=dtype)
     vectors *= torch.rand(1, channels, device=session.device, dtype=dtype)
-    group = torch.arange(groups, device=session.device).repeat_interleave(images)
-    _start(session, GroupedRows(vectors, group, groups), atoms)
-    session.forget_peak()
+    return vectors, torch.arange(groups, device=session.device).repeat_interleave(images)
+
+
+def fit_times(
+    session: Session, vectors: torch.Tensor, group: torch.Tensor, groups: int, atoms: int
+) -> float:
+    """Return the median seconds of an iteration of a fit."""
     ends: list[float] = []
 
     def after(_: object) -> None:
@@ -85,10 +121,7 @@ def dictionary(session: Session) -> None:
     nmf.fit(
         vectors, atoms, group, groups, init="random", max_iterations=8, tolerance=1e-12, after=after
     )
-    reading = 2 * vectors.nbytes / session.ceilings["memory"]
-    floor = max(reading, 4 * vectors.numel() * atoms / session.ceilings["float64"])
-    seconds = float(np.median(np.diff(ends)))
-    session.speed(f"an iteration, {groups} x {atoms} atoms", seconds, floor, memory=session.peak)
+    return float(np.median(np.diff(ends)))
 
 
 def _start(session: Session, rows: GroupedRows, atoms: int) -> None:
@@ -117,7 +150,7 @@ def score(session: Session) -> None:
         activations = torch.randn(images, channels, device=session.device)
         for rows in (1024, 8192):
             seconds, moments = session.time(
-                partial(_moments, activations, values, fold, rows), 1, warm=0
+                partial(moments_of, activations, values, fold, rows), 1, warm=0
             )
             floor = 2 * images * channels * (channels + concepts) / session.ceilings["float64"]
             session.speed(
@@ -127,9 +160,10 @@ def score(session: Session) -> None:
         del moments, activations
 
 
-def _moments(
+def moments_of(
     activations: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, rows: int
 ) -> Moments:
+    """Return the moments of activations and codes, so many rows at once."""
     moments = Moments(FOLDS, activations.shape[1], values.shape[1], activations.device)
     folded = FoldedCodes(FOLDS)
     for start in range(0, len(values), rows):

@@ -13,10 +13,10 @@ import torch
 
 from benchmarks.gpu.runs import environment
 from benchmarks.gpu.session import Session
+from vinfo_mpi.numerics.orthonormal import orthonormal
 
 DOUBLE = torch.float64
 SLOW = 8.0  # seconds of a singular value decomposition after which no larger one is tried
-PASSES = 2  # of Gram-Schmidt: once is not orthonormal enough
 LIMIT = 60.0  # seconds for the sums of two ranks
 SUMS = """
 import time
@@ -26,7 +26,7 @@ from vinfo_mpi.parallel.ranks import Ranks
 ranks, device = Ranks(), torch.device({device!r})
 for name, shape, total in (
     ("sum of the dictionary's buffer", {buffer}, ranks.sum),
-    ("sum, scattered, of a tap of score", {tap}, ranks.sum_scatter),
+    ("sum, scattered, of a tap of score", {tap}, ranks.reduce_scatter),
 ):
     values = torch.ones(*shape, dtype=torch.float64, device=device)
     seconds = []
@@ -145,23 +145,13 @@ def _orthonormal_bases(session: Session) -> None:
     floor = 4 * groups * channels * width * width / session.ceilings["memory"]
     seconds, _ = session.time(lambda: torch.linalg.qr(values), 1)
     session.speed(f"QR of {shape}", seconds, floor)
-    seconds, basis = session.time(lambda: gram_schmidt(values), 1)
-    session.speed("  the same by Gram-Schmidt", seconds, floor, orthonormal=_departure(basis))
+    seconds, basis = session.time(lambda: orthonormal(values), 1)
+    session.speed(
+        "  the same as the dictionary does it", seconds, floor, orthonormal=_departure(basis)
+    )
     small = values.transpose(1, 2) @ values
     seconds, _ = session.time(lambda: torch.linalg.eigh(small), 1)
     session.speed(f"eigenvectors of {groups} x {width} x {width}", seconds)
-
-
-def gram_schmidt(values: torch.Tensor) -> torch.Tensor:
-    """Return orthonormal bases of the columns of many matrices at once."""
-    basis = values.clone()
-    for _ in range(PASSES):
-        for column in range(basis.shape[2]):
-            vector = basis[:, :, column : column + 1]
-            earlier = basis[:, :, :column]
-            vector -= earlier @ (earlier.transpose(1, 2) @ vector)
-            vector /= vector.norm(dim=1, keepdim=True)
-    return basis
 
 
 def _singular_vectors(session: Session, concepts: int, channels: int) -> float:

@@ -43,10 +43,9 @@ def network(session: Session) -> None:
     size, batch = session.choose((SIDE, 256), (64, 4))
     model = torchvision.models.resnet50().eval().requires_grad_(False).to(session.device)
     images = torch.randn(batch, 3, size, size, device=session.device)
-    for name in WAYS if session.on_gpu else ("float32",):
-        with torch.inference_mode():
+    with torch.no_grad():
+        for name in WAYS if session.on_gpu else ("float32",):
             _forward(session, name, model, images)
-    with torch.inference_mode():
         _taps(session, model.to(memory_format=torch.contiguous_format), images)
     _pictures(session, model, size)
 
@@ -110,7 +109,7 @@ def _pictures(session: Session, model: torch.nn.Module, size: int) -> None:
 
 def extraction(session: Session, runs: Runs) -> None:
     """Measure the stage that extracts, on planted images, and the reading of one JPEG."""
-    images, size, batch, readers = session.choose((2048, SIDE, 256, READERS), (8, 64, 4, 0))
+    images, size, batch, readers = session.choose((2048, SIDE, 256, READERS), (160, 64, 16, 0))
     torch.manual_seed(0)
     weights = session.work / "resnet50.pt"
     torch.save(torchvision.models.resnet50(num_classes=CLASSES).state_dict(), weights)

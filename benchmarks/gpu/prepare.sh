@@ -23,5 +23,7 @@ download() {
 }
 download pydantic mpi4py mpich
 download --no-deps h5py # without MPI: one that is built on the machine's MPI does not go with this
+# Ours, for its version and metadata; the code that runs there is the repository's.
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir runs/wheels .
 wheels=(runs/wheels/*.whl)
 echo "prepare: ${#wheels[@]} wheels for Python $version, $(du -sh runs/wheels | cut -f1)"

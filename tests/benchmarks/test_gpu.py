@@ -10,7 +10,7 @@ from benchmarks.gpu.runs import differences
 from benchmarks.gpu.session import Session
 from vinfo_mpi.storage import hdf5
 
-ALGEBRA = ["decompositions", "codes", "dictionary", "score"]
+ALGEBRA = ["decompositions", "codes", "dictionary", "score", "sums", "sizes"]
 OPTIONS = ["--device", "cpu", "--tiny", "--only"]
 
 

@@ -129,6 +129,13 @@ def test_a_machine_of_the_users(tmp_path):
     assert loaded.reaching({"decode": 35.0}).seconds("decode", 70, 1) == 2
 
 
+def test_the_gpu_that_was_measured():
+    """It is faster than the one that was not, and says of each rate where it comes from."""
+    h200 = machine.load(PUBLISHED.with_name("machine_h200.yaml"))
+    assert h200.rates["matrix"].reached > 2 * machine.load().rates["matrix"].reached
+    assert all(rate.source.startswith(("measured", "assumed")) for rate in h200.rates.values())
+
+
 def test_the_check_runs_what_it_predicts():
     settings = {
         "data.planted.images": 96,

@@ -9,7 +9,7 @@ from vinfo_mpi.numerics.grouped_rows import GroupedRows
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setitem(grouped_rows.BLOCK, "cpu", 7)
+    monkeypatch.setattr(grouped_rows, "BLOCK", 7)
 
 
 @settings(deadline=None)

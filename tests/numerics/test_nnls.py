@@ -5,6 +5,7 @@ from scipy.optimize import nnls as reference
 from sklearn.decomposition import non_negative_factorization
 
 from vinfo_mpi.numerics import nnls
+from vinfo_mpi.numerics.nnls_rows import OpenRows
 
 
 def problem(n=40, d=16, atoms=48, seed=0):
@@ -84,6 +85,17 @@ def test_float32_reaches_the_residual_and_error_of_float64():
     assert not torch.equal(single.codes, double.codes)
     difference = objective(x, atoms, single.codes) - objective(x, atoms, double.codes)
     assert (np.abs(difference) <= 1e-4 * x.square().sum(1).numpy()).all()
+
+
+def test_float32_comes_close_to_codes_of_many_atoms_with_a_common_direction():
+    """Where what is large is formed and taken away again, it stops at 7e-6."""
+    x, atoms = problem(n=20, d=32, atoms=400)
+    rows = OpenRows(nnls.Dictionary(atoms, sets=False)._single, x, len(x), None)
+    for _ in range(30):
+        rows.iterate(10)
+        residual = rows.violation()
+        rows.balance()
+    assert residual.median() < 3e-6
 
 
 def test_what_float32_cannot_reach_float64_does():

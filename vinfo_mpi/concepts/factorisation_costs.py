@@ -54,7 +54,7 @@ def _memory(work: Workload) -> float:
     k = _atoms_per_group(work)
     groups = work.sizes.groups
     rows = work.images_of_rank * work.sizes.positions
-    block = min(grouped_rows.BLOCK[work.device], rows)
+    block = min(grouped_rows.rows_at_once(d, work.device), rows)
 
     x = rows * d * np.dtype(work.config.extract.dtype).itemsize
     # With the rows that were read last; group, order and what sorts them.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Estimator = Literal["held-out", "in-sample"]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
+BLOCKS_OF_GPU = 4  # of machine.rows rows, that a GPU adds together
 # Bytes that the sums of taps that are read together may take, where the plan does not say; one tap
 # always may.
 TOGETHER = {"cpu": 2**30, "cuda": 2**32}
@@ -234,12 +235,18 @@ def _add_rows(
         fold_of_block = fold[block.start - rows.start : block.stop - rows.start]
         return [fold_of_block, *(torch.from_numpy(array).to(run.device) for array in arrays)]
 
-    blocks = ahead(map(read, batches(rows, run.config.machine.rows)), BLOCKS_AHEAD, run.device)
+    size = rows_at_once(run.config.machine.rows, run.device.type)
+    blocks = ahead(map(read, batches(rows, size)), BLOCKS_AHEAD, run.device)
     for fold_of_block, z, *taps in run.clock.each("read", blocks):
         with run.clock.phase("moments"):
             folded.take(z, fold_of_block)
             for number, (moments_of_tap, x) in enumerate(zip(moments, taps, strict=True)):
                 moments_of_tap.add_with(features[number](x) if features else x, folded)
+
+
+def rows_at_once(rows: int, device: str) -> int:
+    """Return how many rows are added together, where machine.rows is `rows`: more on a GPU."""
+    return rows * (BLOCKS_OF_GPU if device == "cuda" else 1)
 
 
 def room(run: Run) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vinfo_mpi.concepts.vinformation import BLOCKS_AHEAD, TOGETHER, together
+from vinfo_mpi.concepts.vinformation import BLOCKS_AHEAD, TOGETHER, rows_at_once, together
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.networks.footprint import held
@@ -29,7 +29,7 @@ def host(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
     peak = 8.0 * NUMBER * work.sizes.n
     for group in read_together(work, widths, beside):
         taps = widths[group.start : group.stop]
-        rows = (BLOCKS_AHEAD + 2) * held(work.rows * _row(work, taps))
+        rows = (BLOCKS_AHEAD + 2) * held(_rows(work) * _row(work, taps))
         peak = max(peak, rows, _staged(work, max(taps) + beside))
     return 2 * NUMBER * work.sizes.n + peak
 
@@ -38,6 +38,11 @@ def read_together(work: Workload, widths: Sequence[int], beside: int) -> list[ra
     """Return the taps, or branches, of which each pass over the rows reads some."""
     room = work.room or TOGETHER[work.device]
     return together(widths, work.config.score.folds, work.sizes.concepts, room, beside)
+
+
+def _rows(work: Workload) -> int:
+    """Return how many rows are added together."""
+    return min(rows_at_once(work.config.machine.rows, work.device), work.images_of_rank)
 
 
 def _row(work: Workload, taps: Sequence[int]) -> float:
@@ -65,8 +70,9 @@ def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
     sums = sum(Moments.bytes(folds, width, k) for width in families)
     reduced = sum(Moments.bytes(folds, width, concepts_of_rank) for width in families)
 
-    add = sums + (BLOCKS_AHEAD + 2) * held(work.rows * _row(work, taps))
-    add += 2 * held(NUMBER * work.rows * k) + 2 * held(NUMBER * work.rows * d)
+    rows = _rows(work)
+    add = sums + (BLOCKS_AHEAD + 2) * held(rows * _row(work, taps))
+    add += 2 * held(NUMBER * rows * k) + 2 * held(NUMBER * rows * d)
 
     reduce: float = sums + Moments.bytes(folds, d, 0)
     if work.ranks > 1:

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from vinfo_mpi.numerics.grouped_rows import GroupedRows
+from vinfo_mpi.numerics.orthonormal import orthonormal
 from vinfo_mpi.numerics.reduction import Reduce
 
 # Of the subspace behind the truncated SVD.
@@ -113,7 +114,7 @@ def _right_singular(
     for step in range(ITERATIONS + 1):
         image = _image(rows, basis, reduce) if products is None else products @ basis
         if step < ITERATIONS:
-            basis = torch.linalg.qr(image).Q
+            basis = orthonormal(image)
     squares, rotation = torch.linalg.eigh(basis.transpose(1, 2) @ image)
     vectors = (basis @ rotation).flip(2)[:, :, :concepts]  # largest first
     return vectors, squares.flip(1)[:, :concepts].clamp(min=0).sqrt()

@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 
 from vinfo_mpi.numerics import working_sets
-from vinfo_mpi.numerics.nnls_rows import Factors, OpenRows, at, violation_of
+from vinfo_mpi.numerics.nnls_rows import Factors, OpenRows, at, scale_of, violation_of
 
 CHECK = 10  # iterations between looks at which rows are done
 # Elements of the codes that are worked on at once, and rows at least: what stays in a processor's
@@ -29,7 +29,10 @@ ARRAYS = 14
 MANY = 2000
 TOO_MANY = 16384
 ROUNDING = 1e-14  # an eigenvalue below this share of the largest is 0
-SINGLE = 1e-4  # residual that float32 reaches in as many iterations as float64
+# Residual that float32 reaches in as many iterations as float64, and iterations after which a row
+# goes on in float64.
+SINGLE = 2e-5
+PATIENCE = 500
 
 
 @dataclass
@@ -92,7 +95,8 @@ class Dictionary:
             return _solve(self._factors, x, tolerance, max_iterations, together)
         else:
             coarse = max(tolerance, SINGLE)
-            codes = _solve(self._single, x, coarse, max_iterations, together).codes
+            patience = min(max_iterations, PATIENCE)
+            codes = _solve(self._single, x, coarse, patience, together).codes
             parts = zip(x.split(MOST), codes.split(MOST), strict=True)
             residual = torch.cat([self._residual(*part) for part in parts])
         missed = (residual > tolerance).nonzero()[:, 0]
@@ -115,7 +119,7 @@ class Dictionary:
         penalty = 1.0
         if len(significant):
             penalty = float((significant.median() * significant.min()).sqrt())
-        return Factors(self.atoms, basis, values, penalty)
+        return Factors(self.atoms, basis, values, self.atoms.T @ basis, penalty)
 
     @cached_property
     def _single(self) -> Factors:
@@ -125,7 +129,7 @@ class Dictionary:
         """Return how far the codes of rows are from the optimality conditions, see `Codes`."""
         target = x.to(self.atoms.dtype) @ self.atoms.T
         gradient = (codes @ self.atoms) @ self.atoms.T - target
-        return violation_of(codes, gradient, target)
+        return violation_of(codes, gradient, scale_of(target))
 
 
 def encode(

@@ -6,7 +6,8 @@ products, and steps that the dictionary's common direction does not shorten, as 
 projected gradients. With D Dᵀ = B diag(v) Bᵀ, one iteration for a row with penalty r, and t = x Dᵀ,
 is
 
-- a = t/r + y - u, and z = a - ((a B) v/(r + v)) Bᵀ, the minimum of the quadratic function,
+- a = y - u, and z = a + ((t B - (a B) v)/(r + v)) Bᵀ, the minimum of the quadratic function: t has
+  no other part than t B Bᵀ, and what is large, t/r, is never formed, which float32 would not bear,
 - y' = max(0, s'), u' = s' - y', with s' = y + RELAXATION (z - y) + u.
 
 One array holds both: y = max(0, s) and u = min(0, s), so that y - u = |s| and y + u = s.
@@ -36,6 +37,8 @@ class Factors:
         Eigenvectors of D Dᵀ.
     values : (min(K, d),) tensor
         Its eigenvalues, the largest first.
+    turned : (d, min(K, d)) tensor
+        Dᵀ B, so that t B = x Dᵀ B.
     penalty : float
         That a row begins with.
     """
@@ -43,12 +46,18 @@ class Factors:
     atoms: torch.Tensor
     basis: torch.Tensor
     values: torch.Tensor
+    turned: torch.Tensor
     penalty: float
 
     def in_float32(self) -> Factors:
         """Return them in float32."""
-        tensors = (self.atoms.float(), self.basis.float(), self.values.float())
-        return Factors(*tensors, self.penalty)
+        return Factors(
+            self.atoms.float(),
+            self.basis.float(),
+            self.values.float(),
+            self.turned.float(),
+            self.penalty,
+        )
 
 
 class OpenRows:
@@ -71,9 +80,13 @@ class OpenRows:
         self.index = torch.arange(count)
         self.age = torch.zeros_like(self.index)
         atoms = factors.atoms
-        self._target, self._s, self._offset, self.y, self._z = atoms.new_empty(5, count, len(atoms))
-        self._weight, self._image = atoms.new_empty(2, count, len(factors.values))
+        self._s, self.y, self._z = atoms.new_empty(3, count, len(atoms))
+        self._scale = atoms.new_empty(count)
         self._penalty = atoms.new_empty(count, 1)
+        # t B, what becomes of it in an iteration, the weight of a B there, and a B itself.
+        self._projected, self._offset, self._weight, self._image = atoms.new_empty(
+            4, count, len(factors.values)
+        )
         self._enter(slice(None), slice(count))
 
     def iterate(self, count: int) -> None:
@@ -82,10 +95,12 @@ class OpenRows:
         s = self._s
         y = self.y
         z = self._z
+        image = self._image
         for _ in range(count):
-            torch.abs(s, out=z).add_(self._offset)
-            torch.mm(z, basis, out=self._image).mul_(self._weight)
-            z.addmm_(self._image, basis.T, alpha=-1)
+            torch.abs(s, out=z)
+            torch.mm(z, basis, out=image)
+            torch.addcmul(self._offset, image, self._weight, value=-1, out=image)
+            z.addmm_(image, basis.T)
             torch.clamp(s, min=0, out=y)
             s.sub_(y, alpha=RELAXATION).add_(z, alpha=RELAXATION)
         self.age += count
@@ -96,8 +111,7 @@ class OpenRows:
         y = torch.clamp(self._s, min=0, out=self.y)
         basis = self._factors.basis
         image = torch.mm(y, basis, out=self._image).mul_(self._factors.values)
-        gradient = (image @ basis.T).sub_(self._target)
-        return violation_of(y, gradient, self._target)
+        return violation_of(y, image.sub_(self._projected) @ basis.T, self._scale)
 
     def balance(self) -> None:
         """Weigh primal against dual residual in young rows (Boyd et al. 2011, section 3.4.1)."""
@@ -128,7 +142,7 @@ class OpenRows:
             self.index = self.index[kept]
             self.age = self.age[kept]
             there = at(kept, self._x)
-            for name in ("_target", "_s", "_penalty", "_offset", "_weight"):
+            for name in ("_s", "_scale", "_penalty", "_projected", "_offset", "_weight"):
                 setattr(self, name, getattr(self, name)[there])
             for name in ("y", "_z", "_image"):
                 setattr(self, name, getattr(self, name)[: len(kept)])
@@ -136,26 +150,32 @@ class OpenRows:
     def _enter(self, places: Rows, rows: Rows) -> None:
         """Begin with rows of x in these places."""
         atoms = self._factors.atoms
-        target = self._x[rows].to(atoms.dtype) @ atoms.T
-        self._target[places] = target
+        x = self._x[rows].to(atoms.dtype)
+        target = x @ atoms.T
+        self._scale[places] = scale_of(target)
+        self._projected[places] = x @ self._factors.turned
         self._penalty[places] = self._factors.penalty
         self._offset[places], self._weight[places] = self._from_penalty(places)
         self._s[places] = 0.0
         if self._start is not None:  # y, and the u at which it would stay
-            y = self._start[rows]
+            y = self._start[rows].to(atoms.dtype)
             gradient = (y @ atoms) @ atoms.T - target
             u = gradient.clamp(min=0) / self._factors.penalty
             self._s[places] = torch.where(y > 0, y, -u)
 
     def _from_penalty(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-        penalty = self._penalty[rows]
         values = self._factors.values
-        return self._target[rows] / penalty, values / (penalty + values)
+        inverse = 1 / (self._penalty[rows] + values)
+        return self._projected[rows] * inverse, values * inverse
 
 
-def violation_of(codes: torch.Tensor, gradient: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return max|min(z, gradient)| / max|x Dᵀ| of rows: (m,); `gradient` is overwritten."""
-    scale = target.abs().amax(1).clamp(min=TINY)
+def scale_of(target: torch.Tensor) -> torch.Tensor:
+    """Return max|x Dᵀ| of rows: (n,)."""
+    return target.abs().amax(1).clamp(min=TINY)
+
+
+def violation_of(codes: torch.Tensor, gradient: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Return max|min(z, gradient)| / max|x Dᵀ| of rows: (n,); `gradient` is overwritten."""
     return torch.minimum(codes, gradient, out=gradient).abs_().amax(1) / scale
 
 

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from vinfo_mpi.numerics import pivoting
-from vinfo_mpi.numerics.nnls_rows import violation_of
+from vinfo_mpi.numerics.nnls_rows import scale_of, violation_of
 
 ROWS = 64  # worked on at once
 FIRST = 32  # atoms of the first working set
@@ -71,6 +71,7 @@ def _solve_together(
 ) -> None:
     """Write codes and residual of a few rows."""
     target = x @ atoms.T
+    scale = scale_of(target)
     open_rows = torch.arange(len(x))
     most = most_that_carry(*atoms.shape)
     sets = WorkingSets(len(x), products)
@@ -82,7 +83,7 @@ def _solve_together(
         rebuilt = embedding_bag(sets.members, atoms, per_sample_weights=values, mode="sum")
         descent = (x[open_rows] - rebuilt) @ atoms.T
         reached = sets.spread(values)
-        left = violation_of(reached, -descent, t)
+        left = violation_of(reached, -descent, scale[open_rows])
         codes[open_rows] = reached
         residual[open_rows] = left
         limit = torch.where(left > FAR, most / 2, most)

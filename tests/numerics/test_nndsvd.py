@@ -39,6 +39,23 @@ def test_every_group_has_its_own_atoms():
         torch.testing.assert_close(together[index], alone[0], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_atoms_are_the_same_where_a_device_finds_the_opposite_vectors(monkeypatch, signed):
+    """Ranks add up halves of left singular vectors, each from its own right ones."""
+    rows = GroupedRows(torch.from_numpy(low_rank(100, 30, 5)))
+    expected = nndsvd._right_singular(rows, 3, 0, identity)[0]
+    atoms, _ = nndsvd.atoms(rows, 3, 0, signed, identity)
+    eigenvectors = torch.linalg.eigh
+
+    def opposite(matrices):
+        values, vectors = eigenvectors(matrices)
+        return values, -vectors
+
+    monkeypatch.setattr(torch.linalg, "eigh", opposite)
+    assert torch.equal(nndsvd._right_singular(rows, 3, 0, identity)[0], expected)
+    assert torch.equal(nndsvd.atoms(rows, 3, 0, signed, identity)[0], atoms)
+
+
 def test_signed_atoms_are_singular_vectors():
     x = low_rank(100, 30, 5) - 0.5
     expected = np.linalg.svd(x)[2][:3]

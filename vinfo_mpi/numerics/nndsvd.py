@@ -102,7 +102,8 @@ def _right_singular(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the first right singular vectors, (G, d, k), and values, (G, k), of every group.
 
-    By subspace iteration.
+    By subspace iteration. The largest entry of a vector is positive, so that ranks with different
+    devices, which may find the opposite vector, add up the same halves.
     """
     groups = rows.count
     d = rows.x.shape[1]
@@ -117,6 +118,7 @@ def _right_singular(
             basis = orthonormal(image)
     squares, rotation = torch.linalg.eigh(basis.transpose(1, 2) @ image)
     vectors = (basis @ rotation).flip(2)[:, :, :concepts]  # largest first
+    vectors = vectors * vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()
     return vectors, squares.flip(1)[:, :concepts].clamp(min=0).sqrt()
 
 

@@ -128,7 +128,7 @@ STAGES = {
     "migration": result("migration", most=0),
     "patterns": Stage("results.h5", ("patterns",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
     "merging": Stage("results.h5", ("merging",), most=1, steps=BATCHES, once=400),
-    "pointwise": result("pointwise", "concepts/misled", most=60, steps=1),
+    "pointwise": result("pointwise", "concepts/misled", most=95),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),

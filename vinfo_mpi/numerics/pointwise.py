@@ -56,7 +56,7 @@ def predicted(x: torch.Tensor, fold: torch.Tensor, of_folds: torch.Tensor) -> to
     """
     codes = x.new_empty(len(x), of_folds.shape[1])
     for number, of_fold in enumerate(of_folds):
-        here = fold == number
+        here = (fold == number).nonzero()[:, 0]
         codes[here] = x[here] @ of_fold[:, :-1].T + of_fold[:, -1]
     return codes
 

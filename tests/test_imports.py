@@ -12,7 +12,8 @@ ORDER = [
     "visualisation", "concepts", "run", "costs", "figures", "networks", "data", "results",
     "config", "storage", "parallel", "numerics", "for all",
 ]  # fmt: skip
-FILES_BESIDE = {"": "api", "registry": "for all", "errors": "for all", "units": "for all"}
+FOR_ALL = ("registry", "stage", "errors", "units")
+FILES_BESIDE = {"": "api"} | dict.fromkeys(FOR_ALL, "for all")
 
 
 def name(path):

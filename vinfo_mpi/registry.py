@@ -5,64 +5,7 @@ This imports nothing heavy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the pipeline.
-
-    Attributes
-    ----------
-    work : str
-        The function that does it, as ``package.module:function``; its module also has `costs`.
-    reads : tuple of str
-        Its inputs: products of other stages, or stages whose part of results.h5 it reads.
-    settings : tuple of str
-        The sections of the configuration that its result depends on.
-    makes : tuple of str
-        Its products, by their names in `vinfo_mpi.run.products`; by default its part of results.h5.
-    ignores : mapping of str to set of str
-        Settings in these sections that its result does not depend on.
-    files : mapping of str to str
-        Files of the user's that it reads as well: what they are called in `inputs`, and the setting
-        that names them.
-    shows : tuple of str
-        What it reads as well where it is there, but does not need.
-    packages : tuple of str
-        What it imports that is not among the dependencies: extras, see `vinfo_mpi.errors.EXTRAS`.
-    remedy : str
-        What to change where it needs more memory than there is.
-    long : bool
-        Whether it takes as long as the stages before it together, or longer.
-    version : int
-        Of what it computes, raised where that changes: what an earlier version has left is stale.
-    """
-
-    work: str
-    reads: tuple[str, ...]
-    settings: tuple[str, ...]
-    makes: tuple[str, ...] = ()
-    ignores: Mapping[str, set[str]] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    shows: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    remedy: str = "use more ranks, or lower machine.rows"
-    long: bool = False
-    version: int = 1
-
-    @property
-    def module(self) -> str:
-        """The module that does the work."""
-        return self.work.partition(":")[0]
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The stages that make what it reads."""
-        makers = {product: name for name, stage in STAGES.items() for product in stage.makes}
-        return tuple(dict.fromkeys(makers.get(name, name) for name in self.reads))
-
+from vinfo_mpi.stage import Stage
 
 _FEWER_SUMS = "use more ranks, or lower score.folds or the number of concepts"
 _REPEATED = ("seed", "dictionary", "encode", "score")  # of stages that make a dictionary again
@@ -213,6 +156,18 @@ ANALYSES = {
         ignores={"score": _OTHER_PREDICTORS},
         long=True,  # it reads all images again
     ),
+    "names": Stage(
+        "vinfo_mpi.analyses.names:name_concepts",
+        reads=("activations", "codes"),
+        settings=("names",),
+        files={
+            "vocabulary": "names.vocabulary",
+            "words": "names.words_file",
+            "images": "names.images_file",
+        },
+        remedy="use more ranks, fewer words or a lower names.strongest",
+        long=True,  # it needs what is not there: words, and embeddings
+    ),
     "sedimentation": Stage(
         "vinfo_mpi.analyses.sedimentation:measure_sedimentation",
         reads=("all activations", "codes", "score", "importance"),
@@ -295,6 +250,12 @@ def command(stage: str | None) -> str:
     return f"vinfo_mpi.analyses.{stage}" if stage in ANALYSES else f"vinfo_mpi.{stage}"
 
 
+def needs(stage: str) -> tuple[str, ...]:
+    """Return the stages that make what a stage reads."""
+    makers = {product: name for name, made in STAGES.items() for product in made.makes}
+    return tuple(dict.fromkeys(makers.get(name, name) for name in STAGES[stage].reads))
+
+
 def before(stage: str) -> set[str]:
     """Return all stages that a stage needs, directly or not."""
-    return {name for need in STAGES[stage].needs for name in {need, *before(need)}}
+    return {name for need in needs(stage) for name in {need, *before(need)}}

@@ -27,9 +27,10 @@ def test_every_dataset_is_there_once():
 def test_a_run_writes_the_datasets_of_the_schema(run):
     written = set(datasets(run[0] / "results.h5"))
     assert written <= EVERYTHING.keys()
-    # Of planted images alone, and of other predictors.
+    # Of planted images alone, of other predictors, and of embeddings of words.
     others = {name for name in EVERYTHING if name.startswith(("bias/", "predictors/"))}
-    optional = {NAME.name, *others}
+    words = {dataset.name for dataset in WRITTEN_BY["names"]}
+    optional = {NAME.name, *others, *words}
     assert EVERYTHING.keys() - written == optional
 
 

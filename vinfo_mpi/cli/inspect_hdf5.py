@@ -24,7 +24,7 @@ from vinfo_mpi.results.schema import (
     VINFORMATION,
     WARNINGS,
 )
-from vinfo_mpi.results.schema_analyses import DICTIONARY_SE
+from vinfo_mpi.results.schema_analyses import DICTIONARY_SE, RUNNER_UP, WORD
 from vinfo_mpi.results.schema_metafeatures import CLUSTER
 from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.storage.rows import RowReader
@@ -44,7 +44,7 @@ NARROW = 110  # columns; in terminals below this, what a dataset holds stands be
 LONG = ("config", "complete", "filetype")  # attributes that are long, or said otherwise
 HEADS = ("dataset", "shape", "type", "min", "mean", "max", "NaN", "description")
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-NO_QUANTITIES = (NAME, CLASS, ALIVE, CLUSTER)
+NO_QUANTITIES = (NAME, WORD, RUNNER_UP, CLASS, ALIVE, CLUSTER)
 COLUMNS = (  # of single concepts
     *(NAME, CLASS, COMPLEXITY, COMPLEXITY.se, DICTIONARY_SE, TEMPORAL, IMPORTANCE),
 )

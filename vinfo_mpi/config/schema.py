@@ -17,6 +17,7 @@ from vinfo_mpi.config.sections.analyses import (
     Merging,
     Metafeatures,
     Migration,
+    Names,
     Patterns,
     Redundancy,
     Robustness,
@@ -50,6 +51,7 @@ __all__ = [
     "Machine",
     "Merging",
     "Metafeatures",
+    "Names",
     "Network",
     "Patterns",
     "Planted",
@@ -98,6 +100,7 @@ class Config(Section):
     merging: Merging = Merging()
     autoencoder: Autoencoder = Autoencoder()
     audit: Audit = Audit()
+    names: Names = Names()
     patterns: Patterns = Patterns()
     visualise: Visualise = Visualise()
     figures: Figures = Figures()

@@ -66,23 +66,23 @@ def choose(
     reduce, allgather : functions
         Sum and join over the ranks, whose rows ascend with their number.
     """
-    most_activating = _most_activating(batches, concepts, count, allgather, device)
-    thresholds = _thresholds(batches, most_activating.codes[0], levels, reduce)
+    strongest = most_activating(batches, concepts, count, allgather, device)
+    thresholds = _thresholds(batches, strongest.codes[0], levels, reduce)
     at_levels = _least_above(batches, thresholds, allgather)
     return Examples(
-        torch.cat([most_activating.codes, at_levels.codes]),
-        torch.cat([most_activating.rows, at_levels.rows]),
+        torch.cat([strongest.codes, at_levels.codes]),
+        torch.cat([strongest.rows, at_levels.rows]),
     )
 
 
-def _most_activating(
+def most_activating(
     batches: Batches,
     concepts: int,
     count: int,
     allgather: Allgather,
     device: torch.device | str,
 ) -> Examples:
-    """Return the images with the largest codes of all ranks."""
+    """Return the images with the largest codes of all ranks; parameters as those of `choose`."""
     top = Examples(
         torch.zeros(count, concepts, dtype=torch.float64, device=device),
         torch.full((count, concepts), -1, dtype=torch.int64, device=device),

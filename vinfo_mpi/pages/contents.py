@@ -16,7 +16,7 @@ from vinfo_mpi.results.schema import (
     TAPS,
     VINFORMATION,
 )
-from vinfo_mpi.results.schema_analyses import FLOW_BLOCKS, flow
+from vinfo_mpi.results.schema_analyses import FLOW_BLOCKS, RUNNER_UP, WORD, flow
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.storage.hdf5 import open_checked
 
@@ -27,6 +27,7 @@ CURVES = {
     "main": flow("main", "cka"),
     "shortcut": flow("shortcut", "cka"),
 }
+TEXTS = [dataset.column for dataset in (NAME, WORD, RUNNER_UP)]
 # With their standard errors, which earlier versions did not write.
 DRAWN = CURVES | {f"{name}_se": CURVES[name].se for name in ("taps", "epochs")}
 
@@ -42,7 +43,7 @@ class Contents:
                 for name, dataset in DRAWN.items()
                 if dataset.name in file
             }
-        values = results.concepts.drop(columns=NAME.column, errors="ignore")
+        values = results.concepts.drop(columns=TEXTS, errors="ignore")
         self._values = values.astype({ALIVE.column: int})
 
     def layout(self, classes: list[str], captions: list[str], grid: int) -> Layout:

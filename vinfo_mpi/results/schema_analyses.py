@@ -52,6 +52,16 @@ REDUNDANCY = Dataset(
     error=OVER_MASKS,
 )
 
+# names
+
+_OF_WORD = "soft WPMI of the concept and {}, in nats; NaN: it fires on no image"
+WORD = names("concepts/word", "concept", "word that explains best on which images it is strongest")
+WORD_SCORE = Dataset("concepts/word_score", CONCEPT, _OF_WORD.format("its word"), unit="nat")
+RUNNER_UP = names("concepts/runner_up", "concept", "the second best word")
+RUNNER_UP_SCORE = Dataset(
+    "concepts/runner_up_score", CONCEPT, _OF_WORD.format("the second best word"), unit="nat"
+)
+
 # support
 
 _ORDERS = (

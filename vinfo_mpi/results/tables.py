@@ -31,7 +31,7 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     VINFORMATION,
 )
-from vinfo_mpi.results.schema_analyses import DICTIONARY_SE
+from vinfo_mpi.results.schema_analyses import DICTIONARY_SE, WORD
 from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.results.written_by import stage_of_column
 from vinfo_mpi.storage.atomic import writing
@@ -99,7 +99,7 @@ class Results:
     def concepts(self) -> pd.DataFrame:
         """A row per concept, a column per dataset that has one value of each.
 
-        Its name if it has one, class, alive, complexity, importance, ... with standard errors.
+        Its name or word if it has one, class, alive, complexity, ... with standard errors.
         """
         columns = {}
         with open_checked(self.path, "vinfo-results") as file:
@@ -107,6 +107,8 @@ class Results:
             for name, dataset in file.get(INDEX.group, {}).items():
                 is_text = h5py.check_string_dtype(dataset.dtype) is not None
                 columns[name] = dataset.asstr()[()] if is_text else dataset[()]
+        if WORD.column in columns:
+            columns[NAME.column] = _called(columns[WORD.column], columns.get(NAME.column))
         index = pd.Index(columns.pop(INDEX.column, []), name="concept")
         table = pd.DataFrame(columns, index=index)
         if ALIVE.column in table:
@@ -253,6 +255,13 @@ class Results:
     def classes_of_living(self) -> np.ndarray:
         """The class of every living concept; -1: of all."""
         return self.living[CLASS.column].to_numpy()
+
+
+def _called(words: np.ndarray, names: np.ndarray | None) -> list[str]:
+    """Return the words as names, behind those that concepts have otherwise."""
+    if names is None:
+        return list(words)
+    return [f"{name}, {word}" if word else name for name, word in zip(names, words, strict=True)]
 
 
 def _name(dataset: Dataset | str) -> str:

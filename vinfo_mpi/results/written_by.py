@@ -50,6 +50,8 @@ from vinfo_mpi.results.schema_analyses import (
     REDUNDANCY,
     REDUNDANCY_RATES,
     REDUNDANCY_VALUES,
+    RUNNER_UP,
+    RUNNER_UP_SCORE,
     SEEDS,
     SIGMAS,
     SIMILARITY,
@@ -65,6 +67,8 @@ from vinfo_mpi.results.schema_analyses import (
     SUPPORT_RELATIVE,
     VARIANCE,
     VARIANCE_UNDIVIDED,
+    WORD,
+    WORD_SCORE,
     flow,
     flow_mean,
 )
@@ -169,6 +173,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     ),
     "autoencoder": AUTOENCODER,
     "audit": AUDIT,
+    "names": (WORD, WORD_SCORE, RUNNER_UP, RUNNER_UP_SCORE),
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),
         *(MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),

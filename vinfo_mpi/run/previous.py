@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.registry import STAGES
+from vinfo_mpi.registry import STAGES, needs
 from vinfo_mpi.run.products import product
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.run.staleness import Stale
@@ -31,7 +31,7 @@ def to_keep(run: Run, stale: Mapping[str, Stale]) -> list[Path]:
     affected = {stage for stage, why in stale.items() if why.was_made_otherwise}
     names: list[str] = []
     for stage in STAGES:
-        if affected & {stage, *STAGES[stage].needs, *_shown_by(stage)}:
+        if affected & {stage, *needs(stage), *_shown_by(stage)}:
             affected.add(stage)
             names += STAGES[stage].makes or (stage,)
     paths = dict.fromkeys(path for name in names for path in product(name).made_of(run))

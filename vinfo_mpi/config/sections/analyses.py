@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -112,6 +113,37 @@ class Autoencoder(Section):
     seeds: Annotated[int, Field(ge=0)] = Field(
         1, description="further trainings, for the similarity of their features"
     )
+
+
+class Names(Section):
+    """Words for the concepts, from embeddings that images and words share."""
+
+    vocabulary: str | None = Field(None, description="text file, a word or phrase a line")
+    words: str | None = Field(
+        None,
+        description="embeddings of the words, (W, e): .npy, .npz, .safetensors, HDF5 or zarr; "
+        "path or path:name",
+    )
+    images: str | None = Field(
+        None, description="embeddings of all images of the data set, by their ids: (N, e)"
+    )
+    strongest: Count = Field(100, description="at most so many images say what a concept is")
+
+    @property
+    def words_file(self) -> str | None:
+        """The file of the embeddings of the words."""
+        return None if self.words is None else _file(self.words)
+
+    @property
+    def images_file(self) -> str | None:
+        """The file of the embeddings of the images."""
+        return None if self.images is None else _file(self.images)
+
+
+def _file(place: str) -> str:
+    """Return the path of an array in a file: path, or path:name."""
+    path, _, _ = place.rpartition(":")
+    return path if Path(path).suffix else place
 
 
 class Audit(Section):

@@ -12,7 +12,7 @@ from vinfo_mpi.errors import EXTRAS, require
 from vinfo_mpi.pipeline import engine
 from vinfo_mpi.registry import STAGES, TOOLS, command
 
-LIBRARY = {"__init__", "__main__", "errors", "registry", "units"}
+LIBRARY = {"__init__", "__main__", "errors", "registry", "stage", "units"}
 
 
 @pytest.fixture

@@ -88,6 +88,8 @@ def test_concatenate_with_empty_parts(ranks, axis):
     result = ranks.concatenate(arrays[ranks.rank], axis=axis)
     assert result.shape[axis] == 3 * ((ranks.size + 1) // 2)
     assert np.array_equal(result, np.concatenate(arrays, axis=axis))
+    joined = ranks.join(torch.from_numpy(arrays[ranks.rank]), axis)
+    assert np.array_equal(joined, result)
 
 
 def test_block_covers_all_rows_in_rank_order(ranks):

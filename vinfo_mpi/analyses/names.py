@@ -153,13 +153,11 @@ def _strongest(run: Run, codes: Any, concepts: int) -> np.ndarray:
         for block in batches(rows, run.config.machine.rows):
             yield block.start, run.tensor(codes.read("codes", block))
 
-    def join(values: torch.Tensor) -> torch.Tensor:
-        joined = run.ranks.concatenate(values.cpu().numpy())
-        return torch.from_numpy(joined).to(run.device)
-
     count = run.config.names.strongest
     with run.clock.phase("strongest"):
-        strongest = examples.most_activating(batches_of_rank, concepts, count, join, run.device)
+        strongest = examples.most_activating(
+            batches_of_rank, concepts, count, run.ranks.join, run.device
+        )
     return strongest.rows.cpu().numpy()
 
 

@@ -10,6 +10,8 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 
     command.main("pointwise", __doc__)
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -112,7 +114,7 @@ def _gathered(run: Run, of_rank: torch.Tensor, block: range) -> torch.Tensor:
     """Return the predictors of a block of concepts, from the ranks that have them."""
     first = sum(run.ranks.allgather(of_rank.shape[1])[: run.ranks.rank])
     mine = of_rank[:, max(0, block.start - first) : max(0, block.stop - first)]
-    return run.tensor(run.ranks.concatenate(mine.cpu().numpy(), axis=1))
+    return run.ranks.join(mine, axis=1)
 
 
 def _mean_and_variance(
@@ -120,28 +122,19 @@ def _mean_and_variance(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return those of all codes, (K,) each; NaN is the variance of a concept that has none."""
     of_rank = moments.z.sum(0) / moments.n.sum()
-    mean = run.tensor(run.ranks.concatenate(of_rank.cpu().numpy()))
-    return mean, run.tensor(np.where(scores.alive, scores.variance, np.nan))
+    return run.ranks.join(of_rank), run.tensor(np.where(scores.alive, scores.variance, np.nan))
 
 
+@dataclass
 class _Rows:
     """Images of this rank: activations at a tap, folds, codes, and mean and variance of these."""
 
-    def __init__(
-        self,
-        run: Run,
-        tap: Source,
-        codes: RowReader,
-        fold: torch.Tensor,
-        mean: torch.Tensor,
-        variance: torch.Tensor,
-    ) -> None:
-        self.run = run
-        self.tap = tap
-        self.codes = codes
-        self.fold = fold
-        self.mean = mean
-        self.variance = variance
+    run: Run
+    tap: Source
+    codes: RowReader
+    fold: torch.Tensor
+    mean: torch.Tensor
+    variance: torch.Tensor
 
     def hardest(self, block: range, of_folds: torch.Tensor) -> Hardest:
         """Return the hardest images of a block of concepts, of all ranks' images."""
@@ -158,8 +151,4 @@ class _Rows:
             gains = (of_mean - (z - told).square()) / self.variance[concepts]
             # Without variance there is no gain: such a concept has no hardest image.
             hardest.add(gains.nan_to_num(nan=torch.inf), z, rows.start)
-
-        def join(values: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(run.ranks.concatenate(values.cpu().numpy())).to(run.device)
-
-        return hardest.join(join, run.ranks.sum)
+        return hardest.join(run.ranks.join, run.ranks.sum)

@@ -46,15 +46,10 @@ def draw_audit(results: Results, ax: Axes, what: str = "gap") -> Axes:
         ax.set(xlabel="gap in accuracy, points")
     else:
         values, errors = results.read_with_error(schema.AUDIT_WITHIN)
-        colours = (style.DARK, style.LIGHT, *style.OTHERS)
-        for colour, number in zip(colours, chosen, strict=False):
-            x = np.arange(1, len(values) + 1)
-            curve = np.nan_to_num(values[:, number])
-            style.curve(
-                ax, x, curve, np.nan_to_num(errors[:, number]), "o-",
-                color=colour, label=names[number],
-            )  # fmt: skip
-        ax.set(xlabel="tap", ylabel="V within classes", ylim=(-0.05, 1.05))
+        of_chosen = np.nan_to_num(values[:, chosen])
+        labels = [names[number] for number in chosen]
+        style.curves_over_taps(ax, of_chosen, np.nan_to_num(errors[:, chosen]), labels)
+        ax.set_ylabel("V within classes")
     style.legend_above(ax, columns=2)
     return ax
 

@@ -37,13 +37,8 @@ def draw_bias(results: Results, ax: Axes, panel: str = "reliance") -> Axes:
         ax.set(xlabel=f"reliance of '{results.names(schema.BIAS_BITS)[bit]}'", xlim=(-1.1, 1.1))
     else:
         values, errors = results.read_with_error(schema.AVAILABILITY)
-        taps = np.arange(1, len(values) + 1)
-        for number, colour in enumerate((style.DARK, style.LIGHT, *style.OTHERS)[: len(names)]):
-            style.curve(
-                ax, taps, values[:, number], errors[:, number], "o-",
-                color=colour, label=names[number],
-            )  # fmt: skip
-        ax.set(xlabel="tap", ylabel="V before training", ylim=(-0.05, 1.05))
+        style.curves_over_taps(ax, values, errors, names)
+        ax.set_ylabel("V before training")
     style.legend_above(ax, columns=2)
     return ax
 

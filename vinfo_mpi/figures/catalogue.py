@@ -251,8 +251,7 @@ def missing(results: Results) -> list[Figure]:
     return [
         figure
         for figure in FIGURES.values()
-        if figure.command(results) is not None
-        and (results.of_planted_images or figure is not bias.BIAS_FIGURE)
+        if figure.command(results) is not None and all(map(results.suits, figure.stages))
     ]
 
 

@@ -57,6 +57,11 @@ class Figure:
     setting: str = ""
     panels: tuple[Mapping[str, Any], ...] = ({},)
 
+    @property
+    def stages(self) -> set[str]:
+        """The stages that write what it needs."""
+        return {stage_of(dataset) for dataset in self.reads}
+
     def command(self, results: Results) -> str | None:
         """Return the command that adds what it needs to a run's results, None if all is there."""
         for dataset in self.reads:

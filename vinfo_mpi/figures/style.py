@@ -91,6 +91,16 @@ def curve(
     ax.fill_between(x, y - error, y + error, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
+def curves_over_taps(
+    ax: Axes, values: np.ndarray, errors: np.ndarray, labels: Sequence[str]
+) -> None:
+    """Draw a curve over the taps, with its errors, for each column: (L, columns) arrays."""
+    taps = np.arange(1, len(values) + 1)
+    for column, (label, colour) in enumerate(zip(labels, (DARK, LIGHT, *OTHERS), strict=False)):
+        curve(ax, taps, values[:, column], errors[:, column], "o-", color=colour, label=label)
+    ax.set(xlabel="tap", ylim=(-0.05, 1.05))
+
+
 def legend_above(ax: Axes, columns: int = 2, narrow: int = 2) -> None:
     """Say above the axes, off the data, what its curves are, in fewer columns on a page."""
     figure = ax.get_figure(root=True)

@@ -109,6 +109,11 @@ class Ranks:
         """Join the small arrays of all ranks along an axis, in rank order, on every rank."""
         return np.concatenate(self.comm.allgather(values), axis=axis) if self.size > 1 else values
 
+    def join(self, values: torch.Tensor, axis: int = 0) -> torch.Tensor:
+        """Join the small tensors of all ranks along an axis; it lies where `values` do."""
+        joined = self.concatenate(values.cpu().numpy(), axis)
+        return torch.from_numpy(joined).to(values.device)
+
     def allgather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
         return self.comm.allgather(value)

@@ -61,8 +61,7 @@ def table(results: Results, expected_only: bool = False) -> pd.DataFrame:
     signs = [
         sign
         for sign in SIGNS
-        if (sign.expected or not expected_only)
-        and (results.of_planted_images or "bias" not in sign.needs)
+        if (sign.expected or not expected_only) and all(map(results.suits, sign.needs))
     ]
     rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in signs]
     return pd.DataFrame(rows, columns=list(COLUMNS))

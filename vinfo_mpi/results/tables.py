@@ -90,10 +90,10 @@ class Results:
         """The activations that were scored, relative to the run's folder: activations/epoch_012."""
         return next(name for name in self.inputs["score"] if name.startswith("activations/"))
 
-    @property
-    def of_planted_images(self) -> bool:
-        """Whether the images were generated, with factors that can be crossed."""
-        return any(of["data"]["source"] == "planted" for of in self.settings.values())
+    def suits(self, stage: str) -> bool:
+        """Whether a stage can be computed for the run's images: `bias` crosses planted factors."""
+        planted = any(of["data"]["source"] == "planted" for of in self.settings.values())
+        return planted or stage != "bias"
 
     @cached_property
     def concepts(self) -> pd.DataFrame:

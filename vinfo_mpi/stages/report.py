@@ -77,9 +77,6 @@ def choose_examples(run: Run, codes: RowReader) -> Examples:
         for block in batches(run.ranks.block(n), run.config.machine.rows):
             yield block.start, run.tensor(codes.read("codes", block))
 
-    def join(values: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(run.ranks.concatenate(values.cpu().numpy())).to(run.device)
-
     options = run.config.report
     with run.clock.phase("choose"):
         return examples.choose(
@@ -88,7 +85,7 @@ def choose_examples(run: Run, codes: RowReader) -> Examples:
             options.examples,
             tuple(options.levels),
             run.ranks.sum,
-            join,
+            run.ranks.join,
             run.device,
         )
 

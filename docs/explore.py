@@ -1,6 +1,6 @@
-"""What one can do with the results of a run: a notebook as a script.
+"""A walk through the results of a run.
 
-Editors such as VS Code run it cell by cell.
+A notebook as a script: editors such as VS Code run it cell by cell.
 
 VINFO_RUN=runs/quickstart python docs/explore.py
 """
@@ -45,8 +45,8 @@ for figure in catalogue.available(results):
 for figure in catalogue.missing(results):
     print(f"{figure.name:<28} not computed: {figure.command(results)}")
 
-# %% Draw them on axes of your own. Without axes, `results.plot.complexity()` gives
-# a paper's, which a notebook shows
+# %% Draw them on axes of your own. Without axes, `results.plot.complexity()` gives a paper's,
+# which a notebook shows
 drawn, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
 results.plot.complexity(axes[0, 0])
 results.plot.vinformation(axes[0, 1])
@@ -62,3 +62,16 @@ drawn.savefig(output / "overview.png")
 results.to_csv(output / "concepts.csv")
 results.to_parquet(output / "concepts.parquet")
 print(results.read("penalty").shape, *sorted(path.name for path in output.iterdir()))
+
+# %% The same measures on arrays of your own, without a run: here pixels and a random layer
+import numpy as np
+from sklearn.datasets import load_digits
+
+from vinfo_mpi import NMF, complexity, vinformation
+
+pixels = load_digits().data / 16
+layer = np.maximum(pixels @ np.random.default_rng(0).normal(size=(64, 32)), 0)
+
+codes = NMF(concepts=5).fit(layer).encode(layer)
+scores = vinformation({"pixels": pixels, "layer": layer}, codes)
+print(complexity(scores).to_frame()[["complexity", "unreadable", "late", "discarded"]].round(2))

@@ -151,7 +151,8 @@ if [ $kind = system ]; then
 else
     install -r requirements.txt mpich
 fi
-install --no-build-isolation --editable ".[report,parquet,test,bench,docs]"
+# Setuptools warns of what an editable installation is.
+PYTHONWARNINGS='ignore:Editable installation' install --no-build-isolation --editable ".[report,parquet,test,bench,docs]"
 
 # In parallel, and also where PYTHONDONTWRITEBYTECODE is set: importing torch from source takes seconds every time.
 "$venv/bin/python" -m compileall -q -j 0 -x 'site-packages/.*/tests?/' "$venv/lib" >/dev/null 2>&1 || true

@@ -25,5 +25,6 @@ def test_names_may_be_anything():
     assert choices("x", []) == "valid: "
 
 
-def test_wrong_input_ends_with_2():
+def test_wrong_input_ends_with_2_and_is_a_wrong_value():
     assert InputError.exit_code == 2
+    assert issubclass(InputError, ValueError)

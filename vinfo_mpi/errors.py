@@ -13,10 +13,11 @@ from importlib.util import find_spec
 EXTRAS = {"matplotlib": "report", "pyarrow": "parquet"}
 
 
-class InputError(Exception):
+class InputError(ValueError):
     """Wrong usage, configuration or input.
 
-    It ends every rank with exit code 2 and this sentence, no traceback.
+    It ends every rank with exit code 2 and this sentence, no traceback. Users of the library catch
+    it as a `ValueError`.
     """
 
     exit_code = 2

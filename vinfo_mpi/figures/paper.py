@@ -53,12 +53,14 @@ class Paper:
 
 
 USUAL = Paper()
-# Widths as the authors' instructions of 2025 have them: text block and column in inches; Nature's
-# are 89 and 183 mm, in type of 5 to 7 points.
+# Column and text block in inches: of the conferences as \columnwidth and \textwidth of their style
+# files say (also listed by TUEplots, github.com/pnkraemer/tueplots, figsizes.py; NeurIPS has one
+# column, and half of it less a gap is ours), of Nature as its figure guide says (89 and 183 mm, in
+# type of 5 to 7 points; research-figure-guide.nature.com).
 VENUES = {
     "neurips": Paper(2.7, 5.5, 8, "serif"),
     "icml": Paper(3.25, 6.75, 8, "serif"),
-    "cvpr": Paper(3.25, 6.875, 8, "serif"),
+    "cvpr": Paper(3.28, 6.875, 8, "serif"),
     "nature": Paper(89 / 25.4, 183 / 25.4, 7, "sans-serif"),
 }
 

@@ -168,6 +168,17 @@ ANALYSES = {
         remedy="use more ranks, fewer words or a lower names.strongest",
         long=True,  # it needs what is not there: words, and embeddings
     ),
+    "monosemanticity": Stage(
+        "vinfo_mpi.analyses.monosemanticity:measure_monosemanticity",
+        reads=("activations", "codes"),
+        settings=("monosemanticity",),
+        files={
+            "images": "monosemanticity.images_file",
+            "activations": "monosemanticity.activations",
+        },
+        remedy="lower machine.rows or monosemanticity.strongest",
+        long=True,  # it asks for a reference other than the run's own
+    ),
     "sedimentation": Stage(
         "vinfo_mpi.analyses.sedimentation:measure_sedimentation",
         reads=("all activations", "codes", "score", "importance"),

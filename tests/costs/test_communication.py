@@ -25,6 +25,7 @@ ANALYSES = (
     "patterns",
     "merging",
     "pointwise",
+    "monosemanticity",
 )
 
 

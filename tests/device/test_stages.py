@@ -129,6 +129,7 @@ STAGES = {
     "patterns": Stage("results.h5", ("patterns",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
     "merging": Stage("results.h5", ("merging",), most=1, steps=BATCHES, once=400),
     "pointwise": result("pointwise", "concepts/misled", most=95),
+    "monosemanticity": result("monosemanticity", "concepts/clarity", most=95),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),

@@ -39,6 +39,7 @@ NAMES = [
     "lazy",
     "migration",
     "pointwise",
+    "monosemanticity",
     "bias",
     "measures",
     "patterns",

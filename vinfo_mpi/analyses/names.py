@@ -12,7 +12,6 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 
     command.main("names", __doc__)
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from vinfo_mpi.concepts.strongest import strongest_images
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError, NotApplicable
 from vinfo_mpi.networks.footprint import held
-from vinfo_mpi.numerics import examples, soft_wpmi
+from vinfo_mpi.numerics import soft_wpmi
 from vinfo_mpi.numerics.arrays import unit_rows
 from vinfo_mpi.parallel.logs import log
-from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import RUNNER_UP, RUNNER_UP_SCORE, WORD, WORD_SCORE
 from vinfo_mpi.run.part import Part
@@ -53,7 +52,8 @@ def name_concepts(run: Run, part: Part) -> None:
     with run.open_codes() as codes:
         concepts = codes.shape("codes")[1]
         ids = codes.read("samples/id")
-        rows = _strongest(run, codes, concepts)
+        strongest = strongest_images(run, codes, run.config.names.strongest)
+    rows = strongest.cpu().numpy()
     of_rank = run.ranks.block(concepts)
     with run.clock.phase("words"), run.ranks.together():
         likelihood = _log_likelihoods(run, embeddings, ids, rows[:, of_rank.start : of_rank.stop])
@@ -143,22 +143,6 @@ def _check(run: Run, vocabulary: list[str], words: RowsOfArray, images: RowsOfAr
             f"{words.where} has {words.shape[1]} numbers a row and {images.where} "
             f"{images.shape[1]}; take both from the same model"
         )
-
-
-def _strongest(run: Run, codes: Any, concepts: int) -> np.ndarray:
-    """Return the images on which every concept is strongest: (M, K) rows; -1: no more fire."""
-
-    def batches_of_rank() -> Iterator[tuple[int, torch.Tensor]]:
-        rows = run.ranks.block(len(codes.read("samples/id")))
-        for block in batches(rows, run.config.machine.rows):
-            yield block.start, run.tensor(codes.read("codes", block))
-
-    count = run.config.names.strongest
-    with run.clock.phase("strongest"):
-        strongest = examples.most_activating(
-            batches_of_rank, concepts, count, run.ranks.join, run.device
-        )
-    return strongest.rows.cpu().numpy()
 
 
 def _log_likelihoods(

@@ -17,6 +17,7 @@ from vinfo_mpi.config.sections.analyses import (
     Merging,
     Metafeatures,
     Migration,
+    Monosemanticity,
     Names,
     Patterns,
     Redundancy,
@@ -51,6 +52,7 @@ __all__ = [
     "Machine",
     "Merging",
     "Metafeatures",
+    "Monosemanticity",
     "Names",
     "Network",
     "Patterns",
@@ -101,6 +103,7 @@ class Config(Section):
     autoencoder: Autoencoder = Autoencoder()
     audit: Audit = Audit()
     names: Names = Names()
+    monosemanticity: Monosemanticity = Monosemanticity()
     patterns: Patterns = Patterns()
     visualise: Visualise = Visualise()
     figures: Figures = Figures()

@@ -19,6 +19,7 @@ from vinfo_mpi.results.schema import (
     FIRING_RATE,
     IMPORTANCE,
     LATE,
+    OUTLIER_SEVERITY,
     TAPS,
     TEMPORAL,
     UNREADABLE,
@@ -33,15 +34,24 @@ from vinfo_mpi.results.schema_analyses import (
     STABILITY,
 )
 from vinfo_mpi.results.schema_collapse import COLLAPSE_CHECKPOINTS, NC1
-from vinfo_mpi.results.schema_migration import DRIFT, EMERGENCE
+from vinfo_mpi.results.schema_merging import CHANNELS, MERGING_LAYERS, WIDTHS
+from vinfo_mpi.results.schema_migration import DRIFT, EMERGENCE, LOCALISATION
+from vinfo_mpi.results.schema_monosemanticity import CLARITY, MONOSEMANTICITY
 from vinfo_mpi.results.schema_patterns import (
     CODE_LAYERS,
     EQUAL_REDUNDANCY,
     KNN,
     PATTERN_CHECKPOINTS,
 )
+from vinfo_mpi.results.schema_pointwise import MISLED
 from vinfo_mpi.results.schema_sedimentation import MEAN_COMPLEXITY, MEAN_PARTS, OWN_EPOCHS
-from vinfo_mpi.results.schema_sparsity import LAYERS, SPARSITY_CHECKPOINTS, UNITS_NONZERO
+from vinfo_mpi.results.schema_sparsity import (
+    LAYERS,
+    NONZERO,
+    SPARSITY_CHECKPOINTS,
+    SPARSITY_TAPS,
+    UNITS_NONZERO,
+)
 from vinfo_mpi.results.tables import Results
 
 OF_CONCEPTS = {
@@ -49,13 +59,17 @@ OF_CONCEPTS = {
     UNREADABLE: "unreadable",
     LATE: "late",
     DISCARDED: "discarded",
+    MISLED: "images misled",
     TEMPORAL: "temporal score",
     EMERGENCE: "emergence",
+    LOCALISATION: "localisation",
     DRIFT: "drift",
     REDUNDANCY: "redundancy",
     HOYER: "Hoyer sparsity",
     NOISE_VARIANCE: "variance under noise",
     STABILITY: "stability",
+    MONOSEMANTICITY: "monosemanticity",
+    CLARITY: "clarity",
     IMPORTANCE: "importance",
     CODE_VARIANCE: "variance",
     FIRING_RATE: "firing rate",
@@ -66,7 +80,10 @@ OF_CONCEPTS = {
 # What follows from V-information over taps and epochs: that these go together says little.
 OF_VINFORMATION = {
     OF_CONCEPTS[dataset]
-    for dataset in (COMPLEXITY, UNREADABLE, LATE, DISCARDED, TEMPORAL, EMERGENCE)
+    for dataset in (
+        *(COMPLEXITY, UNREADABLE, LATE, DISCARDED, MISLED),
+        *(TEMPORAL, EMERGENCE, LOCALISATION),
+    )
 }
 
 
@@ -82,9 +99,10 @@ def between_concepts(results: Results) -> tuple[list[str], Matrix]:
 def of_taps(results: Results) -> pd.DataFrame:
     """Return a row per tap of the analysed checkpoint, a column per measure of taps.
 
-    Hidden units count for the tap whose name theirs begin with, as mean over its layers. Codes are
-    those of the images learned from that share one of as many units of every layer, and of how many
-    held-out images the nearest codes tell the class.
+    Hidden units and channels that can be merged count for the tap whose name theirs begin with, as
+    mean over its layers; channels left also over the thresholds. Codes are those of the images
+    learned from that share one of as many units of every layer, and of how many held-out images the
+    nearest codes tell the class.
     """
     taps = results.names(TAPS)
     table = pd.DataFrame(index=pd.Index(taps, name="tap"))
@@ -93,6 +111,10 @@ def of_taps(results: Results) -> pd.DataFrame:
     if EFFECTIVE_DIMENSION in results:
         dimension = results.read(EFFECTIVE_DIMENSION)[-1]
         table["effective dimension"] = pd.Series(dimension, results.names(SPECTRUM_TAPS))
+    if OUTLIER_SEVERITY in results:
+        table["outlier severity"] = results.read(OUTLIER_SEVERITY)
+    if NONZERO in results:
+        table["values not 0"] = pd.Series(results.read(NONZERO)[-1], results.names(SPARSITY_TAPS))
     if UNITS_NONZERO in results:
         shares = results.read(UNITS_NONZERO)[-1]
         table["hidden units on"] = _by_tap(taps, results.names(LAYERS), shares)
@@ -102,6 +124,11 @@ def of_taps(results: Results) -> pd.DataFrame:
         table["codes shared"] = _by_tap(taps, layers, shared)
         if KNN in results:
             table["classes by codes"] = _by_tap(taps, layers, results.read(KNN)[-1])
+    if CHANNELS in results:
+        layers, widths = results.names(MERGING_LAYERS), results.read(WIDTHS)
+        left = (results.read(CHANNELS)[-1] / widths).mean(axis=0)
+        table["channels left"] = _by_tap(taps, layers, left)
+        table["channels"] = _by_tap(taps, layers, widths)
     return table
 
 

@@ -103,6 +103,7 @@ from vinfo_mpi.results.schema_migration import (
     OF_PATHS,
     PATHS,
 )
+from vinfo_mpi.results.schema_monosemanticity import OF_MONOSEMANTICITY
 from vinfo_mpi.results.schema_patterns import PATTERNS
 from vinfo_mpi.results.schema_pointwise import POINTWISE
 from vinfo_mpi.results.schema_sedimentation import (
@@ -173,6 +174,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     ),
     "autoencoder": AUTOENCODER,
     "audit": AUDIT,
+    "monosemanticity": OF_MONOSEMANTICITY,
     "names": (WORD, WORD_SCORE, RUNNER_UP, RUNNER_UP_SCORE),
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),

@@ -140,6 +140,31 @@ class Names(Section):
         return None if self.images is None else _file(self.images)
 
 
+class Monosemanticity(Section):
+    """How alike the images are that a concept is active in."""
+
+    images: str | None = Field(
+        None,
+        description="embeddings that images are compared by, of all images of the data set, by "
+        "their ids, (N, e): .npy, .npz, .safetensors, HDF5 or zarr; path or path:name; default: a "
+        "tap",
+    )
+    activations: str | None = Field(
+        None,
+        description="activations file of another run of the same images, whose tap it is; default: "
+        "of this run",
+    )
+    tap: str = Field("last", description="which tap, where there are no embeddings of the images")
+    strongest: Annotated[int, Field(ge=2)] = Field(
+        30, description="images in which a concept is strongest, for its clarity"
+    )
+
+    @property
+    def images_file(self) -> str | None:
+        """The file of the embeddings of the images."""
+        return None if self.images is None else _file(self.images)
+
+
 def _file(place: str) -> str:
     """Return the path of an array in a file: path, or path:name."""
     path, _, _ = place.rpartition(":")

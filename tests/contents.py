@@ -9,7 +9,7 @@ import h5py
 ROOT = Path(__file__).parent.parent
 ANALYSES = (
     "flow,support,redundancy,hoyer,sparsity,spectrum,collapse,metafeatures,stability,robustness,"
-    "sedimentation,migration,audit,patterns,merging,pointwise,autoencoder,monosemanticity"
+    "sedimentation,migration,audit,patterns,merging,pointwise,autoencoder,monosemanticity,filters"
 )
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",

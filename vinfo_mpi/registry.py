@@ -207,6 +207,12 @@ ANALYSES = {
         remedy="lower machine.batch, or give fewer merging.thresholds",
         long=True,  # passes of images through a network for each threshold
     ),
+    "filters": Stage(
+        "vinfo_mpi.analyses.filters:measure_filters",
+        reads=("all activations",),
+        settings=(),
+        long=True,  # it is about weights alone, not about concepts
+    ),
     "pointwise": Stage(
         "vinfo_mpi.analyses.pointwise:find_hardest",
         reads=("activations", "codes"),

@@ -26,6 +26,7 @@ ANALYSES = (
     "merging",
     "pointwise",
     "monosemanticity",
+    "filters",
 )
 
 

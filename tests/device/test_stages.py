@@ -128,6 +128,7 @@ STAGES = {
     "migration": result("migration", most=0),
     "patterns": Stage("results.h5", ("patterns",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
     "merging": Stage("results.h5", ("merging",), most=1, steps=BATCHES, once=400),
+    "filters": Stage("results.h5", ("filters",), most=1, steps=CHECKPOINTS * 20, once=900),
     "pointwise": result("pointwise", "concepts/misled", most=95),
     "monosemanticity": result("monosemanticity", "concepts/clarity", most=95),
     "visualise": Stage(

@@ -44,6 +44,7 @@ NAMES = [
     "measures",
     "patterns",
     "merging",
+    "filters",
 ]
 # Of a run on digits: for the shortcut bias see tests/analyses/test_bias.py.
 OF_DIGITS = [name for name in NAMES if name != "bias"]

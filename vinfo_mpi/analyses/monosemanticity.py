@@ -209,8 +209,8 @@ def _of_blocks(
         weights = weigh(slice(block.start, block.stop))
         measured.append(images.similarity(len(block), weights))
         run.safe_point()
-    values, errors = (list(parts) for parts in zip(*measured, strict=True))
-    return np.concatenate(values), np.concatenate(errors)
+    values = np.concatenate([of_block for of_block, _ in measured])
+    return values, np.concatenate([error for _, error in measured])
 
 
 def _by_code(run: Run, codes: RowReader) -> Callable[[slice], Weigh]:

@@ -15,6 +15,7 @@ from vinfo_mpi.figures import (
     concepts,
     confounds,
     curves,
+    filters,
     lazy,
     measures,
     merging,
@@ -239,6 +240,7 @@ _ALL = (
     measures.MEASURES_FIGURE,
     patterns.PATTERNS_FIGURE,
     merging.MERGING_FIGURE,
+    filters.FILTERS_FIGURE,
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
 

@@ -65,7 +65,8 @@ class Pairs:
 
 
 def _similarity(sums: torch.Tensor) -> np.ndarray:
-    weight, squares = sums[:, -2], sums[:, -1]
+    weight = sums[:, -2]
+    squares = sums[:, -1]
     pairs = weight.square() - squares
     pairs = torch.where(pairs > ROUNDING * weight.square(), pairs, torch.nan)
     return ((sums[:, :-2].square().sum(1) - squares) / pairs).cpu().numpy()

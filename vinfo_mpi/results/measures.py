@@ -34,6 +34,11 @@ from vinfo_mpi.results.schema_analyses import (
     STABILITY,
 )
 from vinfo_mpi.results.schema_collapse import COLLAPSE_CHECKPOINTS, NC1
+from vinfo_mpi.results.schema_filters import (
+    FILTER_LAYERS,
+    ORTHOGONALITY,
+    VARIANCE_ENTROPY,
+)
 from vinfo_mpi.results.schema_merging import CHANNELS, MERGING_LAYERS, WIDTHS
 from vinfo_mpi.results.schema_migration import DRIFT, EMERGENCE, LOCALISATION
 from vinfo_mpi.results.schema_monosemanticity import CLARITY, MONOSEMANTICITY
@@ -99,10 +104,10 @@ def between_concepts(results: Results) -> tuple[list[str], Matrix]:
 def of_taps(results: Results) -> pd.DataFrame:
     """Return a row per tap of the analysed checkpoint, a column per measure of taps.
 
-    Hidden units and channels that can be merged count for the tap whose name theirs begin with, as
-    mean over its layers; channels left also over the thresholds. Codes are those of the images
-    learned from that share one of as many units of every layer, and of how many held-out images the
-    nearest codes tell the class.
+    Hidden units, filters and channels that can be merged count for the tap whose name theirs begin
+    with, as mean over its layers; channels left also over the thresholds. Codes are those of the
+    images learned from that share one of as many units of every layer, and of how many held-out
+    images the nearest codes tell the class.
     """
     taps = results.names(TAPS)
     table = pd.DataFrame(index=pd.Index(taps, name="tap"))
@@ -125,10 +130,15 @@ def of_taps(results: Results) -> pd.DataFrame:
         if KNN in results:
             table["classes by codes"] = _by_tap(taps, layers, results.read(KNN)[-1])
     if CHANNELS in results:
-        layers, widths = results.names(MERGING_LAYERS), results.read(WIDTHS)
+        layers = results.names(MERGING_LAYERS)
+        widths = results.read(WIDTHS)
         left = (results.read(CHANNELS)[-1] / widths).mean(axis=0)
         table["channels left"] = _by_tap(taps, layers, left)
         table["channels"] = _by_tap(taps, layers, widths)
+    if FILTER_LAYERS in results:
+        layers = results.names(FILTER_LAYERS)
+        for name, quality in _OF_FILTERS.items():
+            table[name] = _by_tap(taps, layers, results.read(quality)[-1])
     return table
 
 
@@ -160,6 +170,10 @@ def of_epochs(results: Results) -> pd.DataFrame:
     return table
 
 
+_OF_FILTERS: Mapping[str, Dataset] = {
+    "variety of kernels": VARIANCE_ENTROPY,
+    "orthogonal filters": ORTHOGONALITY,
+}
 _MEANS_OF_EPOCHS: Mapping[str, Dataset] = {
     "mean K": MEAN_COMPLEXITY,
     "mean unreadable": MEAN_PARTS[UNREADABLE],

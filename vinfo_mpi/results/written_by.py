@@ -76,6 +76,7 @@ from vinfo_mpi.results.schema_audit import AUDIT
 from vinfo_mpi.results.schema_autoencoder import AUTOENCODER
 from vinfo_mpi.results.schema_bias import OF_BIAS
 from vinfo_mpi.results.schema_collapse import COLLAPSE, COLLAPSE_CHECKPOINTS
+from vinfo_mpi.results.schema_filters import FILTERS
 from vinfo_mpi.results.schema_merging import MERGING
 from vinfo_mpi.results.schema_metafeatures import (
     CLASSES,
@@ -184,6 +185,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "migration": (MIGRATION_CHECKPOINTS, *PATHS, KIND_NAMES, KIND_SHARE, *OF_PATHS),
     "patterns": PATTERNS,
     "merging": MERGING,
+    "filters": FILTERS,
     "pointwise": POINTWISE,
     "bias": OF_BIAS,
 }

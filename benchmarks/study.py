@@ -74,6 +74,7 @@ def paper(images: int) -> tuple[Sizes, Config]:
         training=0.0,
         backward=0.0,
         operations=8_178_000_000,
+        head=2 * 2048 * 1000,
         base=1e9,
     )
     return sizes, check_config(PAPER)

@@ -42,6 +42,7 @@ IMAGENET = Sizes(
     training=0.0,
     backward=3e9,
     operations=8 * 10**9,
+    head=2 * 2048 * 1000,
     base=1e9,
 )
 CONFIG = check_config(

@@ -32,6 +32,7 @@ SIZES = Sizes(
     training=1e7,
     backward=1e7,
     operations=10**6,
+    head=2 * 32 * 10,
     base=1e8,
 )
 

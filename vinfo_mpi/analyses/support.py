@@ -35,6 +35,7 @@ from vinfo_mpi.run.run import Run
 
 SORTED = 6  # orders by complexity, plain and in turn, and importance, up and down
 RANDOM = 2  # that are drawn several times, plain and in turn
+IN_TURN_SORTED = 2  # the same as those without turns where concepts are of no class
 
 
 def measure_support(run: Run, part: Part) -> None:
@@ -72,11 +73,11 @@ def costs(work: Workload) -> Costs:
     sizes = work.sizes
     options = work.config.support
     orders = SORTED + RANDOM * options.draws
-    head = 2 * sizes.d * sizes.outputs if sizes.linear else sizes.operations
+    distinct = orders if sizes.groups > 1 else orders - IN_TURN_SORTED - options.draws
     rebuild = 2.0 * sizes.concepts * sizes.d
     return Costs(
         memory=slopes_costs.memory(work),
-        operations=orders * sizes.n * (rebuild + options.steps * head),
+        operations=distinct * sizes.n * (rebuild + options.steps * sizes.head),
         sent=work.sent(3 * orders * (len(_counts(sizes.concepts, options.steps)) + 1)),
     )
 

@@ -38,6 +38,8 @@ class Sizes:
         of a step that changes `batch` images; weights apart.
     operations : int
         Of one image's forward pass.
+    head : int
+        Operations of one vector's way from the last tap to the logits.
     base : float
         Bytes of memory that the program itself takes.
     hidden : dict of str to int
@@ -69,6 +71,7 @@ class Sizes:
     training: float
     backward: float
     operations: int
+    head: int
     base: float
     channels: int = 3
     hidden: dict[str, int] = field(default_factory=dict)

@@ -55,6 +55,8 @@ def sizes(run: Run) -> Sizes:
     weights = sum(value.nbytes for value in network.state_dict().values())
     _, positions, d = reading.map.shape
     outputs = reading.outputs.shape[1]
+    linear = heads.linear(network, reading.map.mean(1), reading.outputs) is not None
+    end = taps.tap_of_map(where, map_tap)
     kind = concept_kind(config.dictionary)
     kept_positions = positions
     if config.extract.positions != "all":
@@ -76,14 +78,15 @@ def sizes(run: Run) -> Sizes:
         branches=_widths(reading.branches),
         hidden=hidden.find(network, config.extract, example)[1],
         maps=sum(map(run.keeps_map, run.checkpoints)),
-        concepts=kind.count(run, taps.tap_of_map(where, map_tap).name, d, outputs),
+        concepts=kind.count(run, end.name, d, outputs),
         groups=kind.groups(run),
-        linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
+        linear=linear,
         weights=weights,
         trainable=sum(value.nbytes for value in learned),
         tensors=len(network.state_dict()) + len(learned),
         **_memory(run, network, where, blocks, epochs),
         operations=counter.get_total_flops(),
+        head=2 * d * outputs if linear else _head(network, end, example, d),
         base=_program() - weights,  # which the stages that hold them count
     )
 
@@ -111,6 +114,20 @@ def _widths(vectors: Mapping[str, torch.Tensor]) -> dict[str, int]:
 def _tested(run: Run, epochs: int) -> int:
     """Return how many images a rank tests the training on."""
     return -(-int(run.subject.images.test.sum()) // run.ranks.size) if epochs else 0
+
+
+@torch.no_grad()
+def _head(network: nn.Module, tap: Tap, example: torch.Tensor, channels: int) -> int:
+    """Return the operations of one vector's way from a tap to the logits."""
+    head = heads.replaced(network, tap, example)
+    head(example.new_zeros(1, channels))  # which tries how vectors can go on
+    counts = []
+    for vectors in (1, 2):
+        with FlopCounterMode(display=False) as counter:
+            head(example.new_zeros(vectors, channels))
+        counts.append(counter.get_total_flops())
+    one, two = counts
+    return two - one
 
 
 def _remembered(run: Run, epochs: int) -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import numpy as np
+
 from vinfo_mpi import units
 from vinfo_mpi.figures import catalogue
 from vinfo_mpi.figures.paper import paper
@@ -17,6 +19,7 @@ from vinfo_mpi.pages.site import Index
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.facts import Facts, facts
 from vinfo_mpi.results.reliability import warnings_about
+from vinfo_mpi.results.schema_analyses import CHANCE, WORD_AS_GOOD
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.provenance import timings_of
 
@@ -59,7 +62,7 @@ def make_index(
     ]
     return Index(
         title=run.resolve().name,
-        facts=_facts(about, run, results.attributes) | made,
+        facts=_facts(about, run, results.attributes) | _words(results) | made,
         warnings=[*warnings_about(about), *mixed],
         answer=answer(results),
         groups=groups(results),
@@ -77,6 +80,19 @@ def _missing(results: Results, options: str, pictures: bool) -> list[tuple[str, 
         drawing = f"python -m {command('visualise')} {options}"
         missing.append(("Pictures drawn to activate concepts", drawing))
     return missing
+
+
+def _words(results: Results) -> dict[str, str]:
+    """Return for how many concepts there is a word, and how many of them are chance's."""
+    if WORD_AS_GOOD not in results:
+        return {}
+    as_good = results.read(WORD_AS_GOOD)
+    as_good = as_good[np.isfinite(as_good)]
+    said = (
+        f"{(as_good <= CHANCE).sum()} of {len(as_good)} concepts have one that random images have "
+        f"in at most {100 * CHANCE:g} % of the draws (by chance {CHANCE * len(as_good):.0f} would)"
+    )
+    return {"Words": said}
 
 
 def _facts(about: Facts, run: Path, attributes: Mapping[str, Any]) -> dict[str, str]:

@@ -63,7 +63,7 @@ def factors(run: Run, activations: ActivationReader, partial_results: PartialRes
     """
     ids = activations.read("samples/id")
     columns = {(GIVEN, name): values[ids] for name, values in run.subject.images.factors.items()}
-    if run.config.audit.pictures and run.config.data.source != "imported":
+    if run.config.audit.pictures and run.subject.has_images:
         measured = partial_results.get("pictures", lambda: _of_pictures(run, ids))["values"]
         columns |= {
             (PICTURE, f"picture: {name}"): measured[:, number]
@@ -73,7 +73,7 @@ def factors(run: Run, activations: ActivationReader, partial_results: PartialRes
     if not taken:
         raise NotApplicable(
             "audit needs factors of the images: further columns of data.table, those of a data "
-            "set of yours, or audit.pictures: true"
+            "set of yours, or images, with audit.pictures: true"
         )
     values = np.stack(list(taken.values()), axis=1)
     return Audited(

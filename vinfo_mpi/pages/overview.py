@@ -23,6 +23,10 @@ from vinfo_mpi.results.schema_analyses import CHANCE, WORD_AS_GOOD
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.provenance import timings_of
 
+NO_PICTURES = (
+    "none: another program has extracted the activations. Grey squares stand for images, with the "
+    "numbers of their rows, and what they look like is not known here"
+)
 LIBRARIES = {"vinfo_mpi": "vinfo", "torch": "torch", "h5py": "h5py", "HDF5": "hdf5"}
 
 
@@ -101,9 +105,11 @@ def _facts(about: Facts, run: Path, attributes: Mapping[str, Any]) -> dict[str, 
     seconds = sum(times["seconds"]["total"]["max"] for times in before.values())
     versions = [f"{name} {attributes[f'{key}_version']}" for name, key in LIBRARIES.items()]
     classes = len(about.per_class)
+    pictures = {"Pictures": NO_PICTURES} if about.data == "imported" else {}
     return {
         "Network": about.network,
         "Data": f"{about.data}: {about.analysed} images of {classes} classes analysed",
+        **pictures,
         "Accuracy": about.correct,
         "Concepts": f"{about.alive} of {about.concepts} alive",
         "Fidelity": about.rebuilt,

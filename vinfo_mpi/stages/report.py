@@ -39,7 +39,6 @@ PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 
 def write_report(run: Run, part: Part) -> None:
     """Write sheets of images and data, divided among the ranks; then, on one, figures and pages."""
-    run.subject.require_images("report")
     ranks = run.ranks
     provenance = part.provenance
     folder = ranks.on_root(folders.begin, run.report, provenance)

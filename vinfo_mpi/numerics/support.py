@@ -93,7 +93,9 @@ class Curves:
         self.sums = torch.zeros(3, len(every), len(counts) + 1, dtype=torch.float64, device=device)
         # Equal ones, as those in turn over a single class, are followed once.
         self.distinct, places = np.unique(every, axis=0, return_inverse=True)
-        self.places = places.ravel()  # of every order among those
+        self.rows = [
+            np.flatnonzero(places.ravel() == k).tolist() for k in range(len(self.distinct))
+        ]
 
     def add(
         self,
@@ -104,14 +106,14 @@ class Curves:
         labels: torch.Tensor,
     ) -> None:
         """Add a batch; parameters as `classified_right`."""
-        for number, order in enumerate(self.distinct):
+        for order, rows in zip(self.distinct, self.rows, strict=True):
             values = classified_right(
                 codes, atoms, offset, head, labels, order, self.counts
             ).double()
             values = torch.cat([values, (self.weights @ values)[None]])
-            self.sums[:, self.places == number] += torch.stack(
-                [values.sum(1), values.square().sum(1), values @ values[-2]]
-            )[:, None]
+            sums = torch.stack([values.sum(1), values.square().sum(1), values @ values[-2]])
+            for row in rows:  # one by one: by a list of them, a GPU would be waited for
+                self.sums[:, row] += sums
 
     def accuracy(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the share of images that are right along every order, and its standard error.

@@ -28,6 +28,7 @@ SIZES = Sizes(
     weights=10**6,
     trainable=10**6,
     tensors=100,
+    batch=128,
     forward=1e7,
     training=1e7,
     backward=1e7,

@@ -89,20 +89,20 @@ def _counts(concepts: int, steps: int) -> np.ndarray:
 
 def _curves(run: Run, orders: Mapping[str, np.ndarray], counts: np.ndarray) -> Curves:
     """Return the sums over all ranks' images."""
-    machine = run.config.machine
     atoms, offset = encoders.decoder(run)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         activations.require_labels("support")
         vinformation.same_images(activations, codes)
         network = run.head(activations)
         n, _ = codes.shape("codes")
+        blocks = batches(run.ranks.block(n), run.config.machine.rows)
         curves = Curves(orders, counts, n, run.device)
 
         @torch.no_grad()
         def head(vectors: torch.Tensor) -> torch.Tensor:
-            return torch.cat([network(batch) for batch in vectors.split(machine.batch)])
+            return torch.cat([network(batch) for batch in vectors.split(run.batch)])
 
-        for rows in run.progress(batches(run.ranks.block(n), machine.rows), "support: blocks"):
+        for rows in run.progress(blocks, "support: blocks"):
             labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
             curves.add(run.tensor(codes.read("codes", rows)), atoms, offset, head, labels)
     run.ranks.sum(curves.sums)

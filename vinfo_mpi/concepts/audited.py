@@ -100,7 +100,7 @@ def _varies(name: str, values: np.ndarray) -> bool:
 def _of_pictures(run: Run, ids: np.ndarray) -> dict[str, np.ndarray]:
     """Return the statistics of all pictures as the network sees them: values, (N, S)."""
     rows = run.ranks.block(len(ids))
-    parts = [ids[block.start : block.stop] for block in batches(rows, run.config.machine.batch)]
+    parts = [ids[block.start : block.stop] for block in batches(rows, run.batch)]
     measured = [np.empty((0, len(image_statistics.NAMES)))]
     with run.bar("audit: images", len(rows)) as bar:
         for inputs, _, _ in run.subject.loader.batches(parts):

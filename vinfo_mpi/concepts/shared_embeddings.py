@@ -142,7 +142,7 @@ def _of_model(run: Run, vocabulary: list[str], model: ImageText, ids: np.ndarray
         words = model.of_words(some).cpu().double().numpy() if some else np.empty((0, width))
     images = np.empty((len(run.ranks.block(len(ids))), width), np.float32)
     of_rank = run.ranks.block(len(ids))
-    blocks = batches(of_rank, run.config.machine.batch)
+    blocks = batches(of_rank, run.batch)
     loader = Loader(run.subject.images, model.preprocessing, run.device, run.config.machine.workers)
     with run.clock.phase("images"), run.ranks.together():
         read = loader.batches([ids[rows.start : rows.stop] for rows in blocks])

@@ -33,6 +33,8 @@ class Sizes:
         well.
     weights, trainable, tensors : int
         Bytes of the weights, of those that are learned, and how many tensors both are in.
+    batch : int
+        Images per forward pass of a rank.
     forward, training, backward : float
         Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share,
         of a step that changes `batch` images; weights apart.
@@ -67,6 +69,7 @@ class Sizes:
     weights: int
     trainable: int
     tensors: int
+    batch: int
     forward: float
     training: float
     backward: float

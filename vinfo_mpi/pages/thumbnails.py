@@ -39,7 +39,7 @@ class Thumbnails:
         subject = self.run.subject
         if not subject.has_images:
             return np.full((len(rows), self.size, self.size, 3), GREY, np.uint8)
-        blocks = batches(range(len(rows)), self.run.config.machine.batch)
+        blocks = batches(range(len(rows)), self.run.batch)
         ids = [self.ids[rows[block.start : block.stop]] for block in blocks]
         copies = [np.zeros((0, self.size, self.size, 3), np.uint8)]
         for inputs, _, _ in subject.loader.batches(ids):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -141,22 +142,24 @@ def _remembered(run: Run, epochs: int) -> int:
 
 def _memory(
     run: Run, network: nn.Module, where: list[Tap], blocks: Mapping[str, Block], epochs: int
-) -> dict[str, float]:
-    """Return the bytes at the peaks of passes through the network, see `Sizes`."""
+) -> dict[str, Any]:
+    """Return the images of a pass through the network, and the bytes at its peaks: see `Sizes`."""
     machine = run.config.machine
     shape = run.subject.preprocessing.shape
     n = len(run.subject.ids)
-    batch = max(-(-n // run.ranks.size), _tested(run, epochs), min(PILOT, n))
+    images = max(-(-n // run.ranks.size), _tested(run, epochs), min(PILOT, n))
     images_of_step = -(-run.config.train.batch // run.ranks.size)
 
     def read(images: torch.Tensor) -> Reading:
         map_tap = run.config.dictionary.tap
         return taps.read(network, where, images, run.config.extract, blocks, map_tap)
 
+    batch = machine.batch or footprint.batch(read, shape, run.device.type)
     return {
-        "forward": footprint.forward(read, shape, min(machine.batch, batch)),
+        "batch": batch,
+        "forward": footprint.forward(read, shape, min(batch, images)),
         "training": footprint.training(network, shape, images_of_step) if epochs else 0.0,
-        "backward": footprint.to_the_pixels(network, shape, machine.batch),
+        "backward": footprint.to_the_pixels(network, shape, batch),
     }
 
 

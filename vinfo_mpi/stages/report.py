@@ -175,7 +175,7 @@ def _memory(work: Workload) -> float:
     importance = 3 * 8 * len(sizes.classes) * k
     per_concept = images_per_concept(work.config)
     images: float = 3 * sheets.CONCEPTS * per_concept * 3 * _thumbnail(work) ** 2
-    images += formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    images += formulas.images_in_flight(work, work.sizes.batch, AHEAD)
     # Heat maps of all concepts; codes of the rank's images.
     images += k * per_concept * sizes.map * (2 + 6 * 8 / work.ranks)
     return DRAWING + importance + max(bins + batch, images + encoders_costs.memory(work))

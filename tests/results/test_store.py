@@ -97,7 +97,7 @@ def test_a_stage_that_speaks_of_no_concepts_leaves_them(path):
 
 
 def test_every_dataset_explains_itself(path):
-    """Also those that were read and written again with another stage."""
+    """Also those that stay while another stage writes."""
     with h5py.File(path) as file:
         vinformation = file["vinformation"]
         assert (
@@ -111,6 +111,32 @@ def test_every_dataset_explains_itself(path):
         ]
         assert file["concepts/importance"].dims[0][0] == file["concepts/index"]
         assert all(file["concepts"][name].attrs["description"] for name in file["concepts"])
+
+
+def test_axes_point_to_what_has_been_replaced(path):
+    """Also where another stage has written the dataset, and where the file had none before."""
+    flow = {"flow/cka": Table(np.ones((2, 4)), "CKA", axes=("tap", "concept"))}
+    store.update(path, "flow", flow, provenance("f1"))
+    other = fixed_width(["stem", "layer2"])
+    store.update(path, "score", score() | {"taps": Table(other, "taps", axes=("tap",))},
+                 provenance("s2"))  # fmt: skip
+    with h5py.File(path) as file:
+        for name in ("flow/cka", "vinformation"):
+            [taps], [concepts] = (axis.values() for axis in file[name].dims)
+            assert taps == file["taps"]
+            assert concepts == file["concepts/index"]
+        assert file["taps"][()].tolist() == [b"stem", b"layer2"]
+    store.update(path, "flow", flow, provenance("f2", inputs='{"codes": "c2"}'))
+    with h5py.File(path) as file:
+        assert {*file} == {"concepts", "flow", "provenance"}  # no group is left empty
+        assert [len(axis) for axis in file["flow/cka"].dims] == [0, 1]
+
+
+def test_what_is_replaced_leaves_its_room_to_what_replaces_it(path):
+    large = {"flow/cka": Table(np.ones(10**5), "CKA")}
+    for number in range(4):
+        store.update(path, "flow", large, provenance(f"f{number}"))
+    assert path.stat().st_size < 1.5 * 8 * 10**5
 
 
 def test_types_survive_other_stages(path):

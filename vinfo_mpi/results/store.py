@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,10 @@ import numpy as np
 
 from vinfo_mpi.results.schema import INDEX, TAPS
 from vinfo_mpi.storage.atomic import commit, partial, writing
-from vinfo_mpi.storage.hdf5 import Table, attach_scales, checked, describe, open_checked
+from vinfo_mpi.storage.hdf5 import Table, describe, open_checked
 
 # What numbers or names an axis, in all groups that have no dataset <group>/<axis>s for it.
 SCALES = {"concept": INDEX.name, "tap": TAPS.name}
-# Attributes that `Table` and HDF5 make themselves.
-_MADE_AGAIN = (
-    "description",
-    "units",
-    "crc32",
-    "DIMENSION_LIST",
-    "DIMENSION_LABELS",
-    "REFERENCE_LIST",
-    "CLASS",
-    "NAME",
-)
-
 Provenance = Mapping[str, Any]
 
 
@@ -55,24 +44,27 @@ def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Prov
     """Replace a stage's part of the file, on one rank.
 
     The parts of other stages stay, unless they were made from other codes: those are about other
-    concepts.
+    concepts. The file is a changed copy of the one before: what stays is neither read nor written.
     """
-    old_tables, old_stages = _read(path)
-    codes = _codes(provenance)
-    stages: dict[str, Provenance] = {}
-    for name, old in old_stages.items():
-        of_same_codes = codes is None or _codes(old) in (codes, None)
-        if name != stage and of_same_codes:
-            stages[name] = old
-    staying = {name for old in stages.values() for name in old["datasets"].split()}
-    new_tables = {name: table for name, table in old_tables.items() if name in staying}
-    new_tables |= tables
-    concepts = _length(new_tables, "concept")
-    if concepts is not None:
-        new_tables[INDEX.name] = INDEX.table(np.arange(concepts))
-    stages[stage] = dict(provenance) | {"datasets": " ".join(sorted(tables))}
+    if path.exists():
+        open_checked(path, "vinfo-results").close()
     with writing(path):
-        _write(partial(path), new_tables, stages, provenance)
+        partial(path).unlink(missing_ok=True)
+        if path.exists():
+            shutil.copyfile(path, partial(path))
+        with h5py.File(partial(path), "a") as file:
+            had_taps = TAPS.name in file
+            detached = _remove(file, _outdated(file, stage, _codes(provenance)))
+            written = _write(file, tables)
+            names = written | detached if had_taps else dataset_names(file)
+            _attach_scales(file, sorted(names))
+            own = file.require_group("provenance").create_group(stage).attrs
+            own.update(dict(provenance) | {"datasets": " ".join(sorted(tables))})
+            # Those of the whole file are of the stage that comes last.
+            for name in {*file.attrs} - {*provenance}:
+                del file.attrs[name]
+            file.attrs.update(dict(provenance) | {"complete": 1})
+            file.flush()
         commit(partial(path), path)
 
 
@@ -88,60 +80,79 @@ def dataset_names(file: h5py.File) -> list[str]:
     return names
 
 
-def _read(path: Path) -> tuple[dict[str, Table], dict[str, Provenance]]:
-    """Return all datasets, and the provenance of each stage."""
-    if not path.exists():
-        return {}, {}
-    with open_checked(path, "vinfo-results") as file:
-        tables = {name: _read_table(file, name) for name in dataset_names(file)}
-        groups = file["provenance"].items()
-        stages: dict[str, Provenance] = {stage: dict(group.attrs) for stage, group in groups}
-    return tables, stages
+def _outdated(file: h5py.File, stage: str, codes: str | None) -> list[str]:
+    """Return what goes: the part of this stage, and of those that were made from other codes."""
+    names: list[str] = []
+    for name, group in file.get("provenance", {}).items():
+        of_other_codes = codes is not None and _codes(group.attrs) not in (codes, None)
+        if name == stage or of_other_codes:
+            names += [*group.attrs["datasets"].split(), group.name.removeprefix("/")]
+        if of_other_codes and INDEX.name in file:
+            names.append(INDEX.name)
+    return [*dict.fromkeys(names)]
 
 
-def _read_table(file: h5py.File, name: str) -> Table:
-    """Return a dataset as it is to be written again."""
-    dataset = file[name]
-    return Table(
-        checked(file, name),
-        dataset.attrs["description"],
-        dataset.attrs.get("units"),
-        tuple(axis.label for axis in dataset.dims),
-        {key: dataset.attrs[key] for key in dataset.attrs if key not in _MADE_AGAIN},
-    )
+def _remove(file: h5py.File, names: Sequence[str]) -> set[str]:
+    """Delete datasets and groups, and groups that are empty without them.
+
+    Returns
+    -------
+    set of str
+        The datasets that stay, and had an axis that one of them numbered or named.
+    """
+    scales = {name for name in names if getattr(file[name], "is_scale", False)}
+    pointing = _pointing_to(file, scales) if scales else set()
+    for name in pointing.union(names):
+        for axis in getattr(file[name], "dims", ()):
+            for scale in axis.values():
+                axis.detach_scale(scale)
+    for name in names:
+        del file[name]
+        group = name.rpartition("/")[0]
+        while group and not file[group]:
+            del file[group]
+            group = group.rpartition("/")[0]
+    return pointing.difference(names)
 
 
-def _write(
-    path: Path, tables: Mapping[str, Table], stages: Mapping[str, Provenance], last: Provenance
-) -> None:
-    """Write the whole file; its own attributes are those of the stage that comes last."""
-    with h5py.File(path, "w") as file:
-        datasets = {}
-        for name, table in sorted(tables.items()):
-            datasets[name] = file.create_dataset(name, data=table.values)
-            describe(datasets[name], table)
-        for name, table in sorted(tables.items()):
-            scales = {}
-            for axis in table.axes:
-                place = _scale(tables, name, axis)
-                if place is not None:
-                    scales[axis] = datasets[place]
-            for axis, scale in scales.items():
-                if not scale.is_scale:
-                    scale.make_scale(axis)
-            attach_scales(datasets[name], table, scales)
-        for stage, attributes in sorted(stages.items()):
-            file.create_group(f"provenance/{stage}").attrs.update(attributes)
-        file.attrs.update(last)
-        file.attrs["complete"] = 1
-        file.flush()
+def _pointing_to(file: h5py.File, scales: Collection[str]) -> set[str]:
+    """Return the datasets that have an axis which one of these numbers or names."""
+    objects = [file[name] for name in scales]
+    return {
+        name
+        for name in dataset_names(file)
+        if any(scale in objects for axis in file[name].dims for scale in axis.values())
+    }
 
 
-def _scale(tables: Mapping[str, Table], name: str, axis: str) -> str | None:
+def _write(file: h5py.File, tables: Mapping[str, Table]) -> set[str]:
+    """Write datasets, and the numbers of the concepts where they lack; return their names."""
+    concepts = _length(tables, "concept")
+    if concepts is not None and INDEX.name not in file:
+        tables = {**tables, INDEX.name: INDEX.table(np.arange(concepts))}
+    for name, table in sorted(tables.items()):
+        describe(file.create_dataset(name, data=table.values), table)
+    return {*tables}
+
+
+def _attach_scales(file: h5py.File, names: Iterable[str]) -> None:
+    """Let axes of datasets point to the datasets that number or name them."""
+    for name in names:
+        for axis in file[name].dims:
+            place = _scale(file, name, axis.label)
+            if place in (None, name) or len(axis):
+                continue
+            if not file[place].is_scale:
+                file[place].make_scale(axis.label)
+            axis.attach_scale(file[place])
+
+
+def _scale(file: h5py.File, name: str, axis: str) -> str | None:
     """Return the dataset that numbers or names an axis of a dataset, None where there is none."""
     group = name.rpartition("/")[0]
-    places = (f"{group}/{axis}s", SCALES.get(axis, ""))
-    return next((place for place in places if place in tables), None)
+    places = [f"{group}/{axis}s"] if group else []
+    places += [SCALES[axis]] if axis in SCALES else []
+    return next((place for place in places if place in file), None)
 
 
 def _codes(provenance: Provenance) -> str | None:

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -35,6 +37,11 @@ def test_round_trip(tmp_path):
     assert checkpoint.path == tmp_path / "checkpoints" / "epoch_007.pt"
     assert checkpoint.content()["epoch"] == 7
     assert checkpoint.content()["accuracy"] == 0.5
+    assert checkpoint.record() == {
+        name: value
+        for name, value in checkpoint.content().items()
+        if name not in ("state", "optimiser")
+    }
     checkpoint.load_into(loaded)
     state = loaded.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in saved.state_dict().items())
@@ -108,6 +115,19 @@ def test_damaged_file(tmp_path, damage):
         InputError, match=rf"{path} cannot be read .*delete it and run vinfo_mpi\.train again"
     ):
         checkpoint.load_into(network(1))
+    with pytest.raises(InputError, match=rf"{path} cannot be read"):
+        checkpoint.record()
+
+
+def test_the_record_runs_nothing_that_a_file_names(tmp_path):
+    class Command:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "made"),)
+
+    checkpoint = checkpoints.at(tmp_path, 1)
+    torch.save({"state": Command(), "fingerprint": "f", "made_with": "m"}, checkpoint.path)
+    assert checkpoint.record() == {"fingerprint": "f", "made_with": "m"}
+    assert not (tmp_path / "made").exists()
 
 
 # --- which are expected ---

@@ -6,9 +6,9 @@ import glob
 import hashlib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import nn
 
 from vinfo_mpi.config.schema import Network, Train
 from vinfo_mpi.errors import InputError
+from vinfo_mpi.networks import unpickling
 from vinfo_mpi.networks.states import DEFAULT, Choice, load_state, read_state
 from vinfo_mpi.storage.atomic import write_bytes
 
@@ -40,8 +41,17 @@ class Checkpoint:
 
     def content(self) -> dict[str, Any]:
         """Return what `save` has written; raise `InputError` where it cannot be read."""
+        return self._read(partial(torch.load, map_location="cpu", weights_only=True, mmap=True))
+
+    def record(self) -> dict[str, Any]:
+        """Return what `save` has written beside weights and optimiser, which are not read."""
+        status = self.path.stat()
+        return _record(self, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def _read(self, load: Callable[[Path], Any]) -> dict[str, Any]:
+        """Return the content of the file."""
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
+            content = load(self.path)
             if not isinstance(content, dict) or not {"state", "fingerprint"} <= content.keys():
                 raise ValueError("not written by vinfo_mpi.train")
             return content
@@ -54,8 +64,7 @@ class Checkpoint:
     def fingerprint(self) -> str | None:
         """Return what identifies the weights, None where the file is not there."""
         if self.ours and self.path.exists():
-            status = self.path.stat()
-            return _saved_fingerprint(self, status.st_ino, status.st_size, status.st_mtime_ns)
+            return str(self.record()["fingerprint"])
         return file_key(self.path)
 
     def load_into(self, network: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
@@ -87,9 +96,10 @@ class Checkpoint:
 
 
 @cache
-def _saved_fingerprint(checkpoint: Checkpoint, *version: int) -> str:
-    """Return what the file says; it is asked for often, and to open one takes a while."""
-    return str(checkpoint.content()["fingerprint"])
+def _record(checkpoint: Checkpoint, *version: int) -> dict[str, Any]:
+    """Return what a file says beside its tensors; it is asked for often."""
+    content = checkpoint._read(unpickling.without_tensors)
+    return {name: content[name] for name in content.keys() - {"state", "optimiser"}}
 
 
 def expected(folder: Path, network: Network, train: Train) -> list[Checkpoint]:

@@ -150,4 +150,4 @@ def _trained(run: Run) -> bool:
 
 def trained(checkpoint: Checkpoint, key: str) -> bool:
     """Whether a checkpoint of ours is there, from the training with this key (see `made_with`)."""
-    return checkpoint.path.exists() and checkpoint.content().get("made_with") == key
+    return checkpoint.path.exists() and checkpoint.record().get("made_with") == key

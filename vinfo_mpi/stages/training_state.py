@@ -114,7 +114,7 @@ def _last(run: Run, made_with: str) -> Checkpoint | None:
     """Return the last checkpoint of this very training before the first one that is missing."""
 
     def there(checkpoint: Checkpoint) -> bool:
-        return checkpoint.path.exists() and checkpoint.content().get("made_with") == made_with
+        return checkpoint.path.exists() and checkpoint.record().get("made_with") == made_with
 
     missing = [checkpoint.epoch for checkpoint in run.checkpoints if not there(checkpoint)]
     first_missing = min(missing, default=run.config.train.epochs + 1)

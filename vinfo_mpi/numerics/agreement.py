@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrc
 
 
 class Reordering(NamedTuple):
@@ -51,12 +51,12 @@ def chance(table: np.ndarray) -> float:
 
 def exceeds(right: int, images: int, share: float) -> float:
     """Return the probability of so many right ones, or more, at this share (binomial)."""
-    return float(binom.sf(right - 1, images, share))
+    return float(bdtrc(right - 1, images, share))
 
 
 def falls_short(right: int, images: int, share: float) -> float:
     """Return the probability of so many right ones, or fewer, at this share (binomial)."""
-    return float(binom.cdf(right, images, share))
+    return float(bdtr(right, images, share))
 
 
 def reordering(labels: np.ndarray, predictions: np.ndarray, classes: int) -> Reordering:

@@ -9,7 +9,8 @@ import h5py
 ROOT = Path(__file__).parent.parent
 ANALYSES = (
     "flow,support,redundancy,hoyer,sparsity,spectrum,collapse,metafeatures,stability,robustness,"
-    "sedimentation,migration,audit,patterns,merging,pointwise,autoencoder,monosemanticity,filters"
+    "sedimentation,migration,audit,patterns,merging,pointwise,autoencoder,"
+    "monosemanticity,filters,facets"
 )
 SMALL = [
     "--config", ROOT / "config/quickstart.yaml",
@@ -28,6 +29,7 @@ SMALL = [
     "--set", "merging={thresholds: [0.0, 0.5], checkpoints: all, images: 130}",
     "--set", "robustness={images: 20, draws: 3, sigmas: [0.05, 0.5]}",
     "--set", "stability.seeds=2",
+    "--set", "facets.images=40",
     "--set", "autoencoder={features: 24, top_k: 4, steps: 60, batch: 64}",
     "--set", "visualise={steps: 200, extremes: 2, per_decile: 1}",
     "--set", "pages=[visualise]",

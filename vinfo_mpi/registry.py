@@ -159,16 +159,14 @@ ANALYSES = {
     "names": Stage(
         "vinfo_mpi.analyses.names:name_concepts",
         reads=("activations", "codes"),
-        settings=("seed", "names"),
+        settings=("names",),
         files={
             "vocabulary": "names.vocabulary",
             "words": "names.words_file",
             "images": "names.images_file",
-            "model": "names.model_files",
         },
         remedy="use more ranks, fewer words or a lower names.strongest",
         long=True,  # it needs what is not there: words, and embeddings
-        version=2,  # how good words are by chance
     ),
     "monosemanticity": Stage(
         "vinfo_mpi.analyses.monosemanticity:measure_monosemanticity",
@@ -222,6 +220,12 @@ ANALYSES = {
         ignores={"score": {*_OTHER_PREDICTORS, "estimator"}},
         remedy=_FEWER_SUMS,
         long=True,  # it reads the last tap twice, which score has read
+    ),
+    "facets": Stage(
+        "vinfo_mpi.analyses.facets:find_facets",
+        reads=("activations", "codes"),
+        settings=("seed", "facets"),
+        long=True,  # many divisions of the images of every concept
     ),
     "bias": Stage(
         "vinfo_mpi.analyses.bias:measure_bias",

@@ -27,6 +27,7 @@ ANALYSES = (
     "pointwise",
     "monosemanticity",
     "filters",
+    "facets",
 )
 
 

@@ -40,6 +40,7 @@ NAMES = [
     "migration",
     "pointwise",
     "monosemanticity",
+    "facets",
     "bias",
     "measures",
     "patterns",

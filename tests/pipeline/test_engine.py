@@ -42,6 +42,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "patterns",
     "audit",
     "pointwise",
+    "facets",
     "bias",
     "visualise",
 }
@@ -84,6 +85,7 @@ RANDOM = {  # the stages whose results depend on the seed
         ),
         ({"autoencoder": {"steps": 7}}, {"autoencoder"}),
         ({"flow": {"extremes": 0.2}}, {"flow"}),
+        ({"facets": {"images": 30}}, {"facets"}),
         ({"spectrum": {"taps": "all"}}, {"spectrum"}),
         ({"visualise": {"steps": 9}}, {"visualise"}),
         ({"machine": {"batch": 7}}, set()),

@@ -13,7 +13,7 @@ from vinfo_mpi.numerics.sparse_codes import SparseCodes
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP, ActivationReader
 from vinfo_mpi.storage.codes import BY_POSITION
-from vinfo_mpi.storage.row_content import consecutive
+from vinfo_mpi.storage.row_content import read_rows
 from vinfo_mpi.storage.rows import RowReader
 
 
@@ -72,14 +72,14 @@ class CodesAtPositions:
         """Return what encode has kept of some images."""
         with self.run.clock.phase("read"):
             columns = {
-                name: _rows(self.codes, f"{BY_POSITION}/{name}", rows)
+                name: read_rows(self.codes, f"{BY_POSITION}/{name}", rows)
                 for name in ("counts", "atoms", "codes")
             }
         return SparseCodes(**columns)
 
     def _find(self, rows: np.ndarray, images: np.ndarray, concepts: np.ndarray) -> np.ndarray:
         """Return the same as `read`, from the last tap."""
-        vectors = self.run.tensor(_rows(self.activations, MAP, rows))
+        vectors = self.run.tensor(read_rows(self.activations, MAP, rows))
         with self.run.clock.phase("encode"):
             codes = encoders.at_positions(self._encoder, vectors.flatten(0, 1))
         assert codes is not None
@@ -90,8 +90,3 @@ class CodesAtPositions:
     @cached_property
     def _encoder(self) -> Encoder:
         return encoders.encoder(self.run)
-
-
-def _rows(file: RowReader, name: str, rows: np.ndarray) -> np.ndarray:
-    """Return some rows of a dataset, ascending."""
-    return np.concatenate([file.read(name, stretch) for stretch in consecutive(rows)])

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from vinfo_mpi.config.sections.analyses import (
     Audit,
     Autoencoder,
+    Facets,
     Flow,
     Merging,
     Metafeatures,
@@ -46,6 +47,7 @@ __all__ = [
     "Difficulty",
     "Encode",
     "Extract",
+    "Facets",
     "Figures",
     "Flow",
     "Importance",
@@ -104,6 +106,7 @@ class Config(Section):
     audit: Audit = Audit()
     names: Names = Names()
     monosemanticity: Monosemanticity = Monosemanticity()
+    facets: Facets = Facets()
     patterns: Patterns = Patterns()
     visualise: Visualise = Visualise()
     figures: Figures = Figures()

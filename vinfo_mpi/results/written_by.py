@@ -68,8 +68,6 @@ from vinfo_mpi.results.schema_analyses import (
     VARIANCE,
     VARIANCE_UNDIVIDED,
     WORD,
-    WORD_AS_GOOD,
-    WORD_BY_CHANCE,
     WORD_SCORE,
     flow,
     flow_mean,
@@ -78,6 +76,7 @@ from vinfo_mpi.results.schema_audit import AUDIT
 from vinfo_mpi.results.schema_autoencoder import AUTOENCODER
 from vinfo_mpi.results.schema_bias import OF_BIAS
 from vinfo_mpi.results.schema_collapse import COLLAPSE, COLLAPSE_CHECKPOINTS
+from vinfo_mpi.results.schema_facets import FACETS_OF_IMAGES
 from vinfo_mpi.results.schema_filters import FILTERS
 from vinfo_mpi.results.schema_merging import MERGING
 from vinfo_mpi.results.schema_metafeatures import (
@@ -178,10 +177,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "autoencoder": AUTOENCODER,
     "audit": AUDIT,
     "monosemanticity": OF_MONOSEMANTICITY,
-    "names": (
-        *(WORD, WORD_SCORE, WORD_BY_CHANCE, WORD_AS_GOOD),
-        *(RUNNER_UP, RUNNER_UP_SCORE),
-    ),
+    "names": (WORD, WORD_SCORE, RUNNER_UP, RUNNER_UP_SCORE),
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),
         *(MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),
@@ -192,6 +188,7 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "merging": MERGING,
     "filters": FILTERS,
     "pointwise": POINTWISE,
+    "facets": FACETS_OF_IMAGES,
     "bias": OF_BIAS,
 }
 _STAGES = {dataset.name: stage for stage, datasets in WRITTEN_BY.items() for dataset in datasets}

@@ -16,7 +16,7 @@ from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.storage import checksums
 from vinfo_mpi.storage.atomic import commit, partial
 from vinfo_mpi.storage.hdf5 import UNREADABLE, Table, attach_scales, describe
-from vinfo_mpi.storage.rows import CHECKSUMS, Column, parts_of
+from vinfo_mpi.storage.rows import CHECKSUMS, Column, RowReader, parts_of
 
 VERIFIED_AT_ONCE = 256  # rows
 
@@ -108,6 +108,11 @@ def consecutive(numbers: np.ndarray) -> Iterator[range]:
     for stretch in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1):
         if len(stretch):
             yield range(int(stretch[0]), int(stretch[-1]) + 1)
+
+
+def read_rows(file: RowReader, name: str, rows: np.ndarray) -> np.ndarray:
+    """Return some rows of a dataset, ascending."""
+    return np.concatenate([file.read(name, stretch) for stretch in consecutive(rows)])
 
 
 def mark_unfinished(file: h5py.File, attributes: Mapping[str, Any]) -> None:

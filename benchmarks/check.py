@@ -139,7 +139,7 @@ def _settings(changes: dict[str, Any], folder: str) -> Config:
 def _rates(run: Run, sizes: Sizes) -> Machine:
     """Return this machine, with what the network and the images of the run reach on it."""
     network = run.subject.network()
-    count = run.config.machine.batch
+    count = run.batch
     images = torch.zeros(count, 3, sizes.size, sizes.size)
     where = taps.find(network, run.config.extract, images[:1])
     with torch.no_grad():

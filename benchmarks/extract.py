@@ -161,7 +161,7 @@ def _run(case: Case, folder: Path, options: Options) -> Run:
 def _batches(run: Run) -> list[torch.Tensor]:
     """Return the images as the network takes them."""
     ids = run.subject.ids
-    size = run.config.machine.batch
+    size = run.batch
     blocks = [ids[start : start + size] for start in range(0, len(ids), size)]
     return [images for images, *_ in run.subject.loader.batches(blocks)]
 

@@ -164,7 +164,7 @@ def _extract(work: Workload, networks_at_once: int) -> tuple[Amounts, float]:
     rows_out = 2 * row * n * sizes.checkpoints / work.ranks
     amounts = {
         "decode": looks / work.ranks,
-        "calls": KERNELS * n / work.ranks / work.config.machine.batch * sizes.checkpoints,
+        "calls": KERNELS * n / work.ranks / work.sizes.batch * sizes.checkpoints,
         "transfer": images_in + rows_out,
     }
     image = IMAGE if work.config.data.source == "folder" else 0.0

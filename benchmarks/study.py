@@ -26,7 +26,7 @@ PAPER = {
     "network": {"name": "resnet50", "checkpoints": ["*.pt"]},
     "extract": {"dtype": "float16"},
     "dictionary": {"concepts_per_class": 10},
-    "machine": {"batch": BATCH, "workers": 16},
+    "machine": {"workers": 16},
     "analyses": ["flow"],
     "pages": [],
 }
@@ -70,10 +70,12 @@ def paper(images: int) -> tuple[Sizes, Config]:
         weights=4 * PARAMETERS,
         trainable=4 * PARAMETERS,
         tensors=320,
+        batch=BATCH,
         forward=3.0 * BATCH * 64 * (SIZE // 2) ** 2 * 4,  # three of the largest maps
         training=0.0,
         backward=0.0,
         operations=8_178_000_000,
+        head=2 * 2048 * 1000,
         base=1e9,
     )
     return sizes, check_config(PAPER)

@@ -5,8 +5,8 @@
 Nothing of vinfo_mpi is imported. Where the package adds up sums of products and never forms a
 prediction, here rows are standardised, regressions are fitted and predictions made, in the plainest
 way: a function for each quantity, by docs/method.md. What follows from images or from a fit of the
-dictionary (codes, pictures, robustness, stability, sedimentation) is not done again. Ends with 1
-where a number differs by more than the table allows.
+dictionary (codes, pictures, robustness, activation codes, merging, stability, sedimentation) is not
+done again. Ends with 1 where a number differs by more than the table allows.
 """
 
 import json

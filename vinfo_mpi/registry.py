@@ -159,14 +159,16 @@ ANALYSES = {
     "names": Stage(
         "vinfo_mpi.analyses.names:name_concepts",
         reads=("activations", "codes"),
-        settings=("names",),
+        settings=("seed", "names"),
         files={
             "vocabulary": "names.vocabulary",
             "words": "names.words_file",
             "images": "names.images_file",
+            "model": "names.model_files",
         },
         remedy="use more ranks, fewer words or a lower names.strongest",
         long=True,  # it needs what is not there: words, and embeddings
+        version=2,  # how good words are by chance
     ),
     "monosemanticity": Stage(
         "vinfo_mpi.analyses.monosemanticity:measure_monosemanticity",

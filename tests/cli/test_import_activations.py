@@ -13,6 +13,9 @@ from tiny_run import TINY
 from vinfo_mpi.cli import import_activations
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.errors import InputError, NotApplicable
+from vinfo_mpi.figures import catalogue
+from vinfo_mpi.pages import overview
+from vinfo_mpi.pages.thumbnails import GREY, Thumbnails
 from vinfo_mpi.parallel.ranks import Ranks
 from vinfo_mpi.run import freshness
 from vinfo_mpi.run.run import Run
@@ -118,7 +121,7 @@ def imported_run(options):
     return run_of(options.run, load_config(path))
 
 
-def test_the_scores_are_those_of_a_run_of_our_own(reference, options):
+def test_the_scores_are_those_of_a_run_of_our_own(reference, options, monkeypatch):
     run, _ = reference
     made = scored(imported_run(options()))
     for file in ("codes", "results"):
@@ -127,6 +130,13 @@ def test_the_scores_are_those_of_a_run_of_our_own(reference, options):
         for name in ours.keys() - {"checksums"}:
             if ours[name].dtype.kind == "f":
                 np.testing.assert_allclose(theirs[name], ours[name], rtol=1e-12, atol=1e-12)
+    # The report has all but the images.
+    monkeypatch.setattr(catalogue, "write", lambda *arguments, **options: None)
+    monkeypatch.setattr(overview, "groups", lambda results: [])
+    run_stage(made, "report")
+    assert "Grey squares stand for images" in (made.report / "index.html").read_text()
+    images = Thumbnails(made, np.arange(N)).copies(np.array([0, 7]))
+    assert len(images) == 2 and (images == GREY).all()
 
 
 def test_maps_by_position_and_a_head_that_is_found_from_logits(reference, options):
@@ -142,7 +152,7 @@ def test_maps_by_position_and_a_head_that_is_found_from_logits(reference, option
 
 def test_what_needs_a_network_says_so(options):
     made = imported_run(options())
-    for stage in ("robustness", "visualise", "report"):
+    for stage in ("robustness", "visualise"):
         with pytest.raises(NotApplicable, match=rf"{stage} needs the network and its images; of"):
             run_stage(made, stage)
     with pytest.raises(InputError, match=r"training needs the network and its images"):

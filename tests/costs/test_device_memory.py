@@ -38,10 +38,12 @@ IMAGENET = Sizes(
     weights=10**8,
     trainable=0,
     tensors=320,
+    batch=256,
     forward=6e9,
     training=0.0,
     backward=3e9,
     operations=8 * 10**9,
+    head=2 * 2048 * 1000,
     base=1e9,
 )
 CONFIG = check_config(
@@ -50,7 +52,6 @@ CONFIG = check_config(
         "network": {"name": "resnet50", "weights": "DEFAULT"},
         "extract": {"dtype": "float16"},
         "dictionary": {"kind": "class-wise", "concepts_per_class": 10},
-        "machine": {"batch": 256},
     }
 )
 # Bytes, from the arrays that a stage holds, one by one: the feature map in float16 (10 GB), order
@@ -130,7 +131,7 @@ def test_as_many_checkpoints_are_extracted_together_as_half_of_what_is_left_hold
     assert need(made) - alone <= 2e9 < need(made) - alone + 2e8
     assert planned(Limit(alone, "of the test"), checkpoints=7).together == 7
     assert (
-        "each image once for 7 checkpoints together"
+        "each image once for 7 checkpoints together, 256 images at once"
         in planned(Limit(alone, "of the test"), checkpoints=7).text()
     )
 

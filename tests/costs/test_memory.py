@@ -123,6 +123,7 @@ def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path
         widths={"last": WIDTH},
         branches={},
         positions=POSITIONS,
+        batch=128,
         linear=True,
         classes=[""] * CLASSES,
         outputs=CLASSES,

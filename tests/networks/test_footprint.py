@@ -80,3 +80,13 @@ def test_the_network_is_left_as_it_was(training):
     footprint.training(network, (3, 8, 8), 4)
     assert network.training == training
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "device", "images"),
+    # The larger map takes 256 bytes per pixel: 12.8 MB with 224, 3.2 MB with 112.
+    [(224, "cpu", 2), (112, "cpu", 8), (28, "cpu", 128), (224, "cuda", 32), (512, "cpu", 1)],
+)
+def test_a_batch_keeps_its_largest_feature_map_on_the_heap(pixels, device, images):
+    network = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert footprint.batch(network, (3, pixels, pixels), device) == images

@@ -98,6 +98,48 @@ def test_replaced_head_of_a_transformer_gives_every_token_the_vector():
     torch.testing.assert_close(logits, network.heads(network.encoder.ln(vectors)))
 
 
+class AroundTheTap(torch.nn.Module):
+    """A network that joins what follows its tap with a path around it, by addition or side by side.
+
+    Along the images, `flattened` keeps the number that came in.
+    """
+
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+        self.before = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.tap = torch.nn.ReLU()
+        self.after = torch.nn.Conv2d(8 if way == "joined" else 4, 5, 3)
+
+    def forward(self, images):
+        around = self.before(images)
+        values = self.tap(around)
+        if self.way == "added":
+            values = values + around
+        if self.way == "joined":
+            values = torch.cat([values, around], 1)
+        values = self.after(values).relu()
+        if self.way == "flattened":
+            return values.reshape(len(images), -1, 5).mean(1)
+        return values.mean((2, 3))
+
+
+@pytest.mark.parametrize("way", ["plain", "added", "joined", "flattened"])
+def test_what_leads_to_the_tap_runs_once_where_the_rest_allows_it(way):
+    torch.manual_seed(0)
+    network = AroundTheTap(way).double()
+    blank = torch.zeros(1, 3, 8, 8).double()
+    tap = taps.named(network, "tap", Extract(), blank)
+    vectors = torch.rand(7, 4).double()
+    head = heads.replaced(network, tap, blank)
+    with torch.no_grad():
+        one_by_one = torch.cat([head(vector[None]) for vector in vectors])
+        images = []
+        network.before.register_forward_hook(lambda module, inputs, output: images.append(output))
+        torch.testing.assert_close(head(vectors), one_by_one)
+    assert [len(values) for values in images] == [1 if way in ("plain", "added") else 7]
+
+
 def test_layers_after_a_relu_are_named_for_a_message(resnet):
     assert heads.after_relu(resnet) == "layer3.1.relu, layer4.0.relu, layer4.1.relu"
     assert heads.after_relu(torch.nn.Linear(2, 2)) == "this network has none"

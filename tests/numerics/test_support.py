@@ -81,6 +81,26 @@ def test_curves_add_over_batches():
         np.testing.assert_allclose(added, at_once, rtol=1e-12)
 
 
+def test_equal_orders_are_followed_once_and_count_each():
+    codes, atoms, offset, head, labels, order = problem()
+    tensors = [torch.from_numpy(values) for values in (codes, atoms, offset)]
+    labels = torch.from_numpy(labels)
+    counts = np.array([0, 2, 7, 12])
+    passes = []
+
+    def counted(vectors):
+        passes.append(len(vectors))
+        return numpy_head(head)(vectors)
+
+    turned = np.stack([np.flip(order), order])
+    result = Curves({"first": order, "draws": turned, "again": order}, counts, B)
+    result.add(*tensors, counted, labels)
+    assert len(passes) == 2 * len(counts)
+    for row, each in enumerate([order, *turned, order]):
+        right = classified_right(*tensors, numpy_head(head), labels, each.copy(), counts.tolist())
+        assert result.sums[0, row, :-1].tolist() == right.sum(1).tolist()
+
+
 def test_accuracy_relative_accuracy_and_area_are_those_of_each_draw():
     _, _, _, _, _, order = problem()
     accuracy, _ = curves().accuracy()

@@ -8,7 +8,8 @@ from contents import SMALL as OPTIONS
 from pydantic import BaseModel
 from small_run import on
 
-from vinfo_mpi.pipeline import measure, measured
+from vinfo_mpi.networks import footprint
+from vinfo_mpi.pipeline import engine, measure, measured
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,20 @@ def test_sizes_are_read_back(tmp_path, sizes):
 def test_a_setting_that_sizes_depend_on_has_them_measured_again(tmp_path, sizes, setting, same):
     measured.write(on(tmp_path), sizes)
     assert measured.read(on(tmp_path, setting)) == (sizes if same else None)
+
+
+def test_images_at_once_are_those_that_were_asked_for(sizes):
+    assert sizes.batch == 50
+
+
+def test_images_at_once_follow_from_the_largest_feature_map(tmp_path, monkeypatch):
+    run = on(tmp_path, "machine.batch=null")
+    assert run.batch == 128
+    # The small run's largest map has 4 channels of 16 x 16 pixels.
+    monkeypatch.setattr(footprint, "LARGEST_ON_HEAP", 20 * 4 * 4 * 16**2 + 1)
+    engine.check_plan(run)
+    assert run.batch == 16
+    assert measured.read(run).batch == 16
 
 
 def test_another_number_of_ranks_and_another_device_too(tmp_path, sizes):

@@ -28,10 +28,12 @@ SIZES = Sizes(
     weights=10**6,
     trainable=10**6,
     tensors=100,
+    batch=128,
     forward=1e7,
     training=1e7,
     backward=1e7,
     operations=10**6,
+    head=2 * 32 * 10,
     base=1e8,
 )
 

@@ -8,6 +8,7 @@ from vinfo_mpi import Results
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.results import curves, findings
 from vinfo_mpi.results.schema import LATE
+from vinfo_mpi.results.schema_analyses import LAZINESS
 from vinfo_mpi.results.schema_sedimentation import MEAN_PARTS
 
 
@@ -89,6 +90,14 @@ def test_a_curve_that_does_not_rise_and_flatten_does_not_pass(curve, verdict):
     results = SimpleNamespace(read_with_error=lambda _: (np.array(curve), np.full(5, 0.005)))
     measured = curves.rises_and_flattens(MEAN_PARTS[LATE])(results)
     assert findings.verdict("> 0", *measured) == verdict
+
+
+@pytest.mark.parametrize(("curve", "verdict"), [([0.4, 0.2], "yes"), ([0.4], "undefined")])
+def test_nothing_changes_over_a_single_checkpoint(curve, verdict):
+    errors = np.full(len(curve), 0.005)
+    results = SimpleNamespace(read_with_error=lambda _: (np.array(curve), errors))
+    measured = curves.change(LAZINESS)(results)
+    assert findings.verdict("< 0", *measured) == verdict
 
 
 def test_flow_is_judged_by_v_information_and_cka_stands_beside(run):

@@ -28,6 +28,7 @@ WELL = {
     "copies": 0,
     "per_class": np.full(4, 250),
     "widths": {"layer1": 8, "layer4": 64},
+    "drawn": None,
     "concepts": 12,
     "alive": 12,
     "repeated": 0,
@@ -55,6 +56,7 @@ REASONS = {
         "with 2 of them exchanged (such as output 2 class 1, counted from 0) 95.0 % instead of 50",
     ),
     "unfaithful": ({"fidelity": {"predictions_kept": 0.95}}, "Only 95.00 % of the predictions"),
+    "drawn positions": ({"drawn": 9}, "Codes are means over 9 drawn positions of each image"),
     "dead": ({"alive": 9}, "3 of 12 concepts are dead"),
     "repeated": ({"repeated": 5}, "Only 7 of 12 concepts are distinct: the atoms of 5 point"),
     "rare": ({"rare": 2}, "2 of 12 living concepts occur on fewer than 20 images"),
@@ -96,6 +98,17 @@ def test_every_rule_has_a_reason_here():
 
 
 @pytest.mark.parametrize(
+    ("source", "setting", "drawn"),
+    [("nmf", 9, 9), ("nmf", 12, None), ("nmf", "all", None), ("neurons", 9, None)],
+)
+def test_positions_are_drawn_where_no_more_should_be_kept_and_codes_follow_from_them(
+    source, setting, drawn
+):
+    settings = {"dictionary": {"source": source}, "extract": {"positions": setting}}
+    assert facts._drawn(settings, 9) == drawn
+
+
+@pytest.mark.parametrize(
     "network, train, random",
     [
         ({"name": "resnet18"}, {}, True),
@@ -122,7 +135,7 @@ def test_what_is_known_of_a_run_follows_from_its_files(run):
     right = (samples["samples/prediction"] == samples["samples/label"])[held_out]
     assert (about.predictions.right, about.predictions.images) == (right.sum(), len(right))
     assert about.predictions.different == len({*samples["samples/prediction"][held_out]})
-    assert (about.outputs, about.random_weights) == (10, False)
+    assert (about.outputs, about.random_weights, about.drawn) == (10, False, None)
     atoms = datasets(folder / "dictionary.h5")["atoms"].astype(float)
     cosines = 1 - cdist(atoms, atoms, "cosine")
     assert about.repeated == sum((cosines[atom, :atom] > 0.9).any() for atom in range(len(atoms)))

@@ -181,7 +181,7 @@ def _reliance(
 
     @torch.no_grad()
     def right(vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        parts = vectors.split(run.config.machine.batch)
+        parts = vectors.split(run.batch)
         return torch.cat([head(part).argmax(1) for part in parts]) == labels
 
     for rows in run.progress(batches(run.ranks.block(n), run.config.machine.rows), "audit: blocks"):

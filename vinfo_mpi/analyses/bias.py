@@ -69,7 +69,7 @@ def costs(work: Workload) -> Costs:
     if work.config.data.source != "planted":
         return Costs()
     sizes = work.sizes
-    batch = work.config.machine.batch
+    batch = work.sizes.batch
     in_flight = formulas.images_in_flight(work, batch, AHEAD)
     widest = max(sizes.widths.values())
     regression = 2 * Moments.bytes(FOLDS, widest, len(planted.BITS)) + 3 * NUMBER * widest**2
@@ -148,7 +148,7 @@ class _Probes:
         self.factors = np.stack([values[name] > 0 for name in planted.BITS], axis=1)
         images = datasets.crossed(run.config.data, run.config.seed, values)
         self.loader = Loader(images, run.subject.preprocessing, run.device)
-        blocks = batches(range(PROBES), run.config.machine.batch)
+        blocks = batches(range(PROBES), run.batch)
         mine = run.ranks.block(len(blocks))
         self.batches = [
             np.arange(block.start, block.stop) for block in blocks[mine.start : mine.stop]

@@ -46,7 +46,7 @@ class Passes:
         ids = run.subject.ids
         chosen = ids[evenly_spaced(len(ids), images)]
         self.images = len(chosen)
-        batch = run.config.machine.batch
+        batch = run.batch
         self.blocks = in_turn(self.images, batch, run.ranks.size, run.ranks.rank)
         self.batches = [chosen[block.start : block.stop] for block in self.blocks]
 

@@ -136,7 +136,7 @@ class MergedNetworks:
         if known:
             for network in networks:
                 network.to(run.device)
-            batch = run.config.machine.batch
+            batch = run.batch
             blocks = in_turn(len(chosen), batch, run.ranks.size, run.ranks.rank)
             parts = [ids[chosen[block.start : block.stop]] for block in blocks]
             for images, _, labels in run.subject.loader.batches(parts):

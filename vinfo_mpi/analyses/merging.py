@@ -75,7 +75,7 @@ def costs(work: Workload) -> Costs:
     checkpoints = sizes.checkpoints if options.checkpoints == "all" else 1
     widest = max([*sizes.widths.values(), *sizes.hidden.values()])
     images = 0 if work.config.data.source == "imported" else min(sizes.n, options.images)
-    in_flight = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    in_flight = formulas.images_in_flight(work, work.sizes.batch, AHEAD)
     # The network in single and double precision, and a layer's weights once more; four matrices
     # of all pairs of channels, and what compares them.
     merging = 6 * sizes.weights + 6 * NUMBER * widest**2

@@ -12,63 +12,71 @@ if __name__ == "__main__":  # before the imports below: --help and mistakes answ
 
     command.main("names", __doc__)
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from vinfo_mpi.concepts import shared_embeddings
+from vinfo_mpi.concepts.shared_embeddings import Embeddings
 from vinfo_mpi.concepts.strongest import strongest_images
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.errors import InputError, NotApplicable
 from vinfo_mpi.networks.footprint import held
 from vinfo_mpi.numerics import soft_wpmi
 from vinfo_mpi.numerics.arrays import unit_rows
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.schema_analyses import RUNNER_UP, RUNNER_UP_SCORE, WORD, WORD_SCORE
+from vinfo_mpi.results.schema_analyses import (
+    CHANCE,
+    RUNNER_UP,
+    RUNNER_UP_SCORE,
+    WORD,
+    WORD_AS_GOOD,
+    WORD_BY_CHANCE,
+    WORD_SCORE,
+)
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
-from vinfo_mpi.storage.array_files import RowsOfArray
 
 BEST = 2  # words that are kept
-
-
-@dataclass
-class Embeddings:
-    """Words with their embeddings, and those of the images, by their ids."""
-
-    vocabulary: list[str]
-    words: np.ndarray
-    images: RowsOfArray
+WIDTH = 1024  # numbers of an image in the embeddings of large models
 
 
 def name_concepts(run: Run, part: Part) -> None:
-    """Write the two best words of every concept."""
-    with run.ranks.together():
-        embeddings = read(run)
+    """Write the two best words of every concept, and how good words are by chance."""
     with run.open_codes() as codes:
         concepts = codes.shape("codes")[1]
         ids = codes.read("samples/id")
         strongest = strongest_images(run, codes, run.config.names.strongest)
     rows = strongest.cpu().numpy()
+    draws = _draws(run, len(ids), len(rows))
+    needed = np.unique(np.concatenate([rows[rows >= 0], draws.ravel()]))
+    embeddings = shared_embeddings.read(run, ids[needed])
     of_rank = run.ranks.block(concepts)
-    with run.clock.phase("words"), run.ranks.together():
+    with run.clock.phase("score"), run.ranks.together():
         likelihood = _log_likelihoods(run, embeddings, ids, rows[:, of_rank.start : of_rank.stop])
-    prior = soft_wpmi.log_mean(likelihood, run.ranks.largest, run.ranks.sum)
-    scores, best = (likelihood - prior).topk(BEST, dim=1)
+    mean, count = soft_wpmi.log_mean(likelihood, run.ranks.largest, run.ranks.sum)
+    scores, best = (likelihood - mean).topk(BEST, dim=1)
     scores = torch.where(scores.isfinite(), scores, torch.nan)
     number = run.ranks.concatenate(best.cpu().numpy())
     score = run.ranks.concatenate(scores.cpu().numpy())
-    said = np.array(embeddings.vocabulary, dtype=object)[number]
-    said[np.isnan(score)] = ""
-    datasets: dict[Dataset, Any] = {}
+    words = np.array(embeddings.vocabulary, dtype=object)[number]
+    words[np.isnan(score)] = ""
+    with run.clock.phase("chance"), run.ranks.together():
+        of_lengths = _by_chance(run, embeddings, ids[draws], (rows >= 0).sum(0), mean, count)
+    by_chance = run.ranks.concatenate(of_lengths, axis=1)
+    as_good = soft_wpmi.share_as_good(score[:, 0], by_chance)
+    datasets: dict[Dataset, Any] = {WORD_BY_CHANCE: by_chance.mean(1), WORD_AS_GOOD: as_good}
     for place, (word, value) in enumerate(((WORD, WORD_SCORE), (RUNNER_UP, RUNNER_UP_SCORE))):
-        datasets |= {word: said[:, place].tolist(), value: score[:, place]}
-    log.info("names: %d different words for %d concepts, such as %s",
-             len(set(datasets[WORD])), concepts, ", ".join(datasets[WORD][:3]))  # fmt: skip
+        datasets |= {word: words[:, place].tolist(), value: score[:, place]}
+    log.info(
+        "names: %d of %d concepts have a word that random images have in at most %g %% of the "
+        "draws as well; such as %s",
+        (as_good <= CHANCE).sum(), count, 100 * CHANCE,
+        ", ".join(words[np.argsort(as_good, kind="stable")[:3], 0]),
+    )  # fmt: skip
     part.write(datasets)
 
 
@@ -82,67 +90,18 @@ def costs(work: Workload) -> Costs:
     chosen = 6 * held(NUMBER * (work.rows + options.strongest) * concepts)
     # Likelihoods of this rank's concepts, and less their mean; of the images of one of them.
     compared = NUMBER * words * (3 * -(-concepts // work.ranks) + 4 * options.strongest)
-    return Costs(memory=max(chosen, compared), sent=work.sent(2 * words + 1))
+    # A model, as it is read and as it is; its embeddings of images, this rank's and all.
+    model = 2.0 * sum(file.stat().st_size for file in options.model_files)
+    images = min(work.sizes.n, (concepts + options.draws) * options.strongest)
+    embedded = model + (0 if options.open_clip is None else NUMBER * WIDTH * images)
+    return Costs(memory=max(chosen, compared + embedded), sent=work.sent(2 * words + 1))
 
 
-def read(run: Run) -> Embeddings:
-    """Return words and embeddings, checked.
-
-    Raises
-    ------
-    NotApplicable
-        If none are given.
-    InputError
-        If they do not belong together, or to the images.
-    """
-    options = run.config.names
-    if options.vocabulary is None or options.words is None or options.images is None:
-        raise NotApplicable(
-            "names needs words, and embeddings of words and images; set names.vocabulary, "
-            "names.words and names.images"
-        )
-    words = RowsOfArray(options.words, "names.words:")
-    images = RowsOfArray(options.images, "names.images:")
-    vocabulary = _vocabulary(Path(options.vocabulary).expanduser())
-    _check(run, vocabulary, words, images)
-    embeddings = words.read(np.arange(words.shape[0])).astype(np.float64)
-    return Embeddings(vocabulary, unit_rows(embeddings), images)
-
-
-def _vocabulary(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"names.vocabulary: {path} cannot be read ({error}); give a text file in UTF-8, a word "
-            "a line"
-        ) from None
-    words = [line.strip() for line in lines]
-    if len(words) < BEST or not all(words):
-        raise InputError(
-            f"names.vocabulary: {path} has {len(words)} lines, of which {words.count('')} are "
-            f"empty; give at least {BEST} words, one a line"
-        )
-    return words
-
-
-def _check(run: Run, vocabulary: list[str], words: RowsOfArray, images: RowsOfArray) -> None:
-    """Raise `InputError` where shapes do not fit each other, or the data set."""
-    count = len(run.subject.images.labels)
-    for array, rows, of_what in (
-        (words, len(vocabulary), "words of names.vocabulary"),
-        (images, count, "images of the data set, analysed or not, by their ids"),
-    ):
-        if len(array.shape) != 2 or array.shape[0] != rows:
-            raise InputError(
-                f"{array.where} has shape {array.shape}; expected ({rows}, e), a row for each of "
-                f"the {of_what}"
-            )
-    if words.shape[1] != images.shape[1]:
-        raise InputError(
-            f"{words.where} has {words.shape[1]} numbers a row and {images.where} "
-            f"{images.shape[1]}; take both from the same model"
-        )
+def _draws(run: Run, images: int, count: int) -> np.ndarray:
+    """Return rows in the order of as many random permutations of the images: (R, M)."""
+    random = np.random.default_rng(run.config.seed)
+    size = min(images, count)
+    return np.stack([random.permutation(images)[:size] for _ in range(run.config.names.draws)])
 
 
 def _log_likelihoods(
@@ -158,7 +117,40 @@ def _log_likelihoods(
     for concept, of_concept in enumerate(rows.T):
         there = of_concept[of_concept >= 0]
         if len(there):
-            images = run.tensor(unit_rows(embeddings.images.read(ids[there]).astype(np.float64)))
-            mean = soft_wpmi.log_likelihood(images, words) / len(there)
-            values[concept] = mean * run.config.names.strongest
+            values[concept] = _log_likelihood(run, _images(run, embeddings, ids[there]), words)
     return values
+
+
+def _by_chance(
+    run: Run,
+    embeddings: Embeddings,
+    draws: np.ndarray,
+    lengths: np.ndarray,
+    mean: torch.Tensor,
+    count: int,
+) -> np.ndarray:
+    """Return the score of the best word of this rank's draws (R, M) of ids, for every concept.
+
+    As many images as a concept has, its `lengths` (K,), are taken of each: (K, r).
+    """
+    words = run.tensor(embeddings.words)
+    of_rank = run.ranks.block(len(draws))
+    different = np.unique(lengths[lengths > 0])
+    best = np.full((lengths.max(initial=0) + 1, len(of_rank)), np.nan)
+    for place, draw in enumerate(draws[of_rank.start : of_rank.stop]):
+        images = _images(run, embeddings, draw)
+        likelihood = torch.stack([_log_likelihood(run, images[:n], words) for n in different])
+        scores = soft_wpmi.of_another(likelihood, mean, count)
+        best[different, place] = scores.amax(1).cpu().numpy()
+    return best[lengths]
+
+
+def _images(run: Run, embeddings: Embeddings, ids: np.ndarray) -> torch.Tensor:
+    """Return embeddings of unit length: (n, e)."""
+    return run.tensor(unit_rows(embeddings.images.read(ids).astype(np.float64)))
+
+
+def _log_likelihood(run: Run, images: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+    """Return how well words explain images, scaled to `names.strongest` of them: (W,)."""
+    mean = soft_wpmi.log_likelihood(images, words) / len(images)
+    return mean * run.config.names.strongest

@@ -94,7 +94,7 @@ def costs(work: Workload) -> Costs:
     sizes = work.sizes
     options = work.config.patterns
     images = min(sizes.n, options.images)
-    batch = min(work.config.machine.batch, images)
+    batch = min(work.sizes.batch, images)
     layers = len(sizes.hidden)
     words = images * layers * words_of_layer(options.bits)
     in_flight = formulas.images_in_flight(work, batch, AHEAD)

@@ -94,7 +94,7 @@ def costs(work: Workload) -> Costs:
     images = min(sizes.n, options.images)
     noisy = images * len(options.sigmas)
     share = images * options.draws * len(options.sigmas) / sizes.n  # of what the stages take
-    batch = work.config.machine.batch
+    batch = work.sizes.batch
     in_flight = formulas.images_in_flight(work, batch, AHEAD)
     in_flight += 2 * formulas.images_of_network(work, batch)  # noise that is waiting or being drawn
     operations = encoders_costs.operations(work) + sizes.operations * sizes.n
@@ -159,7 +159,7 @@ class NoisyImages:
         spread = Spread(clean.repeat_interleave(levels, 0))
         copies = run.ranks.block(len(ids) * levels * draws)
         jobs = []  # each an image, a level and a draw a row
-        for block in batches(copies, run.config.machine.batch):
+        for block in batches(copies, run.batch):
             numbers = np.arange(block.start, block.stop)
             jobs.append(np.stack(np.unravel_index(numbers, (len(ids), levels, draws)), 1))
         batches_of_images = run.subject.loader.batches([ids[np.unique(job[:, 0])] for job in jobs])

@@ -81,7 +81,7 @@ def costs(work: Workload) -> Costs:
     taps = len(sizes.widths)
     shares = 3.0 * NUMBER * work.images_of_rank * taps
     images = 0 if work.config.data.source == "imported" else min(sizes.n, options.images)
-    batch = min(work.config.machine.batch, images)
+    batch = min(work.sizes.batch, images)
     numbers = sum(map(LayerSums.size, sizes.hidden.values()))
     widest = max(sizes.hidden.values(), default=0)
     sorting = 4 * NUMBER * batch * POSITIONS * widest

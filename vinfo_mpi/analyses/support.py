@@ -35,6 +35,7 @@ from vinfo_mpi.run.run import Run
 
 SORTED = 6  # orders by complexity, plain and in turn, and importance, up and down
 RANDOM = 2  # that are drawn several times, plain and in turn
+IN_TURN_SORTED = 2  # the same as those without turns where concepts are of no class
 
 
 def measure_support(run: Run, part: Part) -> None:
@@ -72,11 +73,11 @@ def costs(work: Workload) -> Costs:
     sizes = work.sizes
     options = work.config.support
     orders = SORTED + RANDOM * options.draws
-    head = 2 * sizes.d * sizes.outputs if sizes.linear else sizes.operations
+    distinct = orders if sizes.groups > 1 else orders - IN_TURN_SORTED - options.draws
     rebuild = 2.0 * sizes.concepts * sizes.d
     return Costs(
         memory=slopes_costs.memory(work),
-        operations=orders * sizes.n * (rebuild + options.steps * head),
+        operations=distinct * sizes.n * (rebuild + options.steps * sizes.head),
         sent=work.sent(3 * orders * (len(_counts(sizes.concepts, options.steps)) + 1)),
     )
 
@@ -88,20 +89,20 @@ def _counts(concepts: int, steps: int) -> np.ndarray:
 
 def _curves(run: Run, orders: Mapping[str, np.ndarray], counts: np.ndarray) -> Curves:
     """Return the sums over all ranks' images."""
-    machine = run.config.machine
     atoms, offset = encoders.decoder(run)
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         activations.require_labels("support")
         vinformation.same_images(activations, codes)
         network = run.head(activations)
         n, _ = codes.shape("codes")
+        blocks = batches(run.ranks.block(n), run.config.machine.rows)
         curves = Curves(orders, counts, n, run.device)
 
         @torch.no_grad()
         def head(vectors: torch.Tensor) -> torch.Tensor:
-            return torch.cat([network(batch) for batch in vectors.split(machine.batch)])
+            return torch.cat([network(batch) for batch in vectors.split(run.batch)])
 
-        for rows in run.progress(batches(run.ranks.block(n), machine.rows), "support: blocks"):
+        for rows in run.progress(blocks, "support: blocks"):
             labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
             curves.add(run.tensor(codes.read("codes", rows)), atoms, offset, head, labels)
     run.ranks.sum(curves.sums)

@@ -146,7 +146,7 @@ def _settings(imported: Imported, folder: Path) -> dict[str, Any]:
             "taps": list(layout), "layout": layout, "prefix_tokens": 0, "tokens": "mean",
             "branches": False,
         },
-        "pages": [],
+        "pages": ["report"],
     }  # fmt: skip
     if imported.weight is None:
         settings["network"]["outputs"] = "none"

@@ -63,7 +63,7 @@ def factors(run: Run, activations: ActivationReader, partial_results: PartialRes
     """
     ids = activations.read("samples/id")
     columns = {(GIVEN, name): values[ids] for name, values in run.subject.images.factors.items()}
-    if run.config.audit.pictures and run.config.data.source != "imported":
+    if run.config.audit.pictures and run.subject.has_images:
         measured = partial_results.get("pictures", lambda: _of_pictures(run, ids))["values"]
         columns |= {
             (PICTURE, f"picture: {name}"): measured[:, number]
@@ -73,7 +73,7 @@ def factors(run: Run, activations: ActivationReader, partial_results: PartialRes
     if not taken:
         raise NotApplicable(
             "audit needs factors of the images: further columns of data.table, those of a data "
-            "set of yours, or audit.pictures: true"
+            "set of yours, or images, with audit.pictures: true"
         )
     values = np.stack(list(taken.values()), axis=1)
     return Audited(
@@ -100,7 +100,7 @@ def _varies(name: str, values: np.ndarray) -> bool:
 def _of_pictures(run: Run, ids: np.ndarray) -> dict[str, np.ndarray]:
     """Return the statistics of all pictures as the network sees them: values, (N, S)."""
     rows = run.ranks.block(len(ids))
-    parts = [ids[block.start : block.stop] for block in batches(rows, run.config.machine.batch)]
+    parts = [ids[block.start : block.stop] for block in batches(rows, run.batch)]
     measured = [np.empty((0, len(image_statistics.NAMES)))]
     with run.bar("audit: images", len(rows)) as bar:
         for inputs, _, _ in run.subject.loader.batches(parts):

@@ -27,7 +27,7 @@ class Onwards:
 
     def logits(self, ids: np.ndarray, maps: torch.Tensor) -> torch.Tensor:
         """Return the logits of images with these maps at the tap: (B,), (B, P, d) to (B, C)."""
-        size = self.run.config.machine.batch
+        size = self.run.batch
         batches = [ids[start : start + size] for start in range(0, len(ids), size)]
         read = self.run.subject.loader.batches(batches)
         pairs = zip(read, maps.split(size), strict=True)

@@ -15,7 +15,7 @@ def slopes_of_head(
     """Return the derivatives along the atoms of the head of these activations, linear or not."""
     slopes = linear_slopes(run, activations, atoms)
     if slopes is None:
-        slopes = network_slopes(run.head(activations), atoms, offset, run.config.machine.batch)
+        slopes = network_slopes(run.head(activations), atoms, offset, run.batch)
     return slopes
 
 

@@ -32,7 +32,7 @@ def images_of_network(work: Workload, count: int) -> float:
 
 def head(work: Workload, images: int) -> float:
     """Return the bytes of a head that is not linear: the network in float64, a forward pass."""
-    share = min(1.0, images / work.config.machine.batch)
+    share = min(1.0, images / work.sizes.batch)
     return 0.0 if work.sizes.linear else 2 * work.sizes.weights + 2 * share * work.sizes.forward
 
 

@@ -33,11 +33,15 @@ class Sizes:
         well.
     weights, trainable, tensors : int
         Bytes of the weights, of those that are learned, and how many tensors both are in.
+    batch : int
+        Images per forward pass of a rank.
     forward, training, backward : float
         Bytes at the peak of a forward pass of `batch` images, of a training step of a rank's share,
         of a step that changes `batch` images; weights apart.
     operations : int
         Of one image's forward pass.
+    head : int
+        Operations of one vector's way from the last tap to the logits.
     base : float
         Bytes of memory that the program itself takes.
     hidden : dict of str to int
@@ -65,10 +69,12 @@ class Sizes:
     weights: int
     trainable: int
     tensors: int
+    batch: int
     forward: float
     training: float
     backward: float
     operations: int
+    head: int
     base: float
     channels: int = 3
     hidden: dict[str, int] = field(default_factory=dict)

@@ -19,11 +19,31 @@ CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
 # the time, half where they are the same at every step.
 HOLES = 1.0
 HOLES_OF_STEPS = 0.5
+MOST = 128  # images of a batch, unless the user asks for more
+LARGEST_ON_DEVICE = 2**29  # bytes of the largest tensor of a batch there
 
 
 def held(block: float, holes: float = HOLES) -> float:
     """Return what a block of so many bytes takes among many that come and go, with its holes."""
     return (1 + holes) * block if block < LARGEST_ON_HEAP else block
+
+
+def batch(pass_on: Callable[[torch.Tensor], object], shape: Sequence[int], device: str) -> int:
+    """Return how many images go well through the network at once: a power of two, up to `MOST`.
+
+    On a CPU so many that no feature map leaves the heap: beyond it, every map is made of new pages,
+    and clearing these takes as long as the layers (`parallel/malloc.py`).
+
+    Parameters
+    ----------
+    pass_on, shape
+        As in `forward`.
+    device : str
+        cpu or cuda.
+    """
+    room = LARGEST_ON_HEAP - 1 if device == "cpu" else LARGEST_ON_DEVICE
+    images = max(1, int(room // max(1.0, _largest(pass_on, shape))))
+    return min(MOST, 2 ** (images.bit_length() - 1))
 
 
 def forward(pass_on: Callable[[torch.Tensor], object], shape: Sequence[int], images: int) -> float:
@@ -86,6 +106,17 @@ def to_the_pixels(network: nn.Module, shape: Sequence[int], images: int) -> floa
     return _peak(step, shape, images, (1, 2))
 
 
+@torch.no_grad()
+def _largest(pass_on: Callable[[torch.Tensor], object], shape: Sequence[int]) -> float:
+    """Return the bytes that the largest tensor of a forward pass takes per image."""
+    sizes = []
+    for count in (1, 2):
+        with _Live(1.0) as live:
+            pass_on(torch.zeros(count, *shape))
+        sizes.append(live.largest)
+    return sizes[1] - sizes[0]
+
+
 def _peak(
     step: Callable[[torch.Tensor, _Live], None],
     shape: Sequence[int],
@@ -116,6 +147,7 @@ class _Live(TorchDispatchMode):
         super().__init__()
         self.scale = scale
         self.peak = 0.0
+        self.largest = 0.0
         self._alive: dict[int, tuple[StorageWeakRef, float]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -124,6 +156,7 @@ class _Live(TorchDispatchMode):
         for tensor in made:
             storage = tensor.untyped_storage()
             self._alive[storage._cdata] = (StorageWeakRef(storage), self._held(storage.nbytes()))
+            self.largest = max(self.largest, self.scale * storage.nbytes())
         self._alive = {
             key: (storage, count)
             for key, (storage, count) in self._alive.items()

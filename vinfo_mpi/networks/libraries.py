@@ -72,15 +72,15 @@ def build(network: Network, outputs: int | None) -> nn.Module:
         ) from None
 
 
-def package(library: str) -> ModuleType:
-    """Return a library; raise `InputError` where it is not installed."""
+def package(library: str, setting: str = "network.name") -> ModuleType:
+    """Return a library; raise `InputError`, which names the setting, where it is not installed."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the library is imported
     imported, installed = PACKAGES[library]
     try:
         return importlib.import_module(imported)
     except ImportError as error:
         raise InputError(
-            f"network.name: {library}/... needs a package that is not there ({error}); "
+            f"{setting}: {library} needs a package that is not there ({error}); "
             f"pip install {installed}"
         ) from None
 

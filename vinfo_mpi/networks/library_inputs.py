@@ -34,12 +34,12 @@ def own_preprocessing(network: Network) -> Preprocessing | None:
         own, transform = _of_open_clip(package(library), name, str(network.weights))
     else:
         return None
-    if own is None or _alike(own, transform):
+    if own is None or alike(own, transform):
         return own
     return replace(own, unlike=str(network.name))
 
 
-def _alike(own: Preprocessing, transform: Callable[[Image.Image], Any]) -> bool:
+def alike(own: Preprocessing, transform: Callable[[Image.Image], Any]) -> bool:
     """Whether a library makes the same of a picture as these settings do."""
     noise = np.random.default_rng(0).integers(0, 256, (44, 54, 3), np.uint8)
     picture = Image.fromarray(noise).resize((324, 264), Image.Resampling.BICUBIC)
@@ -119,14 +119,19 @@ def _of_open_clip(open_clip: Any, name: str, tag: str) -> tuple[Preprocessing, C
     config = open_clip.get_pretrained_cfg(name, tag)
     asked = open_clip.transform.merge_preprocess_dict({"size": size}, config)
     known = open_clip.transform.PreprocessCfg(**asked)
+    transform = open_clip.transform.image_transform_v2(known, is_train=False)
+    return of_open_clip(known, f"of open_clip's {tag}"), transform
+
+
+def of_open_clip(known: Any, origin: str) -> Preprocessing:
+    """Return what an open_clip `PreprocessCfg` asks for; `origin` says where it comes from."""
     height, width = known.input_size[1:]
     shorter = height == width and known.resize_mode == "shortest"
-    own = Preprocessing(
+    return Preprocessing(
         (height, width),
         list(known.mean),
         list(known.std),
         height if shorter else (height, width),
         known.interpolation,
-        origins={"weights": f"of open_clip's {tag}"},
+        origins={"weights": origin},
     )
-    return own, open_clip.transform.image_transform_v2(known, is_train=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 
 from vinfo_mpi.numerics.reduction import Reduce, identity
@@ -41,8 +44,8 @@ def log_likelihood(strongest: torch.Tensor, words: torch.Tensor) -> torch.Tensor
 
 def log_mean(
     likelihood: torch.Tensor, largest: Reduce = identity, total: Reduce = identity
-) -> torch.Tensor:
-    """Return the logarithm of the mean of exp(likelihood) over the concepts of all ranks: (W,).
+) -> tuple[torch.Tensor, int]:
+    """Return the logarithm of the mean of exp(likelihood) over the concepts of all ranks.
 
     Parameters
     ----------
@@ -50,10 +53,43 @@ def log_mean(
         Of this rank's concepts; those without images have minus infinity, and do not count.
     largest, total : functions
         Maximum and sum over the ranks.
+
+    Returns
+    -------
+    mean : (W,) tensor
+    count : int
+        Concepts that do count.
     """
     finite = likelihood[likelihood.isfinite().all(1)]
     none = likelihood.new_full((1, likelihood.shape[1]), -torch.inf)
     most = largest(torch.cat([none, finite]).amax(0).contiguous())
     sums = torch.cat([(finite - most).exp().sum(0), likelihood.new_tensor([len(finite)])])
     sums = total(sums)
-    return most + sums[:-1].log() - sums[-1].log()
+    return most + sums[:-1].log() - sums[-1].log(), int(sums[-1])
+
+
+def of_another(likelihood: torch.Tensor, mean: torch.Tensor, count: int) -> torch.Tensor:
+    """Return soft WPMI of what is no concept, but counted as one more: (k, W) to (k, W).
+
+    `mean` (W,) and `count` are those of the concepts, as `log_mean` gives them.
+    """
+    of_all = torch.logaddexp(mean + math.log(count), likelihood) - math.log(count + 1)
+    return likelihood - of_all
+
+
+def share_as_good(scores: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Return the share of draws by chance that score at least as high, its own score among them.
+
+    Parameters
+    ----------
+    scores : (k,) array
+    chance : (k, R) array
+        Of as many draws for each.
+
+    Returns
+    -------
+    (k,) array
+        1 / (R + 1) at least: p of a permutation test (Phipson & Smyth 2010); NaN without a score.
+    """
+    as_good = 1 + (chance >= scores[:, None]).sum(1)
+    return np.where(np.isnan(scores), np.nan, as_good / (1 + chance.shape[1]))

@@ -89,8 +89,13 @@ class Curves:
         self.images = images
         gaps = torch.from_numpy(np.pad(np.diff(counts / counts[-1]), 1)).to(device)
         self.weights = (gaps[:-1] + gaps[1:]) / 2  # of the trapezoidal rule
-        draws = sum(map(len, self.orders.values()))
-        self.sums = torch.zeros(3, draws, len(counts) + 1, dtype=torch.float64, device=device)
+        every = np.concatenate([*self.orders.values()])
+        self.sums = torch.zeros(3, len(every), len(counts) + 1, dtype=torch.float64, device=device)
+        # Equal ones, as those in turn over a single class, are followed once.
+        self.distinct, places = np.unique(every, axis=0, return_inverse=True)
+        self.rows = [
+            np.flatnonzero(places.ravel() == k).tolist() for k in range(len(self.distinct))
+        ]
 
     def add(
         self,
@@ -101,14 +106,14 @@ class Curves:
         labels: torch.Tensor,
     ) -> None:
         """Add a batch; parameters as `classified_right`."""
-        for row, order in enumerate(np.concatenate([*self.orders.values()])):
+        for order, rows in zip(self.distinct, self.rows, strict=True):
             values = classified_right(
                 codes, atoms, offset, head, labels, order, self.counts
             ).double()
             values = torch.cat([values, (self.weights @ values)[None]])
-            self.sums[:, row] += torch.stack(
-                [values.sum(1), values.square().sum(1), values @ values[-2]]
-            )
+            sums = torch.stack([values.sum(1), values.square().sum(1), values @ values[-2]])
+            for row in rows:  # one by one: by a list of them, a GPU would be waited for
+                self.sums[:, row] += sums
 
     def accuracy(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the share of images that are right along every order, and its standard error.

@@ -7,8 +7,6 @@ from torch.nn.functional import normalize
 
 from vinfo_mpi.numerics.autoencoder import Autoencoder, Encoder, unshifted
 
-DEAD = 100  # steps after which a feature that has not fired counts as dead
-REVIVAL = 1 / 32  # weight of the error that dead features are to rebuild
 DECAY = 0.2  # last share of the steps, in which the rate falls to 0
 
 
@@ -16,8 +14,8 @@ class TopKTraining:
     """The weights of an autoencoder, improved step by step.
 
     x ≈ c + z D with z the k largest of relu((x - c) Wᵀ + b), by Adam on the squared error. Atoms
-    stay of unit length. Features that are dead are to rebuild what the others leave (AuxK), so
-    that they come back.
+    stay of unit length. There is no loss for dead features (AuxK): it changed neither how many are
+    dead, nor the error, nor which planted atoms are found, see docs/validity.md.
 
     Parameters
     ----------
@@ -59,7 +57,6 @@ class TopKTraining:
         self.weight = atoms.detach().clone().requires_grad_()
         self.bias = x.new_zeros(features).requires_grad_()
         self.centre = (centre / self.scale).requires_grad_()
-        self.silent = torch.zeros(features, device=x.device)  # steps since it has fired
         self.rate = rate
         self.optimiser = torch.optim.Adam([self.atoms, self.weight, self.bias, self.centre], rate)
 
@@ -90,24 +87,11 @@ class TopKTraining:
         before = (x - self.centre) @ self.weight.T + self.bias
         codes = _largest(before.relu(), self.top_k)
         residual = x - self.centre - codes @ self.atoms
-        loss = residual.square().sum(1).mean()
-        dead = self.silent >= DEAD
-        if dead.any():
-            loss = loss + REVIVAL * self._error_of_dead(before, dead, residual.detach())
         self.optimiser.zero_grad()
-        loss.backward()
+        residual.square().sum(1).mean().backward()
         self.optimiser.step()
         with torch.no_grad():
             self.atoms /= self.atoms.norm(dim=1, keepdim=True)
-            self.silent = torch.where((codes > 0).any(0), 0, self.silent + 1)
-
-    def _error_of_dead(
-        self, before: torch.Tensor, dead: torch.Tensor, residual: torch.Tensor
-    ) -> torch.Tensor:
-        """Return how badly the dead features that would fire first rebuild what is left."""
-        count = min(int(dead.sum()), max(1, self.x.shape[1] // 2))
-        codes = _largest(before[:, dead].relu(), count)
-        return (residual - codes @ self.atoms[dead]).square().sum(1).mean()
 
 
 def _largest(codes: torch.Tensor, count: int) -> torch.Tensor:

@@ -66,7 +66,8 @@ class Contents:
     def name(self, concept: int) -> str:
         """Return what a concept is called: its number, and its name where it has one."""
         names = self.results.concepts.get(NAME.column)
-        return str(concept) if names is None else f"{concept}: {names.iloc[concept]}"
+        name = "" if names is None else names.iloc[concept]
+        return f"{concept}: {name}" if name else str(concept)
 
     def concept(self, concept: int) -> dict[str, Any]:
         """Return the values of a concept, and its curves."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import numpy as np
+
 from vinfo_mpi import units
 from vinfo_mpi.figures import catalogue
 from vinfo_mpi.figures.paper import paper
@@ -17,9 +19,14 @@ from vinfo_mpi.pages.site import Index
 from vinfo_mpi.registry import command
 from vinfo_mpi.results.facts import Facts, facts
 from vinfo_mpi.results.reliability import warnings_about
+from vinfo_mpi.results.schema_analyses import CHANCE, WORD_AS_GOOD
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.provenance import timings_of
 
+NO_PICTURES = (
+    "none: another program has extracted the activations. Grey squares stand for images, with the "
+    "numbers of their rows, and what they look like is not known here"
+)
 LIBRARIES = {"vinfo_mpi": "vinfo", "torch": "torch", "h5py": "h5py", "HDF5": "hdf5"}
 
 
@@ -59,7 +66,7 @@ def make_index(
     ]
     return Index(
         title=run.resolve().name,
-        facts=_facts(about, run, results.attributes) | made,
+        facts=_facts(about, run, results.attributes) | _words(results) | made,
         warnings=[*warnings_about(about), *mixed],
         answer=answer(results),
         groups=groups(results),
@@ -79,15 +86,30 @@ def _missing(results: Results, options: str, pictures: bool) -> list[tuple[str, 
     return missing
 
 
+def _words(results: Results) -> dict[str, str]:
+    """Return for how many concepts there is a word, and how many of them are chance's."""
+    if WORD_AS_GOOD not in results:
+        return {}
+    as_good = results.read(WORD_AS_GOOD)
+    as_good = as_good[np.isfinite(as_good)]
+    said = (
+        f"{(as_good <= CHANCE).sum()} of {len(as_good)} concepts have one that random images have "
+        f"in at most {100 * CHANCE:g} % of the draws (by chance {CHANCE * len(as_good):.0f} would)"
+    )
+    return {"Words": said}
+
+
 def _facts(about: Facts, run: Path, attributes: Mapping[str, Any]) -> dict[str, str]:
     """Return the facts under their headings."""
     before = {stage: times for stage, times in timings_of(run).items() if stage != "report"}
     seconds = sum(times["seconds"]["total"]["max"] for times in before.values())
     versions = [f"{name} {attributes[f'{key}_version']}" for name, key in LIBRARIES.items()]
     classes = len(about.per_class)
+    pictures = {"Pictures": NO_PICTURES} if about.data == "imported" else {}
     return {
         "Network": about.network,
         "Data": f"{about.data}: {about.analysed} images of {classes} classes analysed",
+        **pictures,
         "Accuracy": about.correct,
         "Concepts": f"{about.alive} of {about.concepts} alive",
         "Fidelity": about.rebuilt,

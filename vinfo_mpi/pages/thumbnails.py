@@ -8,6 +8,8 @@ from torch.nn.functional import interpolate
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.run import Run
 
+GREY = 224  # of an image that is not there
+
 
 class Thumbnails:
     """Small copies of images.
@@ -30,9 +32,14 @@ class Thumbnails:
         self.size = min(run.config.report.thumbnail, *run.subject.preprocessing.size)
 
     def copies(self, rows: np.ndarray) -> np.ndarray:
-        """Return copies of these images: (n,) int64 to (n, size, size, 3) uint8 array."""
+        """Return copies of these images: (n,) int64 to (n, size, size, 3) uint8 array.
+
+        Grey where there are no images.
+        """
         subject = self.run.subject
-        blocks = batches(range(len(rows)), self.run.config.machine.batch)
+        if not subject.has_images:
+            return np.full((len(rows), self.size, self.size, 3), GREY, np.uint8)
+        blocks = batches(range(len(rows)), self.run.batch)
         ids = [self.ids[rows[block.start : block.stop]] for block in blocks]
         copies = [np.zeros((0, self.size, self.size, 3), np.uint8)]
         for inputs, _, _ in subject.loader.batches(ids):

@@ -168,14 +168,14 @@ def check_plan(run: Run, earlier: Sequence[Path] = (), show: bool = False) -> No
         if not show:
             run.ranks.on_root(measured.write, run, sizes)
 
-    def compare() -> tuple[int, float | None]:
+    def compare() -> tuple[int, int, float | None]:
         whole = plan.make(run, sizes, limit, device_limit, previous.size(earlier))
         if show:
             print(whole.text())
         whole.check()
-        return whole.together, whole.room
+        return sizes.batch, whole.together, whole.room
 
-    run.together, run.room = run.ranks.on_root(compare)
+    run.batch, run.together, run.room = run.ranks.on_root(compare)
 
 
 def _run_stage(run: Run, stage: str, repeat: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -55,6 +56,8 @@ def sizes(run: Run) -> Sizes:
     weights = sum(value.nbytes for value in network.state_dict().values())
     _, positions, d = reading.map.shape
     outputs = reading.outputs.shape[1]
+    linear = heads.linear(network, reading.map.mean(1), reading.outputs) is not None
+    end = taps.tap_of_map(where, map_tap)
     kind = concept_kind(config.dictionary)
     kept_positions = positions
     if config.extract.positions != "all":
@@ -76,14 +79,15 @@ def sizes(run: Run) -> Sizes:
         branches=_widths(reading.branches),
         hidden=hidden.find(network, config.extract, example)[1],
         maps=sum(map(run.keeps_map, run.checkpoints)),
-        concepts=kind.count(run, taps.tap_of_map(where, map_tap).name, d, outputs),
+        concepts=kind.count(run, end.name, d, outputs),
         groups=kind.groups(run),
-        linear=heads.linear(network, reading.map.mean(1), reading.outputs) is not None,
+        linear=linear,
         weights=weights,
         trainable=sum(value.nbytes for value in learned),
         tensors=len(network.state_dict()) + len(learned),
         **_memory(run, network, where, blocks, epochs),
         operations=counter.get_total_flops(),
+        head=2 * d * outputs if linear else _head(network, end, example, d),
         base=_program() - weights,  # which the stages that hold them count
     )
 
@@ -113,6 +117,20 @@ def _tested(run: Run, epochs: int) -> int:
     return -(-int(run.subject.images.test.sum()) // run.ranks.size) if epochs else 0
 
 
+@torch.no_grad()
+def _head(network: nn.Module, tap: Tap, example: torch.Tensor, channels: int) -> int:
+    """Return the operations of one vector's way from a tap to the logits."""
+    head = heads.replaced(network, tap, example)
+    head(example.new_zeros(1, channels))  # which tries how vectors can go on
+    counts = []
+    for vectors in (1, 2):
+        with FlopCounterMode(display=False) as counter:
+            head(example.new_zeros(vectors, channels))
+        counts.append(counter.get_total_flops())
+    one, two = counts
+    return two - one
+
+
 def _remembered(run: Run, epochs: int) -> int:
     """Return the bytes of images that a rank may come to remember."""
     if run.config.machine.workers:
@@ -124,22 +142,24 @@ def _remembered(run: Run, epochs: int) -> int:
 
 def _memory(
     run: Run, network: nn.Module, where: list[Tap], blocks: Mapping[str, Block], epochs: int
-) -> dict[str, float]:
-    """Return the bytes at the peaks of passes through the network, see `Sizes`."""
+) -> dict[str, Any]:
+    """Return the images of a pass through the network, and the bytes at its peaks: see `Sizes`."""
     machine = run.config.machine
     shape = run.subject.preprocessing.shape
     n = len(run.subject.ids)
-    batch = max(-(-n // run.ranks.size), _tested(run, epochs), min(PILOT, n))
+    images = max(-(-n // run.ranks.size), _tested(run, epochs), min(PILOT, n))
     images_of_step = -(-run.config.train.batch // run.ranks.size)
 
     def read(images: torch.Tensor) -> Reading:
         map_tap = run.config.dictionary.tap
         return taps.read(network, where, images, run.config.extract, blocks, map_tap)
 
+    batch = machine.batch or footprint.batch(read, shape, run.device.type)
     return {
-        "forward": footprint.forward(read, shape, min(machine.batch, batch)),
+        "batch": batch,
+        "forward": footprint.forward(read, shape, min(batch, images)),
         "training": footprint.training(network, shape, images_of_step) if epochs else 0.0,
-        "backward": footprint.to_the_pixels(network, shape, machine.batch),
+        "backward": footprint.to_the_pixels(network, shape, batch),
     }
 
 

@@ -255,7 +255,8 @@ def _facts(run: Run, sizes: Sizes, together: int) -> dict[str, str]:
         "input": sizes.input,
         "data": f"{run.config.data.source}, {sizes.n} images of {sizes.size} pixels analysed, "
         f"{len(sizes.classes)} classes",
-        "reading": f"each image once for {together} checkpoints together",
+        "reading": f"each image once for {together} checkpoints together, "
+        f"{sizes.batch} images at once",
         "taps": f"{len(sizes.widths)}: {widths}",
         "last tap": f"{sizes.positions} of {sizes.map} positions, {sizes.d} channels",
         "concepts": str(sizes.concepts),

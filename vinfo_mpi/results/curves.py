@@ -23,8 +23,19 @@ from vinfo_mpi.results.tables import Results
 Measured = tuple[float, float]  # a value and its standard error, NaN where there is none
 
 
+def difference(values: np.ndarray, errors: np.ndarray, start: int = 0, end: int = -1) -> Measured:
+    """Return the change of a curve from one of its points to another, with the errors of both.
+
+    NaN where it is one and the same point, as of a run with a single checkpoint.
+    """
+    points = range(len(values))
+    if points[start] == points[end]:
+        return np.nan, np.nan
+    return float(values[end] - values[start]), float(np.hypot(errors[start], errors[end]))
+
+
 def change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results], Measured]:
-    """Measure the change of a curve, from one of its points to another, with the errors of both.
+    """Measure the `difference` of two points of a curve.
 
     Of a curve for every tap, that of the last one.
     """
@@ -34,7 +45,7 @@ def change(dataset: Dataset, start: int = 0, end: int = -1) -> Callable[[Results
         if values.ndim > 1:
             values = values[:, -1]
             errors = errors[:, -1]
-        return float(values[end] - values[start]), float(np.hypot(errors[start], errors[end]))
+        return difference(values, errors, start, end)
 
     return measure
 

@@ -16,7 +16,7 @@ from vinfo_mpi.numerics import agreement, atom_geometry
 from vinfo_mpi.numerics.agreement import Reordering
 from vinfo_mpi.results.schema import ALIVE, FIRING_RATE
 from vinfo_mpi.results.tables import Results
-from vinfo_mpi.storage.activations import ActivationReader
+from vinfo_mpi.storage.activations import MAP, ActivationReader
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 
 SAME = 0.9  # cosine above which two atoms count as one direction
@@ -70,6 +70,9 @@ class Facts:
         How many of them each class has.
     widths : dict of str to int
         How many numbers of an image each tap holds.
+    drawn : int, or None
+        Positions of each image that its codes are means over, where no more should be kept; None
+        where all are, or codes do not follow from them.
     concepts, alive : int
     repeated : int
         Concepts whose atom points the way of an earlier one: their cosine is above `SAME`.
@@ -94,6 +97,7 @@ class Facts:
     copies: int
     per_class: np.ndarray
     widths: dict[str, int]
+    drawn: int | None
     concepts: int
     alive: int
     repeated: int
@@ -161,6 +165,7 @@ def facts_of(
         outputs = activations.shape("outputs")[1]
         labelled = activations.labelled
         widths = {tap: activations.shape(f"taps/{tap}/activations")[1] for tap in activations.taps}
+        positions = activations.shape(MAP)[1]
         copies = int((activations.read("samples/id") != activations.ids_of_originals()).sum())
     right = classifies and labelled
     several = max(classes, outputs)
@@ -178,6 +183,7 @@ def facts_of(
         copies=copies,
         per_class=np.bincount(label, minlength=classes),
         widths=widths,
+        drawn=_drawn(config, positions),
         concepts=len(concepts),
         alive=int(alive.sum()),
         repeated=_repeated(folder, config),
@@ -226,6 +232,12 @@ def _rare(config: Mapping[str, Any], living: pd.DataFrame, images: int) -> int:
     if _codes(config) not in ("non-negative", "encoder") or FIRING_RATE.column not in living:
         return 0
     return int((living[FIRING_RATE.column] * images < RARE - 0.5).sum())
+
+
+def _drawn(config: Mapping[str, Any], positions: int) -> int | None:
+    """Return how many positions of an image were kept, where codes depend on which were drawn."""
+    of_positions = _codes(config) in ("non-negative", "encoder")
+    return positions if of_positions and positions == config["extract"]["positions"] else None
 
 
 def _codes(config: Mapping[str, Any]) -> str:

@@ -138,6 +138,16 @@ def _unfaithful(about: Facts) -> str:
     )
 
 
+def _drawn_positions(about: Facts) -> str:
+    if about.drawn is None:
+        return ""
+    return (
+        f"Codes are means over {about.drawn} drawn positions of each image, of maps that may have "
+        "more: which ones were drawn is a part of their variance that no tap can tell. Complexity "
+        "is too high by it, and fewer predictions are kept; extract.positions: all takes all."
+    )
+
+
 def _few_images(about: Facts) -> str:
     fewest = about.per_class[about.per_class > 0].min()
     if fewest >= FEW:
@@ -188,6 +198,7 @@ RULES: tuple[Callable[[Facts], str], ...] = (
     _accuracy,
     _order_of_outputs,
     _unfaithful,
+    _drawn_positions,
     _dead,
     _repeated,
     _rare,

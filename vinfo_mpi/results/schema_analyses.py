@@ -57,6 +57,20 @@ REDUNDANCY = Dataset(
 _OF_WORD = "soft WPMI of the concept and {}, in nats; NaN: it fires on no image"
 WORD = names("concepts/word", "concept", "word that explains best on which images it is strongest")
 WORD_SCORE = Dataset("concepts/word_score", CONCEPT, _OF_WORD.format("its word"), unit="nat")
+CHANCE = 0.05  # share of draws up to which a concept is called by its word
+WORD_BY_CHANCE = Dataset(
+    "concepts/word_by_chance",
+    CONCEPT,
+    "soft WPMI of the best word of as many random images, in nats: mean over the draws; "
+    "NaN: it fires on no image",
+    unit="nat",
+)
+WORD_AS_GOOD = Dataset(
+    "concepts/word_as_good",
+    CONCEPT,
+    "share of draws of random images whose best word scores at least as high, the concept among "
+    "them; NaN: it fires on no image",
+)
 RUNNER_UP = names("concepts/runner_up", "concept", "the second best word")
 RUNNER_UP_SCORE = Dataset(
     "concepts/runner_up_score", CONCEPT, _OF_WORD.format("the second best word"), unit="nat"

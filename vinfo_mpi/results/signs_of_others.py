@@ -41,9 +41,7 @@ def _lazier(results: Results) -> Measured:
     Errors of layers add up as if all were off in the same direction: they share their images.
     """
     values, errors = results.read_with_error(POSITIVE)
-    mean = values.mean(1)
-    error = errors.mean(1)
-    return float(mean[-1] - mean[0]), float(np.hypot(error[0], error[-1]))
+    return curves.difference(values.mean(1), errors.mean(1))
 
 
 def _redundancy(results: Results) -> Measured:
@@ -58,8 +56,7 @@ def _fewer_redundant(results: Results) -> Measured:
     Errors add up as if both codes had been found on other images: those here are the same.
     """
     values, errors = results.read_with_error(EQUAL_REDUNDANCY)
-    ends = errors[0, 0, -1], errors[-1, 0, -1]
-    return float(values[-1, 0, -1] - values[0, 0, -1]), float(np.hypot(*ends))
+    return curves.difference(values[:, 0, -1], errors[:, 0, -1])
 
 
 def _middle(results: Results) -> Measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ from vinfo_mpi.results.schema import (
     TEMPORAL,
     VINFORMATION,
 )
-from vinfo_mpi.results.schema_analyses import DICTIONARY_SE, WORD
+from vinfo_mpi.results.schema_analyses import CHANCE, DICTIONARY_SE, WORD, WORD_AS_GOOD
 from vinfo_mpi.results.store import dataset_names
 from vinfo_mpi.results.written_by import stage_of_column
 from vinfo_mpi.storage.atomic import writing
@@ -99,7 +99,8 @@ class Results:
     def concepts(self) -> pd.DataFrame:
         """A row per concept, a column per dataset that has one value of each.
 
-        Its name or word if it has one, class, alive, complexity, ... with standard errors.
+        Its name, or its word where that is better than chance, class, alive, complexity, ... with
+        standard errors.
         """
         columns = {}
         with open_checked(self.path, "vinfo-results") as file:
@@ -108,7 +109,7 @@ class Results:
                 is_text = h5py.check_string_dtype(dataset.dtype) is not None
                 columns[name] = dataset.asstr()[()] if is_text else dataset[()]
         if WORD.column in columns:
-            columns[NAME.column] = _called(columns[WORD.column], columns.get(NAME.column))
+            columns[NAME.column] = _called(columns, columns.get(NAME.column))
         index = pd.Index(columns.pop(INDEX.column, []), name="concept")
         table = pd.DataFrame(columns, index=index)
         if ALIVE.column in table:
@@ -257,8 +258,11 @@ class Results:
         return self.living[CLASS.column].to_numpy()
 
 
-def _called(words: np.ndarray, names: np.ndarray | None) -> list[str]:
-    """Return the words as names, behind those that concepts have otherwise."""
+def _called(columns: Mapping[str, np.ndarray], names: np.ndarray | None) -> list[str]:
+    """Return words as names, behind those that concepts have otherwise; none that chance gives."""
+    words = columns[WORD.column]
+    if WORD_AS_GOOD.column in columns:  # earlier versions did not write it
+        words = np.where(columns[WORD_AS_GOOD.column] <= CHANCE, words, "")
     if names is None:
         return list(words)
     return [f"{name}, {word}" if word else name for name, word in zip(names, words, strict=True)]

@@ -68,6 +68,8 @@ from vinfo_mpi.results.schema_analyses import (
     VARIANCE,
     VARIANCE_UNDIVIDED,
     WORD,
+    WORD_AS_GOOD,
+    WORD_BY_CHANCE,
     WORD_SCORE,
     flow,
     flow_mean,
@@ -177,7 +179,10 @@ WRITTEN_BY: dict[str, tuple[Dataset, ...]] = {
     "autoencoder": AUTOENCODER,
     "audit": AUDIT,
     "monosemanticity": OF_MONOSEMANTICITY,
-    "names": (WORD, WORD_SCORE, RUNNER_UP, RUNNER_UP_SCORE),
+    "names": (
+        *(WORD, WORD_SCORE, WORD_BY_CHANCE, WORD_AS_GOOD),
+        *(RUNNER_UP, RUNNER_UP_SCORE),
+    ),
     "sedimentation": (
         *(GRID_CHECKPOINTS, GRID, OWN_EPOCHS, OWN_COMPLEXITY, OWN_IMPORTANCE),
         *(MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION, OWN_ACCURACY),

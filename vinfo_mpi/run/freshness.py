@@ -52,7 +52,9 @@ def inputs(
         }
     for name, setting in STAGES[stage].files.items():
         path = attrgetter(setting)(run.config)
-        if path is not None:
+        if isinstance(path, list):
+            fingerprints |= {name: key} if (key := key_of_files(path)) else {}
+        elif path is not None:
             fingerprints[name] = content_key(Path(path))
     if stage == "extract" and (key := _library_key(run)):
         fingerprints["network"] = key

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import Stopped
-from vinfo_mpi.networks import checkpoints, heads
+from vinfo_mpi.networks import checkpoints, footprint, heads
 from vinfo_mpi.networks.checkpoints import Checkpoint
 from vinfo_mpi.parallel import limits, memory, signals
 from vinfo_mpi.parallel.clock import Clock
@@ -58,8 +58,9 @@ class Run:
         Where every rank computes.
     clock : Clock
         Of the stage that is running.
-    together, room
-        Checkpoints that are extracted together, bytes for sums of taps: see `Workload`.
+    batch, together, room
+        Images per forward pass of this rank, checkpoints that are extracted together, bytes for
+        sums of taps: what the plan says, see `Sizes` and `Workload`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Run:
         self.device = device
         self.bindings = bindings
         self.command = command
+        self.batch = config.machine.batch or footprint.MOST
         self.together = 1
         self.room: float | None = None
         self.begin()
@@ -88,9 +90,8 @@ class Run:
     @cached_property
     def checkpoints(self) -> list[Checkpoint]:
         """The checkpoints, in order; the last one is the network that is analysed."""
-        return checkpoints.expected(
-            self.folder / "checkpoints", self.config.network, self.config.train
-        )
+        config = self.config
+        return checkpoints.expected(self.folder / "checkpoints", config.network, config.train)
 
     @property
     def final(self) -> Checkpoint:
@@ -137,9 +138,8 @@ class Run:
     def keeps_map(self, checkpoint: Checkpoint) -> bool:
         """Whether the last tap of this checkpoint is also stored unpooled, for a dictionary."""
         maps = self.config.extract.maps
-        if checkpoint == self.final or maps == "all":
-            return True
-        return maps != "final" and checkpoint.epoch in maps
+        asked = maps == "all" or (maps != "final" and checkpoint.epoch in maps)
+        return asked or checkpoint == self.final
 
     def open_activations(self, checkpoint: Checkpoint) -> ActivationReader:
         """Open the activations of a checkpoint."""

@@ -128,9 +128,14 @@ class Subject:
             network = network.to(memory_format=torch.channels_last)
         return network.to(self.device)
 
+    @property
+    def has_images(self) -> bool:
+        """Whether there are images to look at: of imported activations there are none."""
+        return self.config.data.source != "imported"
+
     def require_images(self, what: str) -> None:
         """Raise `NotApplicable` for stages that look at images again, where there are no images."""
-        if self.config.data.source == "imported":
+        if not self.has_images:
             raise NotApplicable(
                 f"{what} needs the network and its images; of imported activations there are "
                 "neither"

@@ -192,7 +192,7 @@ def _logits_of(
     head = run.head(activations)
 
     def logits(ids: np.ndarray, rebuilt: torch.Tensor) -> torch.Tensor:
-        batches = rebuilt.mean(1).split(run.config.machine.batch)
+        batches = rebuilt.mean(1).split(run.batch)
         return torch.cat([head(batch) for batch in batches])
 
     return logits

@@ -52,7 +52,7 @@ def costs(work: Workload) -> Costs:
     """Return what extraction takes."""
     sizes = work.sizes
     columns = planned_layout(sizes, work.config).columns()
-    images = min(batch_rows(columns, work.config.machine.batch), work.images_of_rank)
+    images = min(batch_rows(columns, work.sizes.batch), work.images_of_rank)
     row = row_bytes(columns)
     queue = (row_writer.AHEAD + 2) * images * row  # waiting, being written, being made
     in_flight = formulas.images_in_flight(work, images, prefetch.AHEAD)

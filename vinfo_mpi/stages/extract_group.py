@@ -70,7 +70,7 @@ def extract_group(
     weights = HeldWeights(network)
     with run.clock.phase("pilot"):
         members = _look_ahead(run, part, network, weights, group)
-    size = min(batch_rows(member.columns, run.config.machine.batch) for member in members)
+    size = min(batch_rows(member.columns, run.batch) for member in members)
     with run.writer([member.file for member in members], size) as writer:
         _say_reused(run, members, bar)
         under_way = transfer.one_ahead(_passes(run, network, weights, members, writer), run.device)

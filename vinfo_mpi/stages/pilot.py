@@ -49,7 +49,7 @@ class Pilot:
 def few_images(run: Run) -> list[torch.Tensor]:
     """Return a few images, spread evenly over those analysed, in batches of the machine."""
     ids = run.subject.ids[evenly_spaced(len(run.subject.ids), PILOT)]
-    blocks = batches(range(len(ids)), run.config.machine.batch)
+    blocks = batches(range(len(ids)), run.batch)
     read = run.subject.loader.batches([ids[block.start : block.stop] for block in blocks])
     return [images for images, _, _ in read]
 

@@ -39,7 +39,6 @@ PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 
 def write_report(run: Run, part: Part) -> None:
     """Write sheets of images and data, divided among the ranks; then, on one, figures and pages."""
-    run.subject.require_images("report")
     ranks = run.ranks
     provenance = part.provenance
     folder = ranks.on_root(folders.begin, run.report, provenance)
@@ -176,7 +175,7 @@ def _memory(work: Workload) -> float:
     importance = 3 * 8 * len(sizes.classes) * k
     per_concept = images_per_concept(work.config)
     images: float = 3 * sheets.CONCEPTS * per_concept * 3 * _thumbnail(work) ** 2
-    images += formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    images += formulas.images_in_flight(work, work.sizes.batch, AHEAD)
     # Heat maps of all concepts; codes of the rank's images.
     images += k * per_concept * sizes.map * (2 + 6 * 8 / work.ranks)
     return DRAWING + importance + max(bins + batch, images + encoders_costs.memory(work))

@@ -65,7 +65,7 @@ def costs(work: Workload) -> Costs:
         disk = _saved(sizes, sizes.checkpoints - 1) + _saved(sizes, 1, momentum=False)
     if not sizes.steps_of:
         return Costs(disk={"checkpoints": disk})
-    images = max(-(-work.config.train.batch // work.ranks), work.config.machine.batch)
+    images = max(-(-work.config.train.batch // work.ranks), work.sizes.batch)
     epochs = work.config.train.epochs
     steps = epochs * (sizes.steps_of // max(1, epochs) // work.config.train.batch)
     return Costs(
@@ -86,7 +86,7 @@ def _memory(work: Workload) -> float:
     step = sizes.training + formulas.images_in_flight(work, images, waiting)
     step += min(BUCKET, sizes.trainable)
     saving = sizes.weights  # a copy while a checkpoint is written
-    in_flight = formulas.images_in_flight(work, work.config.machine.batch, prefetch.AHEAD)
+    in_flight = formulas.images_in_flight(work, work.sizes.batch, prefetch.AHEAD)
     testing = sizes.forward + in_flight
     # Weights, gradients, buckets of them, momentum.
     return sizes.weights + 3 * sizes.trainable + max(step, saving, testing)
@@ -217,7 +217,7 @@ def _accuracy(run: Run, network: nn.Module) -> float:
     """Return the share of held-out images that the network gets right."""
     ids = np.flatnonzero(run.subject.images.test)
     ids = ids[~np.isin(ids, list(run.subject.skipped))]
-    blocks = batches(run.ranks.block(len(ids)), run.config.machine.batch)
+    blocks = batches(run.ranks.block(len(ids)), run.batch)
     right = torch.zeros(1, dtype=torch.float64)
     for images, _, labels in run.subject.loader.batches(
         [ids[rows.start : rows.stop] for rows in blocks]

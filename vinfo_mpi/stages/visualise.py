@@ -79,7 +79,7 @@ def _memory(work: Workload, pictures: int, side: int) -> float:
 
     Beside it, the codes of all images, and the pictures.
     """
-    batch = work.config.machine.batch
+    batch = work.sizes.batch
     together = min(TOGETHER, batch, pictures)
     drawn = 2 * together * 3 * side**2 * 4  # noise that is waiting or being drawn
     step = together / batch * work.sizes.backward + together * 3 * side**2 * 4 * ARRAYS + drawn
@@ -92,7 +92,7 @@ def _memory(work: Workload, pictures: int, side: int) -> float:
 
 def _host(work: Workload, pictures: int, side: int) -> float:
     """Return the bytes beside those on a device: weights as read, codes, images, pictures."""
-    images = formulas.images_in_flight(work, work.config.machine.batch, AHEAD)
+    images = formulas.images_in_flight(work, work.sizes.batch, AHEAD)
     # In use, sent, waiting and being drawn.
     noise = min(TOGETHER, pictures) * 3 * side**2 * 4 * 4
     beside = max(images, noise, encoders_costs.host(work))
@@ -118,8 +118,7 @@ def _percentiles(run: Run, codes: RowReader, concepts: np.ndarray) -> np.ndarray
 
 def _draw(run: Run, part: Part, painter: Painter, concepts: np.ndarray) -> dict[str, np.ndarray]:
     """Return what the painter draws of the concepts, from the work of all ranks, block by block."""
-    machine = run.config.machine
-    blocks = batches(range(len(concepts)), run.ranks.size * min(TOGETHER, machine.batch))
+    blocks = batches(range(len(concepts)), run.ranks.size * min(TOGETHER, run.batch))
     with run.bar("visualise: steps", len(blocks) * run.config.visualise.steps) as bar:
 
         def after_step() -> None:

@@ -61,7 +61,7 @@ def _estimate(run: Run, size: int) -> torch.Tensor:
     subject = run.subject
     ids = subject.ids[evenly_spaced(len(subject.ids), run.config.visualise.images)]
     log.info("visualise: magnitude spectrum of %d images", len(ids))
-    blocks = batches(run.ranks.block(len(ids)), run.config.machine.batch)
+    blocks = batches(run.ranks.block(len(ids)), run.batch)
     ids_of_rank = [ids[block.start : block.stop] for block in blocks]
     total = torch.zeros(3, size, size, dtype=torch.float64, device=run.device)
     for inputs, _, _ in subject.loader.batches(ids_of_rank):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vinfo_mpi.config.sections.section import Count, Positive, Section
 
@@ -119,6 +119,14 @@ class Names(Section):
     """Words for the concepts, from embeddings that images and words share."""
 
     vocabulary: str | None = Field(None, description="text file, a word or phrase a line")
+    open_clip: str | None = Field(
+        None,
+        description="model of open_clip that embeds words and images: its name (ViT-B-32), or a "
+        "folder with open_clip_config.json and weights",
+    )
+    open_clip_weights: str | None = Field(
+        None, description="file of its weights, or a tag of open_clip that is on this machine"
+    )
     words: str | None = Field(
         None,
         description="embeddings of the words, (W, e): .npy, .npz, .safetensors, HDF5 or zarr; "
@@ -128,6 +136,28 @@ class Names(Section):
         None, description="embeddings of all images of the data set, by their ids: (N, e)"
     )
     strongest: Count = Field(100, description="at most so many images say what a concept is")
+    draws: Annotated[int, Field(ge=19)] = Field(
+        99, description="sets of random images, whose best words say what chance gives"
+    )
+
+    @model_validator(mode="after")
+    def _embedded_once(self) -> Names:
+        """Embeddings are made, or they are given."""
+        if self.open_clip is not None and (self.words is not None or self.images is not None):
+            raise ValueError(
+                "names.open_clip makes the embeddings that names.words and names.images are files "
+                "of: leave out either"
+            )
+        return self
+
+    @property
+    def model_files(self) -> list[Path]:
+        """The files of the model that embeds, as far as they are the user's own."""
+        folder = Path(self.open_clip or "").expanduser()
+        if self.open_clip is not None and folder.is_dir():
+            return sorted(path for path in folder.iterdir() if path.is_file())
+        weights = Path(self.open_clip_weights or "").expanduser()
+        return [weights] if weights.is_file() else []
 
     @property
     def words_file(self) -> str | None:

@@ -18,7 +18,11 @@ class Machine(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="cuda: GPUs only; auto: the CPU where no rank sees a GPU"
     )
-    batch: Count = Field(128, description="images per forward pass of a rank")
+    batch: Count | None = Field(
+        None,
+        description="images per forward pass of a rank; default: 128, or as many as keep the "
+        "largest feature map below 32 MiB on a CPU, 512 MiB on a GPU",
+    )
     checkpoints: Count | None = Field(
         None,
         description="checkpoints to extract together, reading each image once for all; default: "

@@ -67,7 +67,7 @@ const report = (() => {
 
   self.bytes = bytes;
   self.className = number => number < 0 ? "all" : self.classes[number] ?? String(number);
-  self.name = concept => self.names ? `${concept}: ${self.names[concept]}` : `${concept}`;
+  self.name = concept => self.names?.[concept] ? `${concept}: ${self.names[concept]}` : `${concept}`;
   self.link = (concept, ...children) => self.element("a", { href: `concept.html#${concept}` }, ...children);
 
   self.rounded = (value, digits = 3) => {

@@ -148,6 +148,7 @@ ANALYSES = {
         ignores={"score": {"also"}},
         remedy="lower autoencoder.vectors or machine.rows",
         long=True,  # it trains, encodes and scores once more
+        version=2,  # training without a loss for dead features
     ),
     "audit": Stage(
         "vinfo_mpi.analyses.audit:audit_factors",

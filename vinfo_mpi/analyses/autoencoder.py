@@ -28,6 +28,7 @@ from vinfo_mpi.config.schema import Config, Dictionary
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.numerics import atom_geometry
 from vinfo_mpi.parallel.logs import log
+from vinfo_mpi.registry import STAGES
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import COMPLEXITY
 from vinfo_mpi.results.schema_autoencoder import (
@@ -136,7 +137,7 @@ def _features(run: Run, part: Part, seed: int, folder: Path) -> Arrays:
     features = options.features or len(read_table(run.dictionary, "vinfo-dictionary", "atoms"))
     settings = options.model_dump(exclude={"seeds", "features"})
     inputs = [part.provenance["inputs"], run.config.encode.positions]
-    key = digest(settings, features, seed, *inputs)
+    key = digest(STAGES["autoencoder"].version, settings, features, seed, *inputs)
     training.train(run, features, seed, folder, key)
     view = _view(run, folder)
     part.bring_up_to_date(view, "dictionary")

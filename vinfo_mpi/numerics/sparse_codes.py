@@ -43,6 +43,22 @@ class SparseCodes:
         return codes
 
 
+def largest(codes: torch.Tensor, width: int) -> Mapping[str, torch.Tensor]:
+    """Return the `width` codes (B, K) of every image that are furthest from 0, and whose they are.
+
+    Nothing is lost where no image has more that are not 0; `spread` is the inverse.
+    """
+    atoms = codes.abs().topk(width, dim=1, sorted=False).indices.sort(dim=1).values
+    return {"atoms": atoms, "codes": codes.gather(1, atoms)}
+
+
+def spread(atoms: np.ndarray, codes: np.ndarray, concepts: int) -> np.ndarray:
+    """Return the codes of all concepts, from those of `largest`: two (B, W) to (B, K)."""
+    values = np.zeros((len(codes), concepts), codes.dtype)
+    np.put_along_axis(values, atoms.astype(np.int64), codes, axis=1)
+    return values
+
+
 def pack(codes: torch.Tensor, width: int) -> Mapping[str, torch.Tensor]:
     """Return the positive ones of codes (B, P, K), by the names of `SparseCodes`' arrays.
 

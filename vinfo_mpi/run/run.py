@@ -28,11 +28,12 @@ from vinfo_mpi.run.provenance import of_program, this_process, timings_of
 from vinfo_mpi.storage import lock
 from vinfo_mpi.storage.activations import SCALES, ActivationReader
 from vinfo_mpi.storage.atomic import write_text
+from vinfo_mpi.storage.codes import CodesReader
 from vinfo_mpi.storage.hdf5 import FORMAT_VERSIONS, Table
 from vinfo_mpi.storage.partial_results import PartialResults
 from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.row_writer import RowWriter
-from vinfo_mpi.storage.rows import Column, RowReader, storage_kind
+from vinfo_mpi.storage.rows import Column, storage_kind
 
 if TYPE_CHECKING:
     from vinfo_mpi.run.subject import Subject
@@ -155,9 +156,9 @@ class Run:
                 for checkpoint in self.checkpoints
             }
 
-    def open_codes(self) -> RowReader:
+    def open_codes(self) -> CodesReader:
         """Open the codes."""
-        return RowReader(self.codes, "vinfo-codes", self._count_read)
+        return CodesReader(self.codes, "vinfo-codes", self._count_read)
 
     # --- what is analysed ---
 
@@ -262,8 +263,6 @@ class Run:
         """Add the stage's times to timings.json."""
         timings = self.ranks.on_root(timings_of, self.folder) | {stage: self.clock.summary()}
         self.ranks.on_root(write_text, self.folder / "timings.json", json.dumps(timings, indent=1))
-
-    # --- resuming ---
 
     def lock(self) -> None:
         """Keep other jobs out of the folder until this process ends."""

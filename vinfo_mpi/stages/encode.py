@@ -16,6 +16,7 @@ from vinfo_mpi.concepts.onwards import Onwards
 from vinfo_mpi.concepts.stored import Observed
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.errors import InputError
 from vinfo_mpi.numerics import fidelity, sparse_codes
 from vinfo_mpi.numerics.arrays import evenly_spaced
 from vinfo_mpi.parallel.logs import log
@@ -24,6 +25,7 @@ from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage import codes as codes_file
 from vinfo_mpi.storage.activations import MAP, ActivationReader
+from vinfo_mpi.storage.hdf5 import attributes
 from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.rows import batch_rows, row_bytes
 
@@ -36,7 +38,8 @@ def encode_images(run: Run, part: Part) -> None:
         blocks = ImageBlocks(run, activations)
         n, positions, _ = activations.shape(MAP)
         width = _room(run, blocks)
-        columns = codes_file.columns(len(blocks.atoms), positions, width)
+        blocks.active = _most_active(run)
+        columns = codes_file.columns(len(blocks.atoms), positions, width, blocks.active)
         size = batch_rows(columns, blocks.images_at_once)
         file = run.row_file(run.codes, columns, n, part.provenance, resume=True)
         with run.writer([file], size) as writer:
@@ -73,6 +76,15 @@ def costs(work: Workload) -> Costs:
     )
 
 
+def _most_active(run: Run) -> int:
+    """Return for how many concepts an image has room that have codes; 0: it may have all.
+
+    The features of an autoencoder have been counted, with other roundings.
+    """
+    most = attributes(run.dictionary, "vinfo-dictionary").get("most_active", 0)
+    return codes_file.room(int(most))
+
+
 def _room(run: Run, blocks: ImageBlocks) -> int:
     """Return for how many positive codes of all positions an image has room; 0: none are kept.
 
@@ -102,7 +114,11 @@ class ImageBlocks:
     ----------
     atoms : (K, d) tensor
         Of the run's dictionary.
+    active : int
+        Concepts with codes in an image, at most; 0: not known.
     """
+
+    active = 0
 
     def __init__(self, run: Run, activations: ActivationReader) -> None:
         self.run = run
@@ -147,10 +163,8 @@ class ImageBlocks:
             encoded = self._encoder.encode(observed)
             rebuilt = self.offset + encoded.codes @ self.atoms
             unchanged = self._unchanged(ids, rebuilt, torch.from_numpy(predictions))
-            values = {
-                "codes": encoded.codes.mean(1),
-                "fidelity/kkt_residual": encoded.residual,
-            }
+            values = self._averaged(encoded.codes.mean(1))
+            values["fidelity/kkt_residual"] = encoded.residual
             of_images = fidelity.of_images(encoded.vectors, rebuilt, unchanged)
             values |= {f"fidelity/{name}": numbers for name, numbers in of_images.items()}
             if width:
@@ -160,6 +174,20 @@ class ImageBlocks:
                 }
             arrays = {name: tensor.cpu().numpy() for name, tensor in values.items()}
         return {"samples/id": ids, **arrays}
+
+    def _averaged(self, codes: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return codes (B, K) by the names of their columns: all, or those that are not 0."""
+        columns = codes_file.columns(codes.shape[1], active=self.active)
+        if "codes" in columns:
+            return {"codes": codes}
+        width = columns[f"{codes_file.SPARSE}/codes"].shape[0]
+        if int((codes != 0).sum(1).max()) > width:
+            raise InputError(
+                f"encode: an image has more than {width} active features, but the dictionary saw "
+                "fewer; run python -m vinfo_mpi.dictionary --force"
+            )
+        packed = sparse_codes.largest(codes, width)
+        return {f"{codes_file.SPARSE}/{name}": values for name, values in packed.items()}
 
     def _read(self, block: range) -> dict[str, torch.Tensor]:
         """Return what the encoder must be given of some rows."""

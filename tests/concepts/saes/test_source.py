@@ -16,6 +16,7 @@ from vinfo_mpi.concepts.sources import concept_kind
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.run import freshness
+from vinfo_mpi.storage import codes as codes_file
 
 LAST, WIDTH = "layer4.1", 32
 FEATURES, TOP_K = 48, 4
@@ -113,6 +114,26 @@ def test_from_the_file_to_the_scores(with_source, folder, trained, vectors, stor
     assert max(differences.values()) < 1e-9, differences
     count = concept_kind(run.config.dictionary).count(run, LAST, WIDTH, 10)
     assert count == FEATURES >= len(concepts)
+
+
+def test_codes_of_which_few_are_not_0_are_stored_alone(with_source, folder, monkeypatch):
+    settings = f"dictionary.sae={folder}"
+    dense = with_source("sae", settings, stages=("dictionary", "encode", "score", "importance"))
+    monkeypatch.setattr(codes_file, "SMALLER", 1.2)  # in this small run two thirds of the concepts
+    sparse = with_source("sae", settings, stages=("dictionary", "encode", "score", "importance"))
+    expected = datasets(dense.codes)["codes"]
+    stored = datasets(sparse.codes)
+    assert "codes" not in stored and stored["averaged/codes"].shape[1] < expected.shape[1]
+    with sparse.open_codes() as codes:
+        assert codes.shape("codes") == expected.shape
+        np.testing.assert_array_equal(codes.read("codes"), expected)
+        np.testing.assert_array_equal(codes.read("codes", range(3, 9)), expected[3:9])
+    ours, theirs = datasets(sparse.results), datasets(dense.results)
+    for name in ("concepts/complexity", "concepts/importance", "vinformation"):
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    monkeypatch.setattr(codes_file, "room", lambda most: 1)
+    with pytest.raises(InputError, match="an image has more than 1 active features"):
+        with_source("sae", settings, stages=("dictionary", "encode"))
 
 
 def test_pooled_vectors_are_encoded_where_this_is_asked_for(with_source, folder, trained, vectors):

@@ -42,11 +42,14 @@ class Firing:
         Vectors of positions, and of images averaged over positions, whose code is not 0.
     vectors : int
         Vectors of positions.
+    most : int
+        Features that fire somewhere in an image, at most.
     """
 
     at_positions: torch.Tensor
     pooled: torch.Tensor
     vectors: int
+    most: int
 
 
 class SparseFeatures:
@@ -116,6 +119,7 @@ def _made(observed: Observed) -> tuple[Tables, dict[str, Any]]:
         "features": len(firing.pooled),
         "dead": len(firing.pooled) - len(living),
         "l0": float(firing.at_positions.sum()) / firing.vectors,
+        "most_active": firing.most,
     }
     return tables, attributes | sparsity
 
@@ -171,18 +175,22 @@ def count_firing(observed: Observed, features: Features) -> Firing:
     positions = torch.zeros(1, dtype=torch.float64, device=run.device)
     pooled = positions
     vectors = 0
+    most = 0
     for rows in run.progress(_blocks(observed), "dictionary: blocks"):
         maps = observed.map(rows)
-        at_positions = features.codes(maps.flatten(0, 1))
-        positions = positions + (at_positions != 0).sum(0)
-        pooled = pooled + (features.codes(maps.mean(1)) != 0).sum(0)
+        at_positions = features.codes(maps.flatten(0, 1)) != 0
+        of_means = features.codes(maps.mean(1)) != 0
+        positions = positions + at_positions.sum(0)
+        pooled = pooled + of_means.sum(0)
         vectors += len(at_positions)
+        in_images = at_positions.unflatten(0, maps.shape[:2]).any(1)
+        most = max(most, int(torch.cat([in_images, of_means]).sum(1).max()))
     count = max(run.ranks.allgather(len(positions)))  # a rank without images has seen no feature
     sums = torch.cat(
         [positions.expand(count), pooled.expand(count), positions.new_tensor([vectors])]
     )
     sums = run.ranks.sum(sums)
-    return Firing(sums[:count], sums[count:-1], int(sums[-1]))
+    return Firing(sums[:count], sums[count:-1], int(sums[-1]), run.ranks.max(most))
 
 
 @torch.no_grad()

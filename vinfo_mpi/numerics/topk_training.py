@@ -14,8 +14,8 @@ class TopKTraining:
     """The weights of an autoencoder, improved step by step.
 
     x ≈ c + z D with z the k largest of relu((x - c) Wᵀ + b), by Adam on the squared error. Atoms
-    stay of unit length. There is no loss for dead features (AuxK): it changed neither how many are
-    dead, nor the error, nor which planted atoms are found, see docs/validity.md.
+    stay of unit length. There is no loss for dead features (AuxK): it hardly changed how many are
+    dead, the error, or which planted atoms are found, see docs/validity.md.
 
     Parameters
     ----------

@@ -33,6 +33,19 @@ def test_torchvision_network_has_an_output_per_class():
     assert not network.training
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11", "vgg11_bn"])
+def test_all_tensors_of_small_networks_are_in_their_state_dicts(name):
+    """So that one without any is whole once it has loaded a checkpoint of ours."""
+    options = Network(name=name, small_images=True, width=0.0625)
+    assert architectures.is_small_variant(options)
+    with torch.device("meta"):
+        network = architectures.build(options, 5)
+    held = {name for name, _ in (*network.named_parameters(), *network.named_buffers())}
+    assert held == network.state_dict().keys()
+    for module in network.modules():
+        assert not any(isinstance(value, torch.Tensor) for value in vars(module).values())
+
+
 @pytest.mark.parametrize(
     "name, width, channels, last",
     [

@@ -80,6 +80,12 @@ def promised_accuracy(network: Network) -> float | None:
     return None if accuracy is None else accuracy / 100
 
 
+def is_small_variant(network: Network) -> bool:
+    """Whether the network is one of `small_variants`, which hold nothing but their state dicts."""
+    brought = network.weights or network.target or imported.folder_of(network)
+    return network.small_images and not brought and not libraries.split(network)
+
+
 def _from_torchvision(network: Network, outputs: int | None) -> nn.Module:
     name = str(network.name)
     names = torchvision.models.list_models(module=torchvision.models)

@@ -24,7 +24,8 @@ from vinfo_mpi.storage.rows import RowReader
 
 # Enough to do for every stage to be hit in the middle; unfinished work is saved ten times a second.
 SETTINGS = [
-    "data.image_size=16", "network.width=0.0625", "train.epochs=3", "train.batch=64",
+    "data.per_class=110", "data.image_size=16", "network.width=0.0625", "train.epochs=3",
+    "train.batch=64",
     "dictionary.kind=joint", "dictionary.concepts=50", "dictionary.tolerance=1e-12",
     "dictionary.max_iterations=60", "encode.tolerance=1e-5", "score.folds=50", "analyses=[]",
     "pages=[]", "extract.maps=final", "machine.batch=40", "machine.rows=200",

@@ -14,7 +14,6 @@ import torch
 import torch.distributed
 import torch.nn.parallel
 import torchvision  # noqa: F401  while it is imported it must see no pretended device
-import undrawn  # noqa: F401
 
 
 def without_inference(mode: bool = True) -> Any:
@@ -41,6 +40,8 @@ torch.nn.parallel.DistributedDataParallel = alone
 torch.distributed.init_process_group = nothing
 torch.distributed.broadcast = nothing
 torch.distributed.destroy_process_group = nothing
+
+import undrawn  # noqa: F401
 
 from vinfo_mpi.cli import command
 from vinfo_mpi.parallel import launcher

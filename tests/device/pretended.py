@@ -19,7 +19,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 # guard.cpp, compiled: before torch.
@@ -127,11 +127,12 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
     arrives = target is not None and torch.device(target).type == "cuda"
     if not arrives and not any(isinstance(tensor, Pretended) for tensor in tensors):
         return _on_processor_alone(function, arguments, options)
-    name, shares = _known(function)
+    name, shares, in_place, drawn = _known(function)
     there = arrives or target is None
     if name in INDEXING or name == "copy_":
         there = isinstance(arguments[0], Pretended)
-    _refuse_generator(name, [*arguments, *options.values()])
+    if drawn:
+        _refuse_generator(name, [*arguments, *options.values()])
     if name in INDEXING:
         _index(name, arguments)
     elif name == "copy_":
@@ -155,16 +156,45 @@ def _perform(function: Any, arguments: Any, options: dict[str, Any]) -> Any:
         if "can't allocate memory" in str(error):
             raise torch.OutOfMemoryError("CUDA out of memory.") from error
         raise
+    if in_place:
+        return arguments[0]
     result = _on_device(result) if there else result
     return return_and_correct_aliasing(function, arguments, options, result) if shares else result
 
 
+class Known(NamedTuple):
+    """What an operation's schema says.
+
+    Attributes
+    ----------
+    name : str
+    shares : bool
+        Whether its results may share memory with its arguments.
+    in_place : bool
+        Whether it changes the values of its first argument, not its shape, and returns it.
+    drawn : bool
+        Whether it takes random numbers.
+    """
+
+    name: str
+    shares: bool
+    in_place: bool
+    drawn: bool
+
+
 @cache
-def _known(function: Any) -> tuple[str, bool]:
-    """Return an operation's name, and whether its results may share memory with its arguments."""
+def _known(function: Any) -> Known:
     schema = function._schema
-    shares = any(value.alias_info is not None for value in (*schema.arguments, *schema.returns))
-    return schema.name.removeprefix("aten::"), shares
+    aliases = [value.alias_info for value in (*schema.arguments, *schema.returns)]
+    first, returned = schema.arguments[:1], schema.returns
+    return Known(
+        schema.name.removeprefix("aten::"),
+        shares=any(alias is not None for alias in aliases),
+        in_place=torch.Tag.inplace_view not in function.tags
+        and len(returned) == len(first) == 1
+        and all(value.alias_info and value.alias_info.is_write for value in (*first, *returned)),
+        drawn=any("Generator" in str(value.type) for value in schema.arguments),
+    )
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:

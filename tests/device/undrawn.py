@@ -1,20 +1,28 @@
-"""python -m vinfo_mpi without drawing figures, which are made from files and take long.
+"""python -m vinfo_mpi without figures, which are made from files and take long.
 
-Nor are they drawn where this is imported.
+Nor are there any where this is imported.
 """
 
 from typing import Any
 
-import matplotlib.figure
+from vinfo_mpi.figures.figure import Figure
+from vinfo_mpi.figures.themed import Panel
+
+EMPTY = Panel("<svg></svg>", (0.0, 0.0, 1.0, 1.0), (0.0, 1.0, 0.0, 1.0))
 
 
-def undrawn(_: Any, file: Any, **__: Any) -> None:
-    """Take the place of drawing a figure."""
-    if hasattr(file, "write"):
-        file.write("<svg ></svg>")
+def save(*_: Any) -> list[Any]:
+    """Take the place of writing a figure's files."""
+    return []
 
 
-matplotlib.figure.Figure.savefig = undrawn
+def on_page(*_: Any) -> list[Panel]:
+    """Take the place of drawing a figure for a page."""
+    return [EMPTY]
+
+
+Figure.save = save
+Figure.on_page = on_page
 
 if __name__ == "__main__":
     from vinfo_mpi.cli import command

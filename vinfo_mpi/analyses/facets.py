@@ -49,18 +49,18 @@ def find_facets(run: Run, part: Part) -> None:
             run.safe_point()
         ids = activations.read("samples/id")
     part.partial_results.log_reused("blocks")
-    found = {name: np.concatenate([values[name] for values in blocks]) for name in blocks[0]}
-    several = found["facets"] > 1
+    divided = {name: np.concatenate([values[name] for values in blocks]) for name in blocks[0]}
+    several = divided["facets"] > 1
     log.info("facets: the strongest images of %d of %d concepts fall into several groups",
              several.sum(), len(several))  # fmt: skip
     part.write(
         {
-            schema.FACETS: found["facets"],
-            schema.FACET_SILHOUETTE: found["silhouette"],
-            schema.FACET_NEEDED: found["needed"],
-            schema.FACET_CLASSES: found["classes"],
+            schema.FACETS: divided["facets"],
+            schema.FACET_SILHOUETTE: divided["silhouette"],
+            schema.FACET_NEEDED: divided["needed"],
+            schema.FACET_CLASSES: divided["classes"],
             schema.FACET_IMAGES: np.where(rows >= 0, ids[rows], -1).T,
-            schema.FACET_OF_IMAGE: found["facet"],
+            schema.FACET_OF_IMAGE: divided["facet"],
         }
     )
 
@@ -108,18 +108,18 @@ def _of_concepts(
 ) -> dict[str, np.ndarray]:
     """Return the facets of some concepts: their strongest images are these columns of rows."""
     facet = np.full((len(concepts), len(rows)), -1)
-    found = {name: np.full(len(concepts), np.nan) for name in ("silhouette", "needed", "classes")}
+    divided = {name: np.full(len(concepts), np.nan) for name in ("silhouette", "needed", "classes")}
     for place, concept in enumerate(concepts):
         there = rows[rows[:, concept] >= 0, concept]
         if not len(there):
             continue
         of_concept = facets.find(_vectors(tap, there), np.random.default_rng([seed, concept]))
         facet[place, : len(there)] = of_concept.facet
-        found["silhouette"][place] = of_concept.silhouette
-        found["needed"][place] = of_concept.needed
+        divided["silhouette"][place] = of_concept.silhouette
+        divided["needed"][place] = of_concept.needed
         if labels is not None:
-            found["classes"][place] = facets.agreement(of_concept.facet, labels[there])
-    return {"facet": facet, "facets": facet.max(axis=1, initial=-1) + 1, **found}
+            divided["classes"][place] = facets.agreement(of_concept.facet, labels[there])
+    return {"facet": facet, "facets": facet.max(axis=1, initial=-1) + 1, **divided}
 
 
 def _vectors(tap: Source, rows: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ STAGES = {
     "filters": Stage("results.h5", ("filters",), most=1, steps=CHECKPOINTS * 20, once=900),
     "pointwise": result("pointwise", "concepts/misled", most=95),
     "monosemanticity": result("monosemanticity", "concepts/clarity", most=95),
-    "facets": result("facets", "concepts/facet", most=6),
+    "facets": result("facets", "concepts/facet", most=15),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),

@@ -114,3 +114,17 @@ def test_pictures_of_other_concepts_are_not_shown(copy):
     with h5py.File(run.visualisation, "r+") as file:
         file.attrs["inputs"] = json.dumps({"codes": "of another dictionary"})
     assert pictures_by_concept(run) == {}
+
+
+def test_images_say_to_which_facet_they_belong(reported, cards):
+    results = datasets(reported.results)
+    several = results["concepts/facets"] > 1
+    assert 0 < several.sum() < len(cards)
+    for concept, card in enumerate(cards):
+        facet_of = dict(
+            zip(results["facets/images"][concept], results["facets/facet"][concept], strict=True)
+        )
+        for example in card["examples"]:
+            known = several[concept] and example["id"] in facet_of
+            assert example.get("facet") == (facet_of[example["id"]] + 1 if known else None)
+        assert not several[concept] or "facet" in card["examples"][0]

@@ -14,6 +14,7 @@ from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.numerics.histogram import Histogram
 from vinfo_mpi.pages import sentences, site
 from vinfo_mpi.pages.contents import Contents
+from vinfo_mpi.pages.facets import facets_by_image
 from vinfo_mpi.pages.heat_maps import HeatMaps
 from vinfo_mpi.pages.thumbnails import Thumbnails
 from vinfo_mpi.results.tables import Results
@@ -90,6 +91,7 @@ class Cards:
         self.contents = Contents(results)
         self.layout = self.contents.layout(activations.classes, self._captions(), heat_maps.grid)
         self.pictures = pictures_by_concept(run)
+        self.facets = facets_by_image(run, results)
 
     def write(self, folder: Path, number: int, concepts: range) -> None:
         """Write the sheet of these concepts."""
@@ -173,6 +175,9 @@ class Cards:
             example["code"] = codes[concept, column].item()
             example["heat"] = site.packed(heat[concept, column])
             example["largest"] = largest[concept, column].item()
+            facet = self.facets.get(concepts[concept], {}).get(example["id"])
+            if facet:
+                example["facet"] = facet
             cards[concept]["examples"][column] = example
         return images
 

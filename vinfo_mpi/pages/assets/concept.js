@@ -80,7 +80,7 @@
     return section("Its codes", charts.histogram(histogram, examples.filter(Boolean).map(({ code }) => code)));
   }
 
-  function examples(concept, { examples }) {
+  function examples(concept, { examples, values }) {
     const strongest = Math.max(0, ...examples.filter(Boolean).map(({ largest }) => largest));
     const figures = examples.map((shown, column) => shown && example(concept, column, shown, strongest));
     const most = report.captions.filter(text => text.startsWith("most activating")).length;
@@ -91,6 +91,9 @@
     };
     const parts = [];
     if (report.grid) parts.push(legend(strongest));
+    if (examples.some(shown => shown?.facet)) {
+      parts.push(element("p", { class: "facets" }, `Its strongest images fall into ${values.facets} groups, its facets: their number is below each image.`));
+    }
     parts.push(element("h3", {}, "Most activating"), grid(0, most));
     if (levels > most) parts.push(element("h3", {}, "At other levels of its activation"), grid(most, levels));
     if (figures.length > levels) parts.push(element("h3", {}, "Hardest: the last layer tells least of its code"), grid(levels));
@@ -106,6 +109,7 @@
     const text = element("figcaption", {}, element("strong", {}, report.number(shown.code)), ` ${label}`);
     if (shown.label !== shown.prediction) text.append(element("span", { class: "wrong" }, ` taken for ${predicted}`));
     if (!caption.startsWith("most activating")) text.append(element("span", { class: "level" }, caption));
+    if (shown.facet) text.append(element("span", { class: "level" }, `facet ${shown.facet}`));
     return element("figure", { title: `image ${shown.id}` }, tile, text);
   }
 

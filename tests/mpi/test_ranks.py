@@ -109,6 +109,11 @@ def test_ranks_of_one_node(ranks):
     assert len(set(ranks.hosts())) == 1
 
 
+def test_union_of_what_ranks_hold(ranks):
+    held = {number: str(number) for number in range(ranks.rank, 7, ranks.size)}
+    assert ranks.union(held) == {number: str(number) for number in range(7)}
+
+
 def test_together_passes_when_all_pass(ranks):
     with ranks.together():
         done = True

@@ -128,9 +128,7 @@ def _availability(run: Run, probes: _Probes) -> Values:
             with run.clock.phase("solve"):
                 scores = ridge.r2(run.tensor(x), run.tensor(z), fold)
             of_rank[number] = (scores.r2, jackknife(scores.without))
-    scored: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for each in run.ranks.allgather(of_rank):
-        scored |= each
+    scored = run.ranks.union(of_rank)
     of_taps = [scored[number] for number in range(len(names))]
     return {
         schema.BIAS_TAPS: names,

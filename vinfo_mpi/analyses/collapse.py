@@ -113,9 +113,7 @@ def _of_folds(run: Run, activations: ActivationReader, scatter: Scatter) -> dict
         for left_out in range(run.ranks.rank, FOLDS + 1, run.ranks.size):
             moments = scatter.without(left_out if left_out < FOLDS else None)
             of_rank[left_out] = collapse.measure(moments, weight)
-    without: dict[int, dict[str, float]] = {}
-    for figures in run.ranks.allgather(of_rank):
-        without |= figures
+    without = run.ranks.union(of_rank)
     measured = {}
     for dataset in OF_FOLDS:
         values = np.array([without[fold][dataset.column] for fold in range(FOLDS)])

@@ -82,9 +82,7 @@ class MergedNetworks:
         with self.run.clock.phase("merge"):
             for layer in order[self.run.ranks.rank :: self.run.ranks.size]:
                 of_rank[layer] = self._labels_of(self.groups[layer])
-        of_layers: dict[int, np.ndarray] = {}
-        for labels in self.run.ranks.allgather(of_rank):
-            of_layers |= labels
+        of_layers = self.run.ranks.union(of_rank)
         joined = [of_layers[layer] for layer in range(len(self.groups))]
         return {"labels": np.concatenate(joined, 1)}
 

@@ -192,8 +192,7 @@ def _compare(run: Run, atoms: np.ndarray) -> dict[str, np.ndarray]:
             for turn, (name, job) in enumerate(jobs.items())
             if turn % run.ranks.size == run.ranks.rank
         }
-    of_ranks = run.ranks.allgather(of_rank)
-    return {name: values for results in of_ranks for name, values in results.items()}
+    return run.ranks.union(of_rank)
 
 
 def _map(atoms: np.ndarray, method: str, seed: int) -> np.ndarray:

@@ -128,9 +128,7 @@ def _measure(run: Run, checkpoint: Checkpoint) -> Measured:
             if images.labelled:
                 told |= images.told_apart(bits, options, run.config.seed)
             of_rank[number] = told
-    every: dict[int, Measured] = {}
-    for of_other in run.ranks.allgather(of_rank):
-        every |= of_other
+    every = run.ranks.union(of_rank)
     return (
         images.accuracy()
         | _joined([every[number] for number in range(len(layers))])

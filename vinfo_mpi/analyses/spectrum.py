@@ -119,9 +119,7 @@ def _measure_tap(run: Run, activations: ActivationReader, tap: str) -> dict[str,
         for left_out in range(run.ranks.rank, FOLDS + 1, run.ranks.size):  # FOLDS: none is
             rest = [gram for fold, gram in enumerate(grams) if fold != left_out]
             of_rank[left_out] = _figures(spectrum.from_gram(reduce(add, rest)))
-    without: dict[int, dict[str, np.ndarray]] = {}
-    for figures in run.ranks.allgather(of_rank):
-        without |= figures
+    without = run.ranks.union(of_rank)
     measured = dict(without[FOLDS])
     for dataset in WITH_ERROR:
         values = np.stack([without[fold][dataset.column] for fold in range(FOLDS)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from mpi4py import MPI
 from vinfo_mpi.parallel.partition import block, sizes
 from vinfo_mpi.parallel.waiting import wait
 
+K = TypeVar("K")
 T = TypeVar("T")
 LARGEST_COUNT = 2**30  # elements in one MPI call: Open MPI 4 fails above 2**31 - 1
 
@@ -117,6 +118,10 @@ class Ranks:
     def allgather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
         return self.comm.allgather(value)
+
+    def union(self, of_rank: Mapping[K, T]) -> dict[K, T]:
+        """Return what all ranks hold together, on every rank; no key is of two of them."""
+        return {key: value for each in self.allgather(of_rank) for key, value in each.items()}
 
     def max(self, value: int) -> int:
         """Return the largest of every rank's value."""

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from contents import datasets
 from small_run import on, run_stage
 from torch import nn
 
-from vinfo_mpi.errors import NotApplicable
+from vinfo_mpi.analyses.merged_networks import MergedNetworks
+from vinfo_mpi.errors import NotApplicable, Stopped
 from vinfo_mpi.networks import slimmer
 from vinfo_mpi.numerics.arrays import evenly_spaced
+from vinfo_mpi.parallel import signals
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,22 @@ def test_without_merges_the_network_is_as_before(results, images):
         network(pictures[:1])
     np.testing.assert_array_equal(operations, sum(sizes))
     assert (results["merging/operations"][:, 1] <= operations).all()
+
+
+def test_what_was_stopped_goes_on(copy, results, monkeypatch):
+    """With the labels of channels that were found before; the numbers are as if it had not been."""
+    small = on(copy("checkpoints", "activations"), "merging.checkpoints=final")
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(signals, "wished", lambda: True)
+        run_stage(small, "merging")
+    [piece] = small.folder.glob(".merging.pieces/*")
+    assert piece.name == "epoch_002_labels.h5"
+    monkeypatch.setattr(MergedNetworks, "labels", None)  # it is not called again
+    run_stage(small, "merging")
+    assert not piece.parent.exists()
+    written = datasets(small.results)
+    np.testing.assert_array_equal(written["merging/channels"], results["merging/channels"][-1:])
+    np.testing.assert_allclose(written["merging/accuracy"], results["merging/accuracy"][-1:])
 
 
 def test_what_cannot_be_traced_is_refused_in_a_sentence(run, monkeypatch):

@@ -41,6 +41,7 @@ RANDOM = {  # the stages whose results depend on the seed
     "sedimentation",
     "patterns",
     "audit",
+    "names",
     "pointwise",
     "facets",
     "bias",

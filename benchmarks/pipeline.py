@@ -31,6 +31,7 @@ from vinfo_mpi.pipeline.plan import costs_of_stages
 from vinfo_mpi.storage.hdf5 import read_table
 
 PLACE = Path("runs/benchmarks")
+PYTHON: tuple[str, ...] = (sys.executable,)  # how the command of a module begins
 RANKS = (1, 2)
 START = "start, plan"
 SMALL = (
@@ -107,7 +108,7 @@ def _costs(folder: Path, ranks: int) -> dict[str, Costs]:
 
 
 def _run(ranks: int, module: str, *arguments: Any) -> None:
-    command = ["mpirun", "-n", str(ranks), sys.executable, "-m", module, *map(str, arguments)]
+    command = ["mpirun", "-n", str(ranks), *PYTHON, "-m", module, *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

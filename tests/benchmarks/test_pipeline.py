@@ -16,7 +16,8 @@ FEW = [
 ]
 
 
-def test_stages_are_measured_on_one_rank_and_on_two(tmp_path):
+def test_stages_are_measured_on_one_rank_and_on_two(tmp_path, warm, monkeypatch):
+    monkeypatch.setattr(pipeline, "PYTHON", warm)
     stages = {stage.name: stage for stage in pipeline.measure(FEW, tmp_path)}
     assert list(stages) == [
         pipeline.START,

@@ -16,6 +16,7 @@ from vinfo_mpi.config import schema
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.errors import InputError, NotApplicable, Stopped
 from vinfo_mpi.parallel import signals
+from vinfo_mpi.stages import visualise
 from vinfo_mpi.visualisation import magnitudes
 from vinfo_mpi.visualisation.colours import OPPONENT
 from vinfo_mpi.visualisation.painter import Painter
@@ -74,6 +75,12 @@ def test_another_rank_draws_the_same(run, stored):
     for rank, size in ((0, 1), (1, 3), (count - 1, count)):
         rows = np.arange(count)[rank::size]
         pictures = painter.draw(stored["concepts"][rows], lambda: None)
+        for attempt in range(1, len(encoders.SHARPNESS)):
+            missed = pictures["activations"] <= stored["reference"][rows]
+            again = painter.draw(stored["concepts"][rows][missed], lambda: None, attempt)
+            better = again["activations"] > pictures["activations"][missed]
+            for name, values in pictures.items():
+                values[np.flatnonzero(missed)[better]] = again[name][better]
         for name in ("images", "transparency"):
             drawn = pictures[name].astype(int)
             np.testing.assert_allclose(drawn, stored[name][rows], atol=1, err_msg=name)
@@ -174,11 +181,29 @@ def test_the_objective_without_active_constraints_is_the_code():
     code = codes[np.arange(4), :, concepts]
     cosine = code / np.linalg.norm(vectors, axis=2)
     maps = {"map": torch.from_numpy(vectors)}
-    objective = encoder.objective(maps, torch.from_numpy(concepts))
-    # The ridge is a tenth of the mean eigenvalue, which is 1/2: three atoms in six dimensions.
-    expected = (code / 1.05 * cosine.clip(0.1) ** 2).mean(1)
-    np.testing.assert_allclose(objective, expected, rtol=1e-6)
+    for attempt, power in enumerate((2, 8, 0)):
+        objective = encoder.objective(maps, torch.from_numpy(concepts), attempt)
+        # The ridge is a tenth of the mean eigenvalue, which is 1/2: three atoms in six dimensions.
+        expected = (code / 1.05 * cosine.clip(0.1) ** power).mean(1)
+        np.testing.assert_allclose(objective, expected, rtol=1e-6)
     np.testing.assert_allclose(encoder.encode(maps).codes, codes, atol=1e-6)
+
+
+def test_a_picture_that_misses_is_drawn_again_and_the_better_one_kept(monkeypatch):
+    codes = np.array([[1.0, 0.2, 0.3], [1.0, 0.4, 1.3], [1.0, 0.1, 2.3]])  # attempts × concepts
+    drawn = []
+
+    def attempt(run, part, painter, concepts, number):
+        drawn.append(concepts.tolist())
+        images = np.full(len(concepts), number)
+        return {"activations": codes[number, concepts], "images": images}
+
+    monkeypatch.setattr(visualise, "_attempt", attempt)
+    part = SimpleNamespace(partial_results=SimpleNamespace(log_reused=lambda what: None))
+    pictures = visualise._draw(None, part, None, np.arange(3), np.full(3, 0.5))
+    assert drawn == [[0, 1, 2], [1, 2], [1]]
+    assert pictures["activations"].tolist() == [1.0, 0.4, 1.3]
+    assert pictures["images"].tolist() == [0, 1, 1]
 
 
 def test_what_cannot_be_drawn_is_refused(run):

@@ -23,7 +23,9 @@ from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 
 RIDGE = 0.1  # relative to the mean eigenvalue of the atoms' products
-SHARPNESS = 2  # power of the cosine in the objective
+# Power of the cosine in the objective, at the first and at later attempts at a picture: what misses
+# a concept with the one shows it with another.
+SHARPNESS = (2, 8, 0)
 SMALLEST_COSINE = 0.1  # that the cosine in the objective is at least
 
 Observations = Mapping[str, torch.Tensor]  # by the names of methods of `Observed`
@@ -61,13 +63,17 @@ class Encoder(Protocol):
     def encode(self, observed: Observations) -> Encoded:
         """Return the codes of the images that this was observed of."""
 
-    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, observed: Observations, concepts: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
         """Return what rises with the code of one concept in each image, differentiable.
 
         Parameters
         ----------
         observed : mapping of str to (B, ...) tensor
         concepts : (B,) int64 tensor
+        attempt : int
+            From 1 on: what was tried before has not shown the concept.
 
         Returns
         -------
@@ -102,7 +108,9 @@ class NonNegative:
         residual = solved.residual.reshape(images, -1).amax(1)
         return Encoded(vectors, codes, residual)
 
-    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, observed: Observations, concepts: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
         """Return the unconstrained code times a power of a cosine, mean over positions.
 
         The constraint makes most codes 0, from where no gradient leads away. Without it, what the
@@ -113,7 +121,7 @@ class NonNegative:
         atoms = self.dictionary.atoms[concepts]
         codes = torch.einsum("bpd,bd->bp", vectors, self._unconstrained[concepts])
         cosine = torch.nn.functional.cosine_similarity(vectors, atoms[:, None], dim=2)
-        return (codes * cosine.clamp(min=SMALLEST_COSINE) ** SHARPNESS).mean(1)
+        return (codes * cosine.clamp(min=SMALLEST_COSINE) ** SHARPNESS[attempt]).mean(1)
 
     @cached_property
     def _unconstrained(self) -> torch.Tensor:
@@ -149,7 +157,9 @@ class Own:
         codes = codes.reshape(*vectors.shape[:2], -1)
         return Encoded(vectors, codes, vectors.new_zeros(len(vectors)))
 
-    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, observed: Observations, concepts: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
         """Return what the features' activation is given, mean over positions. See `Encoder`.
 
         Where a feature does not fire, no gradient of its code leads away.
@@ -173,7 +183,9 @@ class Linear:
         x = observed["pooled"]
         return _encoded_pooled(x, (x - self.offset) @ self.projection)
 
-    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, observed: Observations, concepts: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
         """Return the code. See `Encoder`."""
         return _code_of_each(self.encode(observed), concepts)
 
@@ -190,7 +202,9 @@ class Known:
         """Return them, centred. See `Encoder`."""
         return _encoded_pooled(observed["pooled"], observed[self.source] - self.centre)
 
-    def objective(self, observed: Observations, concepts: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, observed: Observations, concepts: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
         """Return the code. See `Encoder`."""
         return _code_of_each(self.encode(observed), concepts)
 

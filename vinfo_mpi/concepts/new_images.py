@@ -46,12 +46,14 @@ class Coder:
             ]
         return torch.cat(codes)
 
-    def objective(self, images: torch.Tensor, concepts: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, images: torch.Tensor, concepts: torch.Tensor, attempt: int = 0
+    ) -> torch.Tensor:
         """Return what rises with the code of one concept in each normalised image: (B,).
 
         It is differentiable. See `Encoder`.
         """
-        return self.encoder.objective(self._observed(images, None), concepts)
+        return self.encoder.objective(self._observed(images, None), concepts, attempt)
 
     def _observed(self, images: torch.Tensor, ids: np.ndarray | None) -> dict[str, torch.Tensor]:
         """Return what `Observed` reads of stored images."""

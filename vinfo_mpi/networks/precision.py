@@ -1,4 +1,4 @@
-"""Arithmetic precision of a network: float32 is exact, the others are faster on a GPU."""
+"""Arithmetic precision of a network: float32, with fewer digits on a GPU, or float64 to train."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(precision: str, device: torch.device, setting: str) -> None:
     Parameters
     ----------
     precision : str
-        ``float32``, ``tf32`` or ``bfloat16``.
+        ``float32``, ``float64``, ``tf32`` or ``bfloat16``.
     device : torch.device
     setting : str
         Its name, for the sentence.
@@ -28,7 +28,7 @@ def check(precision: str, device: torch.device, setting: str) -> None:
             f"{setting}: tf32 is arithmetic of GPUs, and this rank computes on the {device.type}; "
             "set float32 or bfloat16"
         )
-    if precision == "float32" or device.type != "cuda":
+    if precision in ("float32", "float64") or device.type != "cuda":
         return
     generation, _ = torch.cuda.get_device_capability(device)
     if generation < AMPERE:
@@ -38,12 +38,17 @@ def check(precision: str, device: torch.device, setting: str) -> None:
         )
 
 
+def dtype_of(precision: str) -> torch.dtype:
+    """Return the type of weights and images that a network computes with in a precision."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
 @contextmanager
 def computing(precision: str, device: torch.device) -> Iterator[None]:
-    """Let networks compute in a precision within the block; their weights stay in float32.
+    """Let networks compute in a precision within the block; their weights stay as they are.
 
     With ``bfloat16`` convolutions and products take and give bfloat16 (torch's autocast); with
-    ``tf32`` they round what they take to 10 binary digits.
+    ``tf32`` they round what they take to 10 binary digits; else they compute as `dtype_of` says.
     """
     if precision == "bfloat16":
         with torch.autocast(device.type, torch.bfloat16):

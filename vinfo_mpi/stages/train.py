@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from vinfo_mpi.config.schema import Train
 from vinfo_mpi.costs import formulas
-from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.networks import heads, precision
@@ -39,6 +38,7 @@ from vinfo_mpi.stages.training_state import (
 )
 
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sends at a time
+FLOAT32 = 4  # bytes of a number, as sizes are counted
 TENSOR = 250  # bytes in a checkpoint beside a tensor's values: name, two zip headers, alignment
 
 
@@ -62,7 +62,7 @@ def costs(work: Workload) -> Costs:
     sizes = work.sizes
     disk = 0.0
     if not work.config.network.checkpoints:  # the user's own lie elsewhere
-        disk = _saved(sizes, sizes.checkpoints - 1) + _saved(sizes, 1, momentum=False)
+        disk = _saved(work, sizes.checkpoints - 1) + _saved(work, 1, momentum=False)
     if not sizes.steps_of:
         return Costs(disk={"checkpoints": disk})
     images = max(-(-work.config.train.batch // work.ranks), work.sizes.batch)
@@ -70,32 +70,39 @@ def costs(work: Workload) -> Costs:
     steps = epochs * (sizes.steps_of // max(1, epochs) // work.config.train.batch)
     return Costs(
         memory=_memory(work),
-        host=2 * sizes.weights + formulas.images_in_flight(work, images, prefetch.AHEAD),
+        host=2 * _wide(work) * sizes.weights
+        + formulas.images_in_flight(work, images, prefetch.AHEAD),
         operations=3.0 * sizes.operations * sizes.steps_of,
-        sent=work.sent(sizes.trainable / formulas.NUMBER * steps),
+        sent=work.sent(_wide(work) * sizes.trainable / formulas.NUMBER * steps),
         disk={"checkpoints": disk},
-        temporary=_saved(sizes, 1),  # an unfinished epoch
+        temporary=_saved(work, 1),  # an unfinished epoch
     )
 
 
 def _memory(work: Workload) -> float:
     sizes = work.sizes
     train = work.config.train
+    wide = _wide(work)
     images = -(-train.batch // work.ranks)
     waiting = prefetch.AHEAD if train.augment == "none" else 0
-    step = sizes.training + formulas.images_in_flight(work, images, waiting)
-    step += min(BUCKET, sizes.trainable)
-    saving = sizes.weights  # a copy while a checkpoint is written
+    step = wide * sizes.training + formulas.images_in_flight(work, images, waiting)
+    step += min(BUCKET, wide * sizes.trainable)
+    saving = wide * sizes.weights  # a copy while a checkpoint is written
     in_flight = formulas.images_in_flight(work, work.sizes.batch, prefetch.AHEAD)
-    testing = sizes.forward + in_flight
+    testing = wide * sizes.forward + in_flight
     # Weights, gradients, buckets of them, momentum.
-    return sizes.weights + 3 * sizes.trainable + max(step, saving, testing)
+    return wide * (sizes.weights + 3 * sizes.trainable) + max(step, saving, testing)
 
 
-def _saved(sizes: Sizes, count: int, momentum: bool = True) -> float:
+def _wide(work: Workload) -> float:
+    """Return how many times the bytes of float32 the numbers of a training take."""
+    return precision.dtype_of(work.config.train.precision).itemsize / FLOAT32
+
+
+def _saved(work: Workload, count: int, momentum: bool = True) -> float:
     """Return the bytes of so many checkpoints on disk; the last one needs no momentum."""
-    values = sizes.weights + momentum * sizes.trainable
-    return float(count * (values + TENSOR * sizes.tensors))
+    values = _wide(work) * (work.sizes.weights + momentum * work.sizes.trainable)
+    return float(count * (values + TENSOR * work.sizes.tensors))
 
 
 def rate(options: Train, epoch: float) -> float:
@@ -130,7 +137,7 @@ def _prepare(run: Run) -> Training:
             f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; "
             "use fewer ranks"
         )
-    network = run.subject.network()
+    network = run.subject.network().to(precision.dtype_of(options.precision))
     return Training(network, optimiser_of(network, options), freshness.made_with(run), ids, batch)
 
 
@@ -186,6 +193,7 @@ def _train_epoch(run: Run, training: Training, parallel: nn.Module, bar: tqdm) -
     seed = run.config.seed
     epoch = training.epoch + 1
     steps = training.steps
+    dtype = precision.dtype_of(options.precision)
     loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
     in_order = order(training.ids, seed, epoch)[: steps * training.batch]
     columns = block(training.batch, run.ranks.size, run.ranks.rank)
@@ -199,8 +207,8 @@ def _train_epoch(run: Run, training: Training, parallel: nn.Module, bar: tqdm) -
             group["lr"] = rate(options, epoch - 1 + training.step / steps)
         training.optimiser.zero_grad(set_to_none=True)
         with precision.computing(options.precision, run.device):
-            outputs = parallel(images)
-        loss(outputs.float(), labels.to(run.device)).backward()
+            outputs = parallel(images.to(dtype))
+        loss(outputs.to(dtype), labels.to(run.device)).backward()
         training.optimiser.step()
         training.step += 1
         bar.update()
@@ -218,12 +226,13 @@ def _accuracy(run: Run, network: nn.Module) -> float:
     ids = np.flatnonzero(run.subject.images.test)
     ids = ids[~np.isin(ids, list(run.subject.skipped))]
     blocks = batches(run.ranks.block(len(ids)), run.batch)
+    dtype = precision.dtype_of(run.config.train.precision)
     right = torch.zeros(1, dtype=torch.float64)
     for images, _, labels in run.subject.loader.batches(
         [ids[rows.start : rows.stop] for rows in blocks]
     ):
         with precision.computing(run.config.train.precision, run.device):
-            outputs = network(images)
+            outputs = network(images.to(dtype))
         right += (outputs.argmax(1).cpu() == labels).sum()
     return run.ranks.sum(right).item() / max(1, len(ids))
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from vinfo_mpi.concepts import encoders_costs, selection
+from vinfo_mpi.concepts import encoders, encoders_costs, selection
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.errors import NotApplicable
@@ -22,6 +22,7 @@ from vinfo_mpi.visualisation.optimise import TOGETHER
 from vinfo_mpi.visualisation.painter import Painter
 
 PERCENTILE = 99  # of the codes of real images, which a picture should exceed
+AGAIN = 1.3  # pictures drawn, with those of later attempts, relative to pictures
 # Arrays as large as a picture that changing it takes: parameters, moments, transforms, crops,
 # their gradients.
 ARRAYS = 16
@@ -47,7 +48,7 @@ def draw_pictures(run: Run, part: Part) -> None:
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         reference = _percentiles(run, codes, concepts)
         painter = Painter(run, activations.map_tap)
-    pictures = _draw(run, part, painter, concepts)
+    pictures = _draw(run, part, painter, concepts, reference)
     log.info(
         "visualise: %d of %d pictures (%s) activate their concept above the %dth percentile of "
         "real images",
@@ -68,7 +69,7 @@ def costs(work: Workload) -> Costs:
     return Costs(
         memory=_memory(work, pictures, side),
         host=_host(work, pictures, side),
-        operations=2.0 * work.sizes.operations * steps,  # forward, and back to the pixels
+        operations=2.0 * work.sizes.operations * steps * AGAIN,  # forward, and back to the pixels
         sent=work.sent(3 * side**2),
         disk={"pictures": pixels + 2 * formulas.FILE + 6 * formulas.DATASET},
     )
@@ -116,7 +117,27 @@ def _percentiles(run: Run, codes: RowReader, concepts: np.ndarray) -> np.ndarray
     return np.concatenate(percentiles)
 
 
-def _draw(run: Run, part: Part, painter: Painter, concepts: np.ndarray) -> dict[str, np.ndarray]:
+def _draw(
+    run: Run, part: Part, painter: Painter, concepts: np.ndarray, reference: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return pictures of the concepts, the best of several where the first stay below a code."""
+    pictures = _attempt(run, part, painter, concepts, 0)
+    for attempt in range(1, len(encoders.SHARPNESS)):
+        [missed] = np.nonzero(pictures["activations"] <= reference)
+        if not len(missed):
+            break
+        log.info("visualise: %d pictures are drawn again", len(missed))
+        again = _attempt(run, part, painter, concepts[missed], attempt)
+        better = again["activations"] > pictures["activations"][missed]
+        for name, values in pictures.items():
+            values[missed[better]] = again[name][better]
+    part.partial_results.log_reused("blocks")
+    return pictures
+
+
+def _attempt(
+    run: Run, part: Part, painter: Painter, concepts: np.ndarray, attempt: int
+) -> dict[str, np.ndarray]:
     """Return what the painter draws of the concepts, from the work of all ranks, block by block."""
     blocks = batches(range(len(concepts)), run.ranks.size * min(TOGETHER, run.batch))
     with run.bar("visualise: steps", len(blocks) * run.config.visualise.steps) as bar:
@@ -128,15 +149,14 @@ def _draw(run: Run, part: Part, painter: Painter, concepts: np.ndarray) -> dict[
         def draw(block: range) -> dict[str, np.ndarray]:
             concepts_of_block = concepts[block.start : block.stop]
             rows = run.ranks.block(len(concepts_of_block))
-            pictures = painter.draw(concepts_of_block[rows.start : rows.stop], after_step)
+            pictures = painter.draw(concepts_of_block[rows.start : rows.stop], after_step, attempt)
             return {name: run.ranks.concatenate(values) for name, values in pictures.items()}
 
         drawn = []
         for block in blocks:
-            name = f"concepts_{block.start:06d}_{block.stop:06d}"
+            name = f"attempt_{attempt}_concepts_{block.start:06d}_{block.stop:06d}"
             drawn.append(part.partial_results.get(name, partial(draw, block)))
             run.safe_point()
-    part.partial_results.log_reused("blocks")
     return {name: np.concatenate([values[name] for values in drawn]) for name in drawn[0]}
 
 

@@ -42,8 +42,10 @@ class Painter:
         self.method = optimise.method_for(run.config.visualise.method, self.size)
         self.magnitudes = mean_magnitudes(run, self.size)
 
-    def draw(self, concepts: np.ndarray, after_step: Callable[[], object]) -> dict[str, np.ndarray]:
-        """Return a picture of each concept, which follows from this concept alone.
+    def draw(
+        self, concepts: np.ndarray, after_step: Callable[[], object], attempt: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Return a picture of each concept, which follows from this concept and the attempt alone.
 
         Parameters
         ----------
@@ -51,6 +53,8 @@ class Painter:
             Their numbers.
         after_step : function
             Called after every step, also without concepts: all ranks take as many steps.
+        attempt : int
+            From 1 on: from another start, with another objective. See `Encoder`.
 
         Returns
         -------
@@ -70,7 +74,7 @@ class Painter:
         numbers = torch.from_numpy(concepts).to(self.run.device)
 
         def keys(step: int) -> np.ndarray:
-            return np.column_stack([concepts, np.full_like(concepts, step)])
+            return np.column_stack([concepts, np.full_like(concepts, attempt * (steps + 1) + step)])
 
         shape = (3, self.size, self.size)
         # Each while the network is busy with the one before.
@@ -78,7 +82,7 @@ class Painter:
 
         def objective(images: torch.Tensor, step: int) -> torch.Tensor:
             crops = transformed(images, next(drawn), self.preprocessing.size[0])
-            return self.coder.objective(self.preprocessing.normalise(crops), numbers)
+            return self.coder.objective(self.preprocessing.normalise(crops), numbers, attempt)
 
         start = noise.normal(seed, keys(0), shape)
         start_on_device = torch.from_numpy(start).to(self.run.device)

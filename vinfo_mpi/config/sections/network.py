@@ -123,7 +123,10 @@ class Train(Section):
         description="random shifts by an eighth of the side (crop), parts of random size and "
         "proportions (resized-crop), mirror images (flip)",
     )
-    precision: Precision = Field("float32", description="precision of the network's arithmetic")
+    precision: Precision | Literal["float64"] = Field(
+        "float32",
+        description="precision of the network's arithmetic; float64: slower, and machines agree",
+    )
 
 
 class Extract(Section):

@@ -23,6 +23,7 @@ from vinfo_mpi.numerics import (
     attribution,
     cka,
     directions,
+    eigen_cam,
     fidelity,
     fourier,
     gram,
@@ -113,6 +114,13 @@ def gram_of_parts(place: Place) -> Sequence[torch.Tensor]:
         whitening @ whitening.T,
         torch.tensor(sums.n),
     ]
+
+
+@CASES.add
+def eigen_cam_of_maps(place: Place) -> Sequence[torch.Tensor]:
+    """Projections of maps on their first singular vector, of many positions and of few."""
+    maps = place(X)[:60].reshape(3, 20, CHANNELS)
+    return [eigen_cam.eigen_cam(maps), eigen_cam.eigen_cam(maps[:, :4])]
 
 
 @CASES.add

@@ -57,6 +57,13 @@ def test_the_page_of_a_concept(visit, reported, cards):
     assert page.query_selector(".heatmap:not([hidden])") is None  # the bare image comes first
     page.keyboard.press("h")
     assert len(page.query_selector_all(".heatmap:not([hidden])")) == 14
+    assert page.query_selector(".eigencam:not([hidden])") is None
+    page.keyboard.press("e")  # Eigen-CAM instead
+    assert len(page.query_selector_all(".eigencam:not([hidden])")) == 14
+    assert page.query_selector(".heatmap:not([hidden])") is None and not page.is_checked("#heat")
+    assert float(page.get_attribute("#follows data", "value")) == card["eigen_cam"]["correlation"]
+    page.click("#eigencam")
+    assert page.query_selector(".eigencam:not([hidden])") is None
 
 
 def test_going_from_concept_to_concept(visit, reported, concepts, cards):

@@ -31,6 +31,23 @@ def test_heat_maps_are_codes_at_positions(reported, cards):
         assert example["largest"] == pytest.approx(codes.max(), rel=1e-2)
 
 
+def test_eigen_cam_is_the_projection_on_the_first_singular_vector(reported, cards):
+    samples = datasets(reported.activations(reported.final))
+    row_of = {number: row for row, number in enumerate(samples["samples/id"])}
+    for concept in (0, 13, 39):
+        correlations = []
+        for example in cards[concept]["examples"]:
+            vectors = samples[MAP][row_of[example["id"]]].astype(float)
+            projection = np.abs(vectors @ np.linalg.svd(vectors)[2][0])  # as none is negative
+            drawn = np.frombuffer(base64.b64decode(example["eigen_cam"]), np.uint8)
+            np.testing.assert_allclose(drawn, 254 * projection / projection.max(), atol=0.51)
+            heat = np.frombuffer(base64.b64decode(example["heat"]), np.uint8)
+            correlations.append(np.corrcoef(heat, drawn)[0, 1])
+        of_most = np.array(correlations[:5])
+        assert cards[concept]["eigen_cam"]["correlation"] == pytest.approx(np.nanmean(of_most))
+        assert cards[concept]["eigen_cam"]["images"] == np.isfinite(of_most).sum()
+
+
 def test_positions_that_were_not_kept_are_marked(copy):
     run = on(copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"))
     whole = heat_of(run, [0, 5])
@@ -44,6 +61,9 @@ def test_positions_that_were_not_kept_are_marked(copy):
         sums = file["checksums"][()]
         sums[:, column] = [zlib.crc32(row.tobytes()) for row in values]
         file["checksums"][...] = sums
+    with partly.open_activations(run.final) as activations, partly.open_codes() as kept:
+        dominant = HeatMaps(partly, activations, kept).dominant(np.array([0, 5]))
+    np.testing.assert_array_equal(dominant == 255, heat_of(partly, [0, 5]) == 255)
     for row, heat, all_of_it in zip((0, 5), heat_of(partly, [0, 5]), whole, strict=True):
         there = positions[row]
         assert set(np.flatnonzero(heat == 255)) == set(range(4)) - set(there)

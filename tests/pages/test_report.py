@@ -89,6 +89,7 @@ def test_concepts_that_have_names_and_are_nowhere_in_the_image(copy, visit, figu
     page.goto((run.report / "concept.html").as_uri() + "#7")
     page.wait_for_selector("main[data-concept='7']")
     assert page.query_selector(".heatmap") is None and page.query_selector("#heat") is None
+    assert page.query_selector(".eigencam") is None and page.query_selector("#eigencam") is None
     codes = page.eval_on_selector_all(
         ".examples data", "all => all.map(node => Number(node.value))"
     )

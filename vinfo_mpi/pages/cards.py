@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from vinfo_mpi.numerics import atom_geometry
+from vinfo_mpi.numerics.eigen_cam import correlations
 from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.numerics.histogram import Histogram
 from vinfo_mpi.pages import sentences, site
 from vinfo_mpi.pages.contents import Contents
 from vinfo_mpi.pages.facets import facets_by_image
-from vinfo_mpi.pages.heat_maps import HeatMaps
+from vinfo_mpi.pages.heat_maps import NOT_KEPT, HeatMaps
 from vinfo_mpi.pages.thumbnails import Thumbnails
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.run.run import Run
@@ -88,6 +89,8 @@ class Cards:
         self.thumbnails = Thumbnails(run, self.samples["id"])
         heat_maps = HeatMaps(run, activations, codes)
         self.heat = heat_maps.draw(self.rows)
+        self.images = np.unique(self.rows[self.rows >= 0])  # all that are shown
+        self.dominant = heat_maps.dominant(self.images)
         self.contents = Contents(results)
         self.layout = self.contents.layout(activations.classes, self._captions(), heat_maps.grid)
         self.pictures = pictures_by_concept(run)
@@ -104,6 +107,7 @@ class Cards:
         for card in cards:
             card["sentence"] = sentences.describe(card, self.layout, self.contents.name)
         images = self._add_examples(cards, concepts)
+        self._add_eigen_cam(cards, concepts)
         with self.run.clock.phase("write"):
             site.write_sheet(folder, number, images, cards, self.options.quality)
 
@@ -180,6 +184,27 @@ class Cards:
                 example["facet"] = facet
             cards[concept]["examples"][column] = example
         return images
+
+    def _add_eigen_cam(self, cards: list[dict[str, Any]], concepts: range) -> None:
+        """Add what dominates the images, and how far the heat maps of the concepts follow it.
+
+        The latter over the most activating images: their mean correlation over positions.
+        """
+        if self.dominant is None:
+            return
+        rows = _of_concepts(self.rows, concepts)
+        dominant = self.dominant[np.searchsorted(self.images, rows.clip(min=self.images[0]))]
+        for concept, column in np.argwhere(rows >= 0):
+            packed = site.packed(dominant[concept, column])
+            cards[concept]["examples"][column]["eigen_cam"] = packed
+        most = slice(self.options.examples)
+        heat = _of_concepts(self.heat.relative, concepts)[:, most]
+        there = (heat != NOT_KEPT) & (rows[:, most, None] >= 0)
+        maps = (np.where(there, each, np.nan) for each in (heat, dominant[:, most]))
+        for card, of_images in zip(cards, correlations(*maps), strict=True):
+            defined = of_images[np.isfinite(of_images)]
+            if len(defined):
+                card["eigen_cam"] = {"correlation": defined.mean().item(), "images": len(defined)}
 
 
 def _of_concepts(values: np.ndarray, concepts: range) -> np.ndarray:

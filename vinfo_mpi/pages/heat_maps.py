@@ -1,7 +1,8 @@
-"""Heat maps of a concept in an image: its codes position by position."""
+"""Heat maps of a concept in an image, its codes position by position; and what dominates there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 
@@ -11,9 +12,11 @@ import torch
 from vinfo_mpi.concepts.at_positions import CodesAtPositions
 from vinfo_mpi.networks import taps
 from vinfo_mpi.networks.positions import kept_positions
+from vinfo_mpi.numerics.eigen_cam import eigen_cam
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.activations import MAP, ActivationReader
+from vinfo_mpi.storage.row_content import read_rows
 from vinfo_mpi.storage.rows import RowReader
 
 LARGEST = 254  # the largest code of an image
@@ -84,6 +87,32 @@ class HeatMaps:
         add = self.run.ranks.sum
         return Maps(add(torch.from_numpy(maps)).numpy(), add(torch.from_numpy(largest)).numpy())
 
+    def dominant(self, images: np.ndarray) -> np.ndarray | None:
+        """Return the Eigen-CAM of images, as `Maps.relative`; the ranks divide the images.
+
+        Parameters
+        ----------
+        images : (n,) int64 array
+            Ascending.
+
+        Returns
+        -------
+        (n, grid²) uint8 array, or None
+            None where a map has a single position, or there are no heat maps.
+        """
+        if not self.grid or self._codes.positions == 1:
+            return None
+        maps = np.zeros((len(images), self.grid**2), np.uint8)
+        block = self.run.ranks.block(len(images))
+        for here in self._batches(len(block), "report: Eigen-CAM"):
+            place = slice(block.start + here.start, block.start + here.stop)
+            rows = images[place]
+            with self.run.clock.phase("read"):
+                vectors = self.run.tensor(read_rows(self.activations, MAP, rows))
+            with self.run.clock.phase("Eigen-CAM"):
+                maps[place] = self._drawn(eigen_cam(vectors).cpu().numpy(), rows).relative
+        return self.run.ranks.sum(torch.from_numpy(maps)).numpy()
+
     def codes(self, rows: np.ndarray, concepts: np.ndarray) -> np.ndarray:
         """Return the codes at every position that is kept.
 
@@ -99,12 +128,7 @@ class HeatMaps:
         positions = self._codes.positions
         images, image = np.unique(rows, return_inverse=True)
         codes = np.zeros((len(rows), positions))
-        blocks = batches(range(len(images)), max(1, self.run.config.machine.rows // positions))
-        for turn in self.run.progress(range(self.run.ranks.max(len(blocks))), "report: heat maps"):
-            self.run.safe_point()
-            if turn >= len(blocks):
-                continue
-            block = blocks[turn]
+        for block in self._batches(len(images), "report: heat maps"):
             here = np.flatnonzero((image >= block.start) & (image < block.stop))
             codes[here] = self._codes.read(
                 images[block.start : block.stop], image[here] - block.start, concepts[here]
@@ -113,9 +137,22 @@ class HeatMaps:
 
     def _maps(self, rows: np.ndarray, concepts: np.ndarray) -> Maps:
         """Return the maps of a concept in an image each: two (n,) to (n, grid²) and (n,)."""
-        codes = self.codes(rows, concepts).clip(min=0)
-        largest = codes.max(axis=1, keepdims=True, initial=0)
-        relative = (LARGEST * codes / np.where(largest > 0, largest, 1)).round().astype(np.uint8)
+        return self._drawn(self.codes(rows, concepts), rows)
+
+    def _batches(self, count: int, task: str) -> Iterator[range]:
+        """Yield batches of so many images; every rank passes equally many safe points."""
+        at_once = max(1, self.run.config.machine.rows // self._codes.positions)
+        blocks = batches(range(count), at_once)
+        for turn in self.run.progress(range(self.run.ranks.max(len(blocks))), task):
+            self.run.safe_point()
+            if turn < len(blocks):
+                yield blocks[turn]
+
+    def _drawn(self, values: np.ndarray, rows: np.ndarray) -> Maps:
+        """Return values at the positions that are kept, (n, P), as the maps of these images."""
+        values = values.clip(min=0)
+        largest = values.max(axis=1, keepdims=True, initial=0)
+        relative = (LARGEST * values / np.where(largest > 0, largest, 1)).round().astype(np.uint8)
         maps = np.full((len(rows), self._positions), NOT_KEPT, np.uint8)
         positions = kept_positions(self.run.config, self.ids[rows], self._positions)
         np.put_along_axis(maps, positions, relative, axis=1)

@@ -176,19 +176,20 @@ def _memory(work: Workload) -> float:
     per_concept = images_per_concept(work.config)
     images: float = 3 * sheets.CONCEPTS * per_concept * 3 * _thumbnail(work) ** 2
     images += formulas.images_in_flight(work, work.sizes.batch, AHEAD)
-    # Heat maps of all concepts; codes of the rank's images.
-    images += k * per_concept * sizes.map * (2 + 6 * 8 / work.ranks)
+    # Heat maps of all concepts, and Eigen-CAM; codes of the rank's images.
+    images += k * per_concept * sizes.map * (4 + 6 * 8 / work.ranks)
     return DRAWING + importance + max(bins + batch, images + encoders_costs.memory(work))
 
 
 def _sent(work: Workload) -> float:
-    """Return the bytes of histograms of codes, importance class by class, and heat maps."""
+    """Return the bytes of histograms of codes, importance class by class, heat maps, Eigen-CAM."""
     sizes = work.sizes
     k = sizes.concepts
     square = round(sizes.map**0.5) ** 2 == sizes.map > 1
     found_in_map = work.config.dictionary.kind_of_source.codes != "known"
-    # A byte per position.
-    maps = images_per_concept(work.config) * k * sizes.map if square and found_in_map else 0
+    # A byte per position; Eigen-CAM once for each image.
+    shown = images_per_concept(work.config) * k
+    maps = (shown + min(shown, sizes.n)) * sizes.map if square and found_in_map else 0
     classes = sizes.outputs * (k + 1) if sizes.linear else 0
     bins = k * (examples.PER_OCTAVE * examples.OCTAVES + 1)
     # Its ends and counts; the largest code of every image that is shown.
@@ -203,7 +204,8 @@ def _card(work: Workload) -> float:
     sizes = work.sizes
     curves = len(sizes.widths) + sizes.checkpoints + 2 * len(sizes.branches)
     numbers = 20 * (60 + curves) + 6 * BINS
-    image = PIXEL * _thumbnail(work) ** 2 + 100 + 4 * sizes.map / 3
+    maps = 2 * 4 * sizes.map / 3  # heat map and Eigen-CAM
+    image = PIXEL * _thumbnail(work) ** 2 + 120 + maps
     return images_per_concept(work.config) * image + PIXEL * sheets.THUMBNAIL**2 + numbers
 
 

@@ -12,7 +12,7 @@
   }
   const { order, places } = orders.complexity;
   const ENDS = { complexity: "from simple to complex", importance: "from unimportant to important", temporal: "from early to late" };
-  let heat = false;
+  let view = null;  // what lies over the images: "heat", "eigencam" or nothing
 
   async function show() {
     const concept = Number(location.hash.slice(1) || 0);
@@ -40,7 +40,7 @@
     page.replaceChildren(...[element("p", { class: "sentence" }, data.sentence), top, curves(data), classes(data), neighbours(data),
       values(data)].filter(Boolean));
     page.dataset.concept = concept;
-    toggle(heat);
+    look(view);
   }
 
   function step(id, concept) {
@@ -80,7 +80,7 @@
     return section("Its codes", charts.histogram(histogram, examples.filter(Boolean).map(({ code }) => code)));
   }
 
-  function examples(concept, { examples, values }) {
+  function examples(concept, { examples, values, eigen_cam }) {
     const strongest = Math.max(0, ...examples.filter(Boolean).map(({ largest }) => largest));
     const figures = examples.map((shown, column) => shown && example(concept, column, shown, strongest));
     const most = report.captions.filter(text => text.startsWith("most activating")).length;
@@ -90,7 +90,11 @@
       return there.length ? element("div", { class: "examples" }, ...there) : element("p", {}, "No image activates it.");
     };
     const parts = [];
-    if (report.grid) parts.push(legend(strongest));
+    if (report.grid) parts.push(legend(strongest, examples.some(shown => shown?.eigen_cam)));
+    if (eigen_cam) {
+      parts.push(element("p", { class: "facets", id: "follows" }, "Its heat maps follow what dominates the layer (Eigen-CAM) with r = ",
+        report.number(eigen_cam.correlation), `: mean correlation over positions, ${eigen_cam.images} most activating images.`));
+    }
     if (examples.some(shown => shown?.facet)) {
       parts.push(element("p", { class: "facets" }, `Its strongest images fall into ${values.facets} groups, its facets: their number is below each image.`));
     }
@@ -105,7 +109,8 @@
     const caption = report.captions[column];
     const alt = `Image ${shown.id} of class ${label}, ${caption}: code ${report.rounded(shown.code)}`;
     const tile = report.example(concept, column, alt);
-    if (report.grid) tile.append(heatMap(report.bytes(shown.heat), strongest && shown.largest / strongest));
+    if (report.grid) tile.append(heatMap("heatmap", report.bytes(shown.heat), strongest && shown.largest / strongest));
+    if (shown.eigen_cam) tile.append(heatMap("eigencam", report.bytes(shown.eigen_cam), 1));
     const text = element("figcaption", {}, element("strong", {}, report.number(shown.code)), ` ${label}`);
     if (shown.label !== shown.prediction) text.append(element("span", { class: "wrong" }, ` taken for ${predicted}`));
     if (!caption.startsWith("most activating")) text.append(element("span", { class: "level" }, caption));
@@ -118,8 +123,9 @@
 
   // One block per position, of which none is smoothed into another; blue where the position was not kept. All heat
   // maps of a concept have one scale: `scale` is the largest code of the image over the largest of all images that are shown.
-  function heatMap(values, scale) {
-    const canvas = element("canvas", { width: report.grid, height: report.grid, class: "heatmap", "aria-hidden": "true" });
+  // What dominates the layer has a scale in each image.
+  function heatMap(name, values, scale) {
+    const canvas = element("canvas", { width: report.grid, height: report.grid, class: name, "aria-hidden": "true" });
     const context = canvas.getContext("2d"), image = context.createImageData(report.grid, report.grid);
     values.forEach((value, index) => {
       image.data.set(value === 255 ? [70, 90, 200, 110] : [...HEAT, OPAQUE * scale * value / 254], 4 * index);
@@ -128,21 +134,33 @@
     return canvas;
   }
 
-  function legend(strongest) {
-    const box = element("input", { type: "checkbox", id: "heat" });
-    box.addEventListener("change", () => toggle(box.checked));
-    const bar = element("span", { class: "ramp" });
-    bar.style.background = `linear-gradient(to right, transparent, rgba(${HEAT}, ${OPAQUE / 255})), #777`;
-    return element("div", { class: "heat" }, element("label", {}, box, " heat maps: where in the image it is"),
-      element("span", { class: "key", id: "legend" }, "code at the position: 0 ", bar, " ", report.number(strongest)));
+  function legend(strongest, dominant) {
+    const ramp = () => {
+      const bar = element("span", { class: "ramp" });
+      bar.style.background = `linear-gradient(to right, transparent, rgba(${HEAT}, ${OPAQUE / 255})), #777`;
+      return bar;
+    };
+    const choice = (id, text) => {
+      const box = element("input", { type: "checkbox", id });
+      box.addEventListener("change", () => look(box.checked ? id : null));
+      return element("label", {}, box, text);
+    };
+    const made = element("div", { class: "heat" }, choice("heat", " heat maps: where in the image it is"));
+    if (dominant) made.append(choice("eigencam", " Eigen-CAM: what dominates the layer there, the same for every concept"));
+    made.append(element("span", { class: "key", "data-view": "heat", id: "legend" }, "code at the position: 0 ", ramp(), " ", report.number(strongest)));
+    if (dominant) {
+      made.append(element("span", { class: "key", "data-view": "eigencam" },
+        "along the first principal component of the image's activations: 0 ", ramp(), " largest of each image"));
+    }
+    return made;
   }
 
-  function toggle(on) {
-    heat = on;
-    page.classList.toggle("hot", on);
-    document.querySelectorAll(".heatmap, #legend").forEach(node => { node.hidden = !on; });
-    const box = document.getElementById("heat");
-    if (box) box.checked = on;
+  function look(name) {
+    view = document.getElementById(name) ? name : null;
+    page.classList.toggle("hot", view !== null);
+    document.querySelectorAll(".heatmap, [data-view=heat]").forEach(node => { node.hidden = view !== "heat"; });
+    document.querySelectorAll(".eigencam, [data-view=eigencam]").forEach(node => { node.hidden = view !== "eigencam"; });
+    document.querySelectorAll(".heat input").forEach(box => { box.checked = box.id === view; });
   }
 
   function curves(data) {
@@ -185,7 +203,8 @@
   addEventListener("hashchange", show);
   addEventListener("keydown", event => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest("input, select, .wide")) return;
-    if (event.key === "h") toggle(!heat);
+    const over = { h: "heat", e: "eigencam" }[event.key];
+    if (over) look(over === view ? null : over);
     const id = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
     if (id) document.getElementById(id).click();
   });

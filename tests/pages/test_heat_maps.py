@@ -42,7 +42,8 @@ def test_eigen_cam_is_the_projection_on_the_first_singular_vector(reported, card
             drawn = np.frombuffer(base64.b64decode(example["eigen_cam"]), np.uint8)
             np.testing.assert_allclose(drawn, 254 * projection / projection.max(), atol=0.51)
             heat = np.frombuffer(base64.b64decode(example["heat"]), np.uint8)
-            correlations.append(np.corrcoef(heat, drawn)[0, 1])
+            with np.errstate(invalid="ignore"):  # where a map is constant
+                correlations.append(np.corrcoef(heat, drawn)[0, 1])
         of_most = np.array(correlations[:5])
         assert cards[concept]["eigen_cam"]["correlation"] == pytest.approx(np.nanmean(of_most))
         assert cards[concept]["eigen_cam"]["images"] == np.isfinite(of_most).sum()

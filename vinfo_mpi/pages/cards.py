@@ -190,7 +190,7 @@ class Cards:
 
         The latter over the most activating images: their mean correlation over positions.
         """
-        if self.dominant is None:
+        if self.dominant is None or not len(self.images):
             return
         rows = _of_concepts(self.rows, concepts)
         dominant = self.dominant[np.searchsorted(self.images, rows.clip(min=self.images[0]))]
@@ -200,8 +200,10 @@ class Cards:
         most = slice(self.options.examples)
         heat = _of_concepts(self.heat.relative, concepts)[:, most]
         there = (heat != NOT_KEPT) & (rows[:, most, None] >= 0)
-        maps = (np.where(there, each, np.nan) for each in (heat, dominant[:, most]))
-        for card, of_images in zip(cards, correlations(*maps), strict=True):
+        same = correlations(
+            np.where(there, heat, np.nan), np.where(there, dominant[:, most], np.nan)
+        )
+        for card, of_images in zip(cards, same, strict=True):
             defined = of_images[np.isfinite(of_images)]
             if len(defined):
                 card["eigen_cam"] = {"correlation": defined.mean().item(), "images": len(defined)}

@@ -34,6 +34,7 @@ from vinfo_mpi.storage.rows import RowReader
 DRAWING = 100 * 2**20  # bytes that the program grows by when figures are drawn
 FIXED = 5 * 2**20  # bytes of a report besides its concepts: figures as PDF, PNG and SVG
 BINS = 32  # of the histogram of a concept's codes
+EIGENVECTORS = 9  # operations of those of a symmetric matrix, over its size cubed
 PIXEL = 0.2  # bytes of a pixel of a photograph in a WebP sheet
 
 
@@ -150,6 +151,7 @@ def costs(work: Workload) -> Costs:
     # An image that shows several concepts is encoded once, if its codes were not kept.
     share = 0.0 if encoders_costs.kept_by_position(work) else min(1.0, images / work.sizes.n)
     operations = share * encoders_costs.operations(work)
+    operations += min(images, work.sizes.n) * _eigen_cam(work)
     return Costs(
         memory=_memory(work),
         operations=operations,
@@ -162,6 +164,12 @@ def images_per_concept(config: Config) -> int:
     """Return how many images show a concept."""
     hardest = pointwise.IMAGES if "pointwise" in config.stages else 0
     return config.report.examples + len(config.report.levels) + hardest
+
+
+def _eigen_cam(work: Workload) -> float:
+    """Return the operations of Eigen-CAM of an image: products, and their eigenvectors."""
+    less, more = sorted((work.sizes.positions, work.sizes.d))
+    return 2.0 * less**2 * more + EIGENVECTORS * less**3
 
 
 def _memory(work: Workload) -> float:
@@ -178,7 +186,10 @@ def _memory(work: Workload) -> float:
     images += formulas.images_in_flight(work, work.sizes.batch, AHEAD)
     # Heat maps of all concepts, and Eigen-CAM; codes of the rank's images.
     images += k * per_concept * sizes.map * (4 + 6 * 8 / work.ranks)
-    return DRAWING + importance + max(bins + batch, images + encoders_costs.memory(work))
+    # Vectors of Eigen-CAM in float64, their products and eigenvectors.
+    maps = held(8 * work.rows * (2 * sizes.d + 3 * min(sizes.positions, sizes.d)))
+    vectors = max(encoders_costs.memory(work), maps)
+    return DRAWING + importance + max(bins + batch, images + vectors)
 
 
 def _sent(work: Workload) -> float:

@@ -92,8 +92,9 @@
     const parts = [];
     if (report.grid) parts.push(legend(strongest, examples.some(shown => shown?.eigen_cam)));
     if (eigen_cam) {
-      parts.push(element("p", { class: "facets", id: "follows" }, "Its heat maps follow what dominates the layer (Eigen-CAM) with r = ",
-        report.number(eigen_cam.correlation), `: mean correlation over positions, ${eigen_cam.images} most activating images.`));
+      const positions = report.bytes(examples[0].eigen_cam).filter(value => value !== 255).length;
+      parts.push(element("p", { id: "follows" }, "How far its heat maps follow what dominates the layer (Eigen-CAM): r = ",
+        report.number(eigen_cam.correlation), `, the mean correlation over ${positions} positions in ${eigen_cam.images} of its most activating images.`));
     }
     if (examples.some(shown => shown?.facet)) {
       parts.push(element("p", { class: "facets" }, `Its strongest images fall into ${values.facets} groups, its facets: their number is below each image.`));

@@ -149,7 +149,7 @@ def weights(path):
         ("activations/epoch_001.h5", "taps/layer4.1/activations", "dynamics"),
         ("dictionary.h5", "atoms", "encode"),
         ("codes.h5", "codes", "score"),
-        ("results.h5", "vinformation", "importance"),
+        ("results.h5", "concepts/complexity", "analyses.support"),
     ],
 )
 def test_a_flipped_bit(copy, mpirun, python, name, content, stage):

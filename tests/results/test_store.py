@@ -76,6 +76,15 @@ def test_a_stage_replaces_its_own_datasets_alone(path):
         assert after[name] == before[name]
 
 
+def test_datasets_of_no_stage_give_way(path):
+    with h5py.File(path, "r+") as file:
+        del file["provenance/score"]
+    store.update(path, "score", score(value=0.25), provenance("s2"))
+    assert values(path)["vinformation"] == [[0.25] * 4] * 2
+    with h5py.File(path) as file:
+        assert [len(axis) for axis in file["vinformation"].dims] == [1, 1]
+
+
 @pytest.mark.parametrize("concepts", [3, 4])
 def test_other_codes_drop_what_the_other_stages_said_of_the_old_ones(path, concepts):
     """Also where they are of as many concepts as before."""

@@ -54,7 +54,9 @@ def update(path: Path, stage: str, tables: Mapping[str, Table], provenance: Prov
             shutil.copyfile(path, partial(path))
         with h5py.File(partial(path), "a") as file:
             had_taps = TAPS.name in file
-            detached = _remove(file, _outdated(file, stage, _codes(provenance)))
+            of_nobody = {name for name in tables if name in file}  # but for those of this stage
+            outdated = of_nobody.union(_outdated(file, stage, _codes(provenance)))
+            detached = _remove(file, sorted(outdated))
             written = _write(file, tables)
             names = written | detached if had_taps else dataset_names(file)
             _attach_scales(file, sorted(names))

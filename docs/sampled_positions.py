@@ -1,6 +1,6 @@
 """How much of the codes' variance is due to which positions of the maps were kept.
 
-python docs/sampled_positions.py runs/imagenet_squeezenet squeezenet1_1.pth
+python docs/sampled_positions.py runs/imagenet_9 squeezenet1_1.pth
 
 The mean over some positions of an image differs from that over all by a variance that the spread
 of the kept ones tells (without replacement: Cochran 1977, "Sampling Techniques", 2.5). No tap can

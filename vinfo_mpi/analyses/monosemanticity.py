@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from vinfo_mpi.comparison.study import first_difference
+from vinfo_mpi.concepts.shared_embeddings import OF_IMAGES
 from vinfo_mpi.concepts.strongest import strongest_images
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
@@ -140,12 +141,7 @@ def opened(run: Run, activations: ActivationReader) -> Iterator[Reference]:
 def _of_array(run: Run, place: str, activations: ActivationReader) -> Reference:
     """Return embeddings of a file that has a row for every image of the data set."""
     array = RowsOfArray(place, IMAGES)
-    count = len(run.subject.images.labels)
-    if len(array.shape) != 2 or array.shape[0] != count:
-        raise InputError(
-            f"{array.where} has shape {array.shape}; expected ({count}, e), a row for each of the "
-            "images of the data set, analysed or not, by their ids"
-        )
+    array.require_rows(len(run.subject.images.labels), OF_IMAGES)
     ids = activations.read("samples/id")
     return Reference(
         array.shape[1], False, lambda rows: array.read(ids[rows.start : rows.stop]).astype(float)

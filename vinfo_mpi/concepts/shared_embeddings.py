@@ -18,6 +18,7 @@ from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.array_files import RowsOfArray
 
 LEAST = 2  # words of a vocabulary
+OF_IMAGES = "images of the data set, analysed or not, by their ids"  # embeddings in files
 
 
 class Rows(Protocol):
@@ -106,16 +107,8 @@ def _of_files(run: Run, vocabulary: list[str], words_at: str, images_at: str) ->
 
 def _check(run: Run, vocabulary: list[str], words: RowsOfArray, images: RowsOfArray) -> None:
     """Raise `InputError` where shapes do not fit each other, or the data set."""
-    count = len(run.subject.images.labels)
-    for array, rows, of_what in (
-        (words, len(vocabulary), "words of names.vocabulary"),
-        (images, count, "images of the data set, analysed or not, by their ids"),
-    ):
-        if len(array.shape) != 2 or array.shape[0] != rows:
-            raise InputError(
-                f"{array.where} has shape {array.shape}; expected ({rows}, e), a row for each of "
-                f"the {of_what}"
-            )
+    words.require_rows(len(vocabulary), "words of names.vocabulary")
+    images.require_rows(len(run.subject.images.labels), OF_IMAGES)
     if words.shape[1] != images.shape[1]:
         raise InputError(
             f"{words.where} has {words.shape[1]} numbers a row and {images.where} "
@@ -136,12 +129,12 @@ def _model(run: Run, name: str) -> ImageText:
 def _of_model(run: Run, vocabulary: list[str], model: ImageText, ids: np.ndarray) -> Embeddings:
     """Return what a model makes of words and images, a block of each by every rank."""
     with run.clock.phase("words"), run.ranks.together():
-        of_rank = run.ranks.block(len(vocabulary))
-        some = vocabulary[of_rank.start : of_rank.stop]
+        block = run.ranks.block(len(vocabulary))
+        some = vocabulary[block.start : block.stop]
         width = model.of_words(vocabulary[:1]).shape[1]
         words = model.of_words(some).cpu().double().numpy() if some else np.empty((0, width))
-    images = np.empty((len(run.ranks.block(len(ids))), width), np.float32)
     of_rank = run.ranks.block(len(ids))
+    images = np.empty((len(of_rank), width), np.float32)
     blocks = batches(of_rank, run.batch)
     loader = Loader(run.subject.images, model.preprocessing, run.device, run.config.machine.workers)
     with run.clock.phase("images"), run.ranks.together():

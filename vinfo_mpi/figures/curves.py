@@ -116,8 +116,7 @@ def draw_flow(results: Results, ax: Axes, measure: str = "vinformation", key: bo
             label = f"{end}, {branch}"
             colour = COLOUR_OF_END[end]
             style.curve(ax, places, values, errors, line, color=colour, label=label)
-    ticks, names = style.thinned(blocks, 8)
-    ax.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+    style.name_layers(ax, blocks)
     ax.set(ylabel=MEASURES[measure])
     if key:
         style.legend_above(ax)

@@ -37,16 +37,8 @@ def draw_filters(results: Results, ax: Axes, quantity: str = "entropy") -> Axes:
     dataset, label = LABELS[quantity]
     epochs = results.read(FILTER_CHECKPOINTS)
     layers = results.names(FILTER_LAYERS)
-    values = results.read(dataset)
-    ends = {0: (style.LIGHT, "s--"), len(epochs) - 1: (style.DARK, "o-")}
-    for row, (colour, line) in ends.items():
-        ax.plot(
-            np.arange(len(layers)), values[row], line, color=colour, label=f"epoch {epochs[row]}"
-        )
-    ticks, names = style.thinned(layers, 8)
-    ax.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set(ylabel=label, ylim=(0, None))
-    style.legend_above(ax)
+    style.ends_over_layers(ax, layers, epochs, results.read(dataset))
+    ax.set_ylabel(label)
     return ax
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vinfo_mpi.figures import style
 from vinfo_mpi.figures.figure import Figure
 from vinfo_mpi.results.schema_sparsity import (
@@ -36,16 +34,8 @@ def draw_lazy(results: Results, ax: Axes, quantity: str = "positive") -> Axes:
     dataset, label = LABELS[quantity]
     epochs = results.read(SPARSITY_CHECKPOINTS)
     layers = results.names(LAYERS)
-    values, errors = results.read_with_error(dataset)
-    places = np.arange(len(layers))
-    ends = {0: (style.LIGHT, "s--"), len(epochs) - 1: (style.DARK, "o-")}
-    for row, (colour, line) in ends.items():
-        named = f"epoch {epochs[row]}"
-        style.curve(ax, places, values[row], errors[row], line, color=colour, label=named)
-    ticks, names = style.thinned(layers, 8)
-    ax.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set(ylabel=label, ylim=(0, None))
-    style.legend_above(ax)
+    style.ends_over_layers(ax, layers, epochs, *results.read_with_error(dataset))
+    ax.set_ylabel(label)
     return ax
 
 

@@ -42,8 +42,7 @@ def draw_merging(results: Results, ax: Axes, panel: str = "layers") -> Axes:
     rows = zip(thresholds, shares(results), colours, strict=True)
     for threshold, of_threshold, colour in rows:
         ax.plot(range(len(layers)), of_threshold, "o-", color=colour, label=f"{threshold:g}")
-    ticks, names = style.thinned(layers, 8)
-    ax.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+    style.name_layers(ax, layers)
     ax.set(ylabel="share of channels left", ylim=(0, 1.05))
     style.legend_above(ax, columns=4)
     return ax

@@ -101,6 +101,32 @@ def curves_over_taps(
     ax.set(xlabel="tap", ylim=(-0.05, 1.05))
 
 
+def ends_over_layers(
+    ax: Axes,
+    layers: Sequence[str],
+    epochs: np.ndarray,
+    values: np.ndarray,
+    errors: np.ndarray | None = None,
+) -> None:
+    """Draw what layers have at the first and the last checkpoint: (E, L) arrays; epochs (E,)."""
+    places = np.arange(len(layers))
+    for row, colour, line in ((0, LIGHT, "s--"), (len(epochs) - 1, DARK, "o-")):
+        options: dict[str, Any] = {"color": colour, "label": f"epoch {epochs[row]}"}
+        if errors is None:
+            ax.plot(places, values[row], line, **options)
+        else:
+            curve(ax, places, values[row], errors[row], line, **options)
+    name_layers(ax, layers)
+    ax.set_ylim(0, None)
+    legend_above(ax)
+
+
+def name_layers(ax: Axes, layers: Sequence[str]) -> None:
+    """Name the layers at 0, 1, ... along the axis; of many, some."""
+    ticks, names = thinned(layers, 8)
+    ax.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+
+
 def legend_above(ax: Axes, columns: int = 2, narrow: int = 2) -> None:
     """Say above the axes, off the data, what its curves are, in fewer columns on a page."""
     figure = ax.get_figure(root=True)

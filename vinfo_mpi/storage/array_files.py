@@ -58,6 +58,14 @@ class RowsOfArray:
         if not self.shape:
             raise InputError(f"{self.where} is a single number; expected a row per image")
 
+    def require_rows(self, count: int, of_what: str) -> None:
+        """Raise `InputError` if this is not a matrix with so many rows."""
+        if len(self.shape) != 2 or self.shape[0] != count:
+            raise InputError(
+                f"{self.where} has shape {self.shape}; expected ({count}, e), a row for each of "
+                f"the {of_what}"
+            )
+
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return some rows, (n,) int64, in any order, at least one.
 

@@ -69,7 +69,7 @@ def test_run_directory_of_another_experiment(folder, vinfo):
 def test_training_anew_is_refused_before_anything_is_deleted(folder, vinfo):
     before = contents_of(folder / "run/checkpoints")
     result = vinfo(folder, "vinfo_mpi.train", "train.batch=1", options=["--force"], ranks=2)
-    assert "train.batch: 1 images per step are fewer than 2 ranks" in refusal(result)
+    assert "train.batch: 1 image per step, fewer than the 2 ranks" in refusal(result)
     assert contents_of(folder / "run/checkpoints") == before != {}
 
 
@@ -103,7 +103,7 @@ def test_damaged_input_is_made_again(folder, vinfo):
     cut(folder / "run" / "codes.h5")
     result = vinfo(folder, "vinfo_mpi.score")
     assert result.returncode == 0, result.stderr
-    assert "encode: running on 1 ranks" in result.stderr
+    assert "encode: running on 1 rank" in result.stderr
     assert "dictionary: up to date" in result.stderr
 
 

@@ -67,6 +67,17 @@ def require(what: str, *packages: str) -> None:
         )
 
 
+def in_one_line(error: BaseException, at_most: int = 500) -> str:
+    r"""Return what a library says of a failure, on one line, for a sentence of ours.
+
+    >>> in_one_line(ValueError("no such\n    column"))
+    'no such column'
+    >>> in_one_line(KeyError())
+    'KeyError'
+    """
+    return " ".join(str(error).split())[:at_most] or type(error).__name__
+
+
 def choices(name: object, valid: Iterable[str], at_most: int = 12) -> str:
     """Return the part of a sentence that lists the valid names, the nearest first.
 

@@ -1,4 +1,13 @@
-"""Bytes and seconds as people read them."""
+"""Numbers of things, bytes and seconds as people read them."""
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number of things, of one thing in the singular.
+
+    >>> counted(1, "rank"), counted(1_281_167, "image")
+    ('1 rank', '1,281,167 images')
+    """
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def size(count: float) -> str:

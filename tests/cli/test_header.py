@@ -45,7 +45,7 @@ def test_head(run, monkeypatch):
         f"{h5py.version.hdf5_version}, h5py {h5py.__version__}, {storage}",
         f"quickstart, fingerprint {digest(run.config.model_dump(mode='json'))}",
         f"{run.folder} on ",
-        "1 on 1 nodes",
+        "1 on 1 node",
         "node07  rank 0, 4 threads each, cpu",
     ):
         assert fact in text

@@ -28,7 +28,7 @@ def test_every_way_is_measured_and_nothing_is_left(mpirun, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     first, _, *rows, last = done.stdout.splitlines()
-    assert first == "12 MiB over 3 ranks on 1 nodes, MiB/s"
+    assert first == "12 MiB over 3 ranks on 1 node, MiB/s"
     assert [row.split()[0] for row in rows] == KINDS
     for row in rows:
         write, write_each, read, read_each = map(float, row.split()[1:])

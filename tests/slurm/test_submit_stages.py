@@ -52,7 +52,7 @@ def test_every_stage_is_a_job_that_waits_for_the_one_before(chain, tmp_path):
     for stage, job in jobs.items():
         assert job.end() == "COMPLETED", job.text
         first = "hoyer" if stage == "analyses" else stage
-        assert f"{first}: running on {2 if stage == 'score' else 1} ranks" in job.text
+        assert f"{first}: running on {'2 ranks' if stage == 'score' else '1 rank'}" in job.text
         assert len(re.findall(r": running on", job.text)) == 1  # it found everything before it done
     times = [(job.field("StartTime"), job.field("EndTime")) for job in jobs.values()]
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))

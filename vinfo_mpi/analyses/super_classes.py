@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, in_one_line
 
 
 def read(path: Path, classes: list[str]) -> tuple[list[str], np.ndarray]:
@@ -68,4 +68,4 @@ def _read_yaml(path: Path, where: str) -> Any:
             "class: super-class"
         ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{where} is not YAML: {in_one_line(error)}") from None

@@ -13,6 +13,7 @@ import psutil
 import torch
 
 import vinfo_mpi
+from vinfo_mpi import units
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.ranks import library
 from vinfo_mpi.run.provenance import digest, git_commit
@@ -36,7 +37,7 @@ def head(run: Run) -> str:
         "folder": f"{run.folder} on {file_system(run.folder)}",
         "MPI": library(),
         "HDF5": f"{h5py.version.hdf5_version}, h5py {h5py.__version__}, {written}",
-        "ranks": f"{len(run.bindings)} on {len(hosts)} nodes",
+        "ranks": f"{len(run.bindings)} on {units.counted(len(hosts), 'node')}",
     }
     lines = [f"{name:<11}{text}" for name, text in facts.items() if text]
     lines += [f"  {line}" for line in nodes(run.bindings)]

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
+from vinfo_mpi import units
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import signals
 from vinfo_mpi.parallel.guard import guard
@@ -114,7 +115,8 @@ def check(ranks: Ranks, folder: Path, size: int, options: dict[str, Any]) -> str
     hosts = set(ranks.hosts())
     mebibytes = rows * 4 * ROW / 2**20
     lines = [
-        f"{mebibytes:.0f} MiB over {ranks.size} ranks on {len(hosts)} nodes, MiB/s",
+        f"{mebibytes:.0f} MiB over {units.counted(ranks.size, 'rank')} "
+        f"on {units.counted(len(hosts), 'node')}, MiB/s",
         f"{'':<10}{'write':>10}{'per rank':>10}{'read':>10}{'per rank':>10}",
     ]
     for name, pair in rates.items():

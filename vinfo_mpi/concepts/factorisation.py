@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vinfo_mpi import units
 from vinfo_mpi.concepts import factorisation_costs, unfinished_fit
 from vinfo_mpi.config.schema import Dictionary
 from vinfo_mpi.costs.workload import Costs, Workload
@@ -238,8 +239,8 @@ def _atoms_of_classes(options: Dictionary, labels: np.ndarray, classes: list[str
     if counts.max() < options.concepts_per_class:
         smallest = int(counts.argmin())
         raise InputError(
-            f"class '{classes[smallest]}' has {counts[smallest]} images, fewer than "
-            f"dictionary.concepts_per_class ({options.concepts_per_class}), and no "
+            f"class '{classes[smallest]}' has {units.counted(int(counts[smallest]), 'image')}, "
+            f"fewer than dictionary.concepts_per_class ({options.concepts_per_class}), and no "
             "class has enough; lower it, analyse more images, or use dictionary.kind: joint"
         )
     return np.minimum(counts, options.concepts_per_class)

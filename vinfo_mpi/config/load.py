@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vinfo_mpi.config.schema import Config
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, in_one_line
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,7 +49,7 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
         node = yaml.compose(text)
         values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} is not YAML: {in_one_line(error)}") from None
     if not isinstance(values, dict):
         raise InputError(
             f"{path} holds no settings: expected sections such as 'network:' and 'data:'"
@@ -73,7 +73,7 @@ def change(values: dict[str, Any], settings: Iterable[str]) -> list[str]:
             _set(values, key.strip(), yaml.load(value, _Loader))
         except yaml.YAMLError as error:
             raise InputError(
-                f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}"
+                f"--set {setting}: the value is not YAML: {in_one_line(error)}"
             ) from None
         paths.append(key.strip())
     return paths

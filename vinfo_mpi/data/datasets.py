@@ -29,7 +29,7 @@ from vinfo_mpi.data.images import Images, held_out
 from vinfo_mpi.data.labels import as_factors, as_labels
 from vinfo_mpi.data.pixels import as_image
 from vinfo_mpi.data.targets import call_target
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, in_one_line
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.storage.activations import UNLABELLED
 
@@ -97,9 +97,8 @@ def _read(read: Callable[[int], Any], names: Sequence[str] | None, data: Data, i
     except Exception as error:
         image = f"image {index} of {data.source}" if names is None else f"the image {names[index]}"
         kind = "" if isinstance(error, (InputError, OSError)) else f"{type(error).__name__}: "
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"cannot read {folders.shown(image)} ({kind}{reason}); fix it, "
+            f"cannot read {folders.shown(image)} ({kind}{in_one_line(error)}); fix it, "
             "or set data.on_bad_image: skip"
         ) from None
 

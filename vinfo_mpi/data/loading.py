@@ -17,7 +17,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from vinfo_mpi.data.images import Images
 from vinfo_mpi.data.preprocessing import Preprocessing
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, in_one_line
 from vinfo_mpi.numerics.hashing import hashed
 from vinfo_mpi.parallel import signals
 from vinfo_mpi.parallel.prefetch import ahead
@@ -227,7 +227,7 @@ def _check_travels(images: Images) -> None:
     except (PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             "machine.workers: the data set cannot be sent to other processes "
-            f"({' '.join(str(error).split())}); use functions of modules instead of lambdas, open "
+            f"({in_one_line(error)}); use functions of modules instead of lambdas, open "
             "files when an image is read, or set machine.workers: 0"
         ) from None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vinfo_mpi.config.schema import Data
-from vinfo_mpi.errors import InputError, choices, require
+from vinfo_mpi.errors import InputError, choices, in_one_line, require
 from vinfo_mpi.parallel.logs import log
 
 if TYPE_CHECKING:
@@ -243,8 +243,9 @@ def _frame(path: Path, size: int, changed: int) -> pd.DataFrame:
             # Whole columns at once: in parts, one column could hold both numbers and texts.
             frame = pd.read_csv(path, sep=_separator(path), encoding="utf-8-sig", low_memory=False)
     except (ValueError, OSError) as error:  # pandas' and pyarrow's own are among them
-        reason = " ".join(str(error).split())
-        raise InputError(f"data.table: {path} cannot be read as a table ({reason})") from None
+        raise InputError(
+            f"data.table: {path} cannot be read as a table ({in_one_line(error)})"
+        ) from None
     if not len(frame):
         raise InputError(f"data.table: {path} has no rows; give a header and a row for every image")
     unnamed = [name for name in frame.columns if str(name).startswith("Unnamed: ")]

@@ -10,7 +10,7 @@ from typing import Any
 import torchvision
 
 from vinfo_mpi.config.schema import Data
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, in_one_line
 
 # What the parts to learn from and to hold out are called where it is not train and test.
 SPLITS = {
@@ -49,9 +49,8 @@ def load(data: Data) -> list[Any]:
     except ImportError as error:
         raise InputError(f"data.source: {data.source} needs a package: {error}") from None
     except (RuntimeError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"data.source: {data.source} is not under data.root {root} ({reason}); "
+            f"data.source: {data.source} is not under data.root {root} ({in_one_line(error)}); "
             "put it there, or set data.root"
         ) from None
 

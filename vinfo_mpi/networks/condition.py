@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, in_one_line
 from vinfo_mpi.networks import hooks
 from vinfo_mpi.parallel.logs import log
 
@@ -58,11 +58,11 @@ def run_blank(network: Callable[[torch.Tensor], object], shape: Sequence[int]) -
         raise
     except Exception as error:
         channels, height, width = shape
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
             f"the network fails on an image of {channels} channels and {height} × {width} pixels "
-            f"({reason}){_first_channels(network, channels)}; set data.image_size to the size that "
-            "it was made for, and data.mean and data.std with a value for each of its channels"
+            f"({in_one_line(error)}){_first_channels(network, channels)}; set data.image_size "
+            "to the size that it was made for, and data.mean and data.std with a value for each of "
+            "its channels"
         ) from None
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from vinfo_mpi.data.preprocessing import Preprocessing
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, in_one_line
 from vinfo_mpi.networks.libraries import package
 from vinfo_mpi.networks.library_inputs import alike, of_open_clip
 
@@ -70,7 +70,7 @@ def load(name: str, weights: str | None, device: torch.device) -> ImageText:
     names = open_clip.list_models()
     if not folder.is_dir() and name not in names:
         raise InputError(
-            f"names.open_clip: {name} is no folder, and open_clip has no model of this name; "
+            f"names.open_clip: {name} is not a folder, and open_clip has no model of this name; "
             f"{choices(name, names)}"
         )
     if not folder.is_dir() and weights is None:
@@ -83,11 +83,10 @@ def load(name: str, weights: str | None, device: torch.device) -> ImageText:
         tokenizer = open_clip.get_tokenizer(place)
         model = open_clip.create_model(place, pretrained=file, require_pretrained=True)
     except Exception as error:  # whatever the library raises
-        reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"names.open_clip: {name} cannot be made from what is on this machine "
-            f"({type(error).__name__}: {reason}); set names.open_clip_weights to a file of its "
-            "weights, or give a folder that has them"
+            f"({type(error).__name__}: {in_one_line(error)}); set names.open_clip_weights to a "
+            "file of its weights, or give a folder that has them"
         ) from None
     return ImageText(_ready(model, device), tokenizer, _preprocessing(open_clip, model, name))
 

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from vinfo_mpi.config.schema import Network
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, in_one_line
 
 PRETRAINED = "pretrained"
 CONFIG = "config.json"  # by which Hugging Face's folders are known
@@ -64,11 +64,10 @@ def build(network: Network, outputs: int | None) -> nn.Module:
     except InputError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"network.name: {network.name} cannot be made from what is on this machine "
-            f"({type(error).__name__}: {reason}); fetch it with {PACKAGES[library][0]} where there "
-            "is a network, or give network.weights a file"
+            f"({type(error).__name__}: {in_one_line(error)}); fetch it with {PACKAGES[library][0]} "
+            "where there is a network, or give network.weights a file"
         ) from None
 
 

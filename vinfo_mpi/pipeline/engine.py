@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vinfo_mpi import units
 from vinfo_mpi.errors import Failure, InputError, NotApplicable, require
 from vinfo_mpi.parallel import limits, logs, memory
 from vinfo_mpi.parallel.logs import log
@@ -183,7 +184,7 @@ def _run_stage(run: Run, stage: str, repeat: bool) -> None:
     _work(stage)  # it is imported before its time is taken: that may be shorter
     run.safe_point()
     logs.to_file(run.folder / "logs" / f"{stage}.log", run.ranks.rank)
-    log.info("%s: running on %d ranks", stage, run.ranks.size)
+    log.info("%s: running on %s", stage, units.counted(run.ranks.size, "rank"))
     run.begin()
     part = Part(run, stage, partial(_repeat, stage), repeat)
     if repeat:

@@ -251,16 +251,16 @@ def _facts(run: Run, sizes: Sizes, together: int) -> dict[str, str]:
     return {
         "run": str(run.folder),
         "network": f"{network}, {sizes.weights / 4:.3g} parameters, "
-        f"{sizes.checkpoints} checkpoints",
+        f"{units.counted(sizes.checkpoints, 'checkpoint')}",
         "input": sizes.input,
         "data": f"{run.config.data.source}, {sizes.n} images of {sizes.size} pixels analysed, "
         f"{len(sizes.classes)} classes",
-        "reading": f"each image once for {together} checkpoints together, "
-        f"{sizes.batch} images at once",
+        "reading": f"each image once for {units.counted(together, 'checkpoint')} together, "
+        f"{units.counted(sizes.batch, 'image')} at once",
         "taps": f"{len(sizes.widths)}: {widths}",
         "last tap": f"{sizes.positions} of {sizes.map} positions, {sizes.d} channels",
         "concepts": str(sizes.concepts),
-        "ranks": f"{run.ranks.size} on {len(hosts)} nodes, {run.device}",
+        "ranks": f"{run.ranks.size} on {units.counted(len(hosts), 'node')}, {run.device}",
         **({"float64": gpus.SLOW} if slow else {}),
         "storage": storage_kind(run.config.machine.storage),
     }

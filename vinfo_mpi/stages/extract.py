@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vinfo_mpi import units
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.sizes import Sizes
@@ -30,9 +31,9 @@ def extract_activations(run: Run, part: Part) -> None:
     ids = run.subject.ids
     stale = run.ranks.on_root(freshness.stale_activations, run)
     log.info(
-        "extract: %d images; %d checkpoints to do, %d up to date",
-        len(ids),
-        len(stale),
+        "extract: %s; %s to do, %d up to date",
+        units.counted(len(ids), "image"),
+        units.counted(len(stale), "checkpoint"),
         len(run.checkpoints) - len(stale),
     )
     with run.ranks.together():

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from vinfo_mpi import units
 from vinfo_mpi.config.schema import Train
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
@@ -134,7 +135,8 @@ def _prepare(run: Run) -> Training:
     batch = min(options.batch, len(ids))
     if options.epochs and batch < run.ranks.size:
         raise InputError(
-            f"train.batch: {batch} images per step are fewer than {run.ranks.size} ranks; "
+            f"train.batch: {units.counted(batch, 'image')} per step, fewer than the "
+            f"{run.ranks.size} ranks; "
             "use fewer ranks"
         )
     network = run.subject.network().to(precision.dtype_of(options.precision))

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from vinfo_mpi import units
 from vinfo_mpi.concepts import encoders, encoders_costs, selection
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.workload import Costs, Workload
@@ -126,7 +127,7 @@ def _draw(
         [missed] = np.nonzero(pictures["activations"] <= reference)
         if not len(missed):
             break
-        log.info("visualise: %d pictures are drawn again", len(missed))
+        log.info("visualise: drawing %s again", units.counted(len(missed), "picture"))
         again = _attempt(run, part, painter, concepts[missed], attempt)
         better = again["activations"] > pictures["activations"][missed]
         for name, values in pictures.items():

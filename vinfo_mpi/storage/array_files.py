@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from safetensors import safe_open
 
-from vinfo_mpi.errors import InputError, choices
+from vinfo_mpi.errors import InputError, choices, in_one_line
 
 HDF5 = (".h5", ".hdf5", ".hdf")
 SUFFIXES = (".npy", ".npz", ".safetensors", *HDF5, ".zarr")
@@ -51,9 +51,9 @@ class RowsOfArray:
         except InputError as error:
             raise InputError(f"{self.where}: {error}") from None
         except Exception as error:  # whatever the formats raise
-            reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{self.where} cannot be read as {path.suffix} ({reason}); write it again"
+                f"{self.where} cannot be read as {path.suffix} ({in_one_line(error)}); "
+                "write it again"
             ) from None
         if not self.shape:
             raise InputError(f"{self.where} is a single number; expected a row per image")

@@ -102,8 +102,10 @@ def _curves(run: Run, orders: Mapping[str, np.ndarray], counts: np.ndarray) -> C
         def head(vectors: torch.Tensor) -> torch.Tensor:
             return torch.cat([network(batch) for batch in vectors.split(run.batch)])
 
-        for rows in run.progress(blocks, "support: blocks"):
-            labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
-            curves.add(run.tensor(codes.read("codes", rows)), atoms, offset, head, labels)
+        with run.bar("support: orders", len(blocks) * len(curves.distinct)) as bar:
+            for rows in blocks:
+                labels = torch.from_numpy(activations.read("samples/label", rows)).to(run.device)
+                z = run.tensor(codes.read("codes", rows))
+                curves.add(z, atoms, offset, head, labels, bar.update)
     run.ranks.sum(curves.sums)
     return curves

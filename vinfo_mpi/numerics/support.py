@@ -104,8 +104,9 @@ class Curves:
         offset: torch.Tensor,
         head: Head,
         labels: torch.Tensor,
+        followed: Callable[[], object] = lambda: None,
     ) -> None:
-        """Add a batch; parameters as `classified_right`."""
+        """Add a batch, as `classified_right` takes it; call `followed` after each order."""
         for order, rows in zip(self.distinct, self.rows, strict=True):
             values = classified_right(
                 codes, atoms, offset, head, labels, order, self.counts
@@ -114,6 +115,7 @@ class Curves:
             sums = torch.stack([values.sum(1), values.square().sum(1), values @ values[-2]])
             for row in rows:  # one by one: by a list of them, a GPU would be waited for
                 self.sums[:, row] += sums
+            followed()
 
     def accuracy(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the share of images that are right along every order, and its standard error.

@@ -79,6 +79,10 @@ def test_findings_are_yes_no_unclear_or_not_run(results):
     table = findings.table(results)
     expected = table[table["expected"] != ""]
     assert list(said) == expected["sign"].tolist()
+    parts = answer.answer(results)
+    whole = [*parts.findings_of_the_paper, *parts.findings_of_others]
+    assert [row["sign"] for row in whole] == list(said)
+    assert {row["source"] for row in parts.findings_of_the_paper} == {"Fel et al. 2024"}
     for row in expected.to_dict("records"):
         shown = said[row["sign"]]
         not_run = row["verdict"].startswith("not computed: ")

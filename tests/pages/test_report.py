@@ -64,7 +64,7 @@ def test_what_was_not_computed_says_which_command_adds_it(copy, visit, figures_a
     assert "Not computed: python -m vinfo_mpi.dynamics adds it." in answers
     verdicts = dict(
         page.eval_on_selector_all(
-            ".findings tbody tr",
+            "#findings > .sideways tbody tr",
             "all => all.map(row => [row.cells[0].innerText, row.cells[3].innerText])",
         )
     )

@@ -14,6 +14,7 @@ from vinfo_mpi.registry import command
 from vinfo_mpi.results import findings
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE, NAME, PARTS, TEMPORAL
+from vinfo_mpi.results.sign import THE_PAPER
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.results.written_by import stage_of
 
@@ -66,7 +67,7 @@ class Answer:
     simplest, most_complex, along : list of Shown
         Concepts at either end, and the most important one of every part of the scale.
     findings : list of dict
-        Of the paper: sign, expected, value, verdict, command.
+        Of the paper and of others: sign, expected, value, verdict, command, source.
     """
 
     sentences: Sequence[tuple[str, str]] = ()
@@ -75,6 +76,16 @@ class Answer:
     most_complex: Sequence[Shown] = ()
     along: Sequence[Shown] = ()
     findings: Sequence[dict[str, str]] = ()
+
+    @property
+    def findings_of_the_paper(self) -> list[dict[str, str]]:
+        """What the paper found whose measures these are."""
+        return [finding for finding in self.findings if finding["source"] == THE_PAPER]
+
+    @property
+    def findings_of_others(self) -> list[dict[str, str]]:
+        """What other papers found."""
+        return [finding for finding in self.findings if finding["source"] != THE_PAPER]
 
 
 def answer(results: Results) -> Answer:
@@ -182,7 +193,7 @@ def _shown(results: Results, concepts: pd.DataFrame) -> list[Shown]:
 
 
 def _findings(results: Results) -> list[dict[str, str]]:
-    """Return what the paper found, and whether it holds here; not run does not mean no."""
+    """Return what papers found, and whether it holds here; not run does not mean no."""
     rows = []
     for row in findings.table(results, expected_only=True).to_dict("records"):
         ran, _, missing = row["verdict"].partition("not computed: ")
@@ -194,6 +205,7 @@ def _findings(results: Results) -> list[dict[str, str]]:
                 "value": style.number(value, row["standard_error"]) if np.isfinite(value) else "",
                 "verdict": "not run" if missing else ran,
                 "command": missing,
+                "source": row["source"],
             }
         )
     return rows

@@ -9,7 +9,7 @@ from vinfo_mpi.figures.themed import Panel
 from vinfo_mpi.results.tables import Results
 
 GROUPS = {  # of figures, by the question
-    "How complex are they?": ("complexity", "parts", "vinformation"),
+    "How complex are they?": ("parts", "complexity", "vinformation"),
     "When are they learned?": ("complexity_temporal", "epochs"),
     "What are they used for?": ("map", "metafeatures", "super_classes"),
     "What does the decision rest on?": (

@@ -48,11 +48,11 @@ from vinfo_mpi.results.tables import Results
 
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of V-information
 GIVEN = (CODE_VARIANCE, LAST_TAP)  # what each correlation is shown without, beside all confounds
-COLUMNS = ("sign", "expected", "value", "standard_error", "verdict")
+COLUMNS = ("sign", "expected", "value", "standard_error", "verdict", "source")
 
 
 def table(results: Results, expected_only: bool = False) -> pd.DataFrame:
-    """Return the signs: text, expected, value, standard error and verdict.
+    """Return the signs: text, expected, value, standard error, verdict and the paper.
 
     All that make sense for the run's images, or those alone of which the paper says what to expect.
     The verdict is yes, no, unclear within two errors, undefined, or which command computes it;
@@ -63,7 +63,7 @@ def table(results: Results, expected_only: bool = False) -> pd.DataFrame:
         for sign in SIGNS
         if (sign.expected or not expected_only) and all(map(results.suits, sign.needs))
     ]
-    rows = [(sign.text, sign.expected, *_judged(sign, results)) for sign in signs]
+    rows = [(sign.text, sign.expected, *_judged(sign, results), sign.source) for sign in signs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -86,9 +86,11 @@ def verdict(expected: str, value: float, error: float) -> str:
 def text(results: Results) -> str:
     """Return the signs as a table for the terminal."""
     lines = [f"{'sign':<74} {'expected':<9} {'value':<15} holds"]
-    for row in table(results).to_dict("records"):
-        number = _number(row["value"], row["standard_error"])
-        lines.append(f"{row['sign']:<74} {row['expected']:<9} {number:<15} {row['verdict']}")
+    for source, rows in table(results).groupby("source", sort=False):
+        lines += [""] * (len(lines) > 1) + [str(source)]
+        for row in rows.to_dict("records"):
+            number = _number(row["value"], row["standard_error"])
+            lines.append(f"  {row['sign']:<72} {row['expected']:<9} {number:<15} {row['verdict']}")
     of_all = results.mean(COMPLEXITY) if COMPLEXITY in results else None
     if of_all is not None:
         lines.append(f"± of correlations and of means over concepts: bootstrap over {of_all.over}")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from vinfo_mpi.results.curves import Measured
 from vinfo_mpi.results.tables import Results
 
+THE_PAPER = "Fel et al. 2024"
+
 
 @dataclass(frozen=True)
 class Sign:
@@ -23,9 +25,12 @@ class Sign:
     needs : tuple of str
         The stages whose results it is measured on.
     measure : function of Results to Measured
+    source : str
+        The paper.
     """
 
     text: str
     expected: str
     needs: tuple[str, ...]
     measure: Callable[[Results], Measured]
+    source: str = THE_PAPER

@@ -12,7 +12,7 @@ from vinfo_mpi.results.curves import Measured
 from vinfo_mpi.results.dataset import Dataset
 from vinfo_mpi.results.schema_analyses import LAZINESS
 from vinfo_mpi.results.schema_bias import AVAILABILITY, BIAS, BIAS_FACTORS, PAIRS
-from vinfo_mpi.results.schema_collapse import COLLAPSING
+from vinfo_mpi.results.schema_collapse import CDNV, COLLAPSING
 from vinfo_mpi.results.schema_merging import CHANNELS, WIDTHS
 from vinfo_mpi.results.schema_migration import DRIFT, KIND_NAMES, KIND_SHARE
 from vinfo_mpi.results.schema_patterns import (
@@ -94,19 +94,22 @@ SIGNS_OF_OTHERS = (
         "< 0",
         ("spectrum",),
         curves.change(LAZINESS),
+        "Nam et al. 2024",
     ),
     Sign(
         "fewer hidden units are active (share, last less first checkpoint)",
         "< 0",
         ("sparsity",),
         _lazier,
+        "Li et al. 2023",
     ),
     *(
         Sign(
-            f"{name} falls from the first to the last checkpoint",
+            f"{name} falls over training",
             "< 0",
             ("collapse",),
             curves.change(dataset),
+            "Galanti et al. 2022" if dataset is CDNV else "Papyan et al. 2020",
         )
         for name, dataset in COLLAPSING.items()
     ),
@@ -115,24 +118,28 @@ SIGNS_OF_OTHERS = (
         "< 0",
         ("migration",),
         _mean(DRIFT),
+        "Järve et al. 2026",
     ),
     Sign(
         "few concepts migrate deeper (share of them)",
         "about 0",
         ("migration",),
         curves.entry(KIND_NAMES, KIND_SHARE, "deeper"),
+        "Järve et al. 2026",
     ),
     Sign(
         "hardly any images share their activation code (final network)",
         "about 0",
         ("patterns",),
         _redundancy,
+        "He et al. 2021",
     ),
     Sign(
         "redundancy of few of its bits falls (last less first checkpoint)",
         "< 0",
         ("patterns",),
         _fewer_redundant,
+        "He et al. 2021",
     ),
     *(
         Sign(
@@ -140,6 +147,7 @@ SIGNS_OF_OTHERS = (
             "> 0",
             ("patterns",),
             curves.change(dataset),
+            "He et al. 2021",
         )
         for method, dataset in CATEGORIES.items()
     ),
@@ -148,11 +156,13 @@ SIGNS_OF_OTHERS = (
         "> 0",
         ("merging",),
         _middle,
+        "Chen et al. 2024",
     ),
     Sign(
         "decisions follow the more available of two factors, beyond the optimum (shortcut bias)",
         "> 0",
         ("bias",),
         _to_the_available,
+        "Hermann et al. 2024",
     ),
 )

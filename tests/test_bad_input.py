@@ -105,7 +105,7 @@ def test_table_of_files_that_are_not_there(photos, vinfo):
     (photos / "photos.csv").write_text("path,label\nphotos/cat/0.png,cat\nphotos/cat/1.png,cat\n")
     settings = ("data.source=table", f"data.table={photos}/photos.csv", "data.root=null")
     sentence = refusal(vinfo(photos, "vinfo_mpi.extract", *settings, ranks=2))
-    assert f"1 of 2 files are not there (first: row 2, {photos}/photos/cat/1.png)" in sentence
+    assert f"1 of 2 files do not exist (first: row 2, {photos}/photos/cat/1.png)" in sentence
 
 
 def test_label_out_of_range(untrained, vinfo):

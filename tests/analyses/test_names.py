@@ -175,7 +175,7 @@ def test_a_model_of_open_clip_embeds_words_and_images(copy, run, embeddings, cli
     ("changes", "sentence"),
     [
         ({"open_clip": "ViT-B-33"}, "is not a folder, and open_clip has no model .* 'ViT-B-32'"),
-        ({"open_clip": "ViT-B-32"}, "knows nothing without weights; set names.open_clip_weights"),
+        ({"open_clip": "ViT-B-32"}, "has no weights; set names.open_clip_weights"),
         ({"open_clip": "ViT-B-32", "open_clip_weights": "no.pt"}, "ViT-B-32 cannot be made from"),
         ({"open_clip": "{}"}, "cannot be made from what is on this machine .*config file missing"),
     ],

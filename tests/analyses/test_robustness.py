@@ -123,5 +123,5 @@ def test_without_noise_codes_of_other_sources_are_those_that_are_stored(copy, so
 
 
 def test_codes_that_the_network_does_not_give_are_refused(run):
-    with pytest.raises(NotApplicable, match="factors know no noise"):
+    with pytest.raises(NotApplicable, match="factors do not depend on the pixels"):
         run_stage(on(run[0], "dictionary.source=factors"), "robustness")

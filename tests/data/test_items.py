@@ -121,7 +121,7 @@ def needs(root):
         (7, "returns a int"),
         ((), "returns no images"),
         (Subset(Own(None), []), "returns no images"),
-        ((PAIRS, PIL_ALONE), "one of two data sets has labels"),
+        ((PAIRS, PIL_ALONE), "only one of its data sets has labels"),
         (own(image=0, label=1, target=1), "label and target mean the same"),
         (Own(lambda image, label: (image, label / 4)), r"image 0 has label 0\.5"),
         (Own(lambda image, label: (image, label + 1), classes=["a", "b", "c"]), "subtract 1"),

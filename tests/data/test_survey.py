@@ -24,7 +24,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
     ],
 )
 def test_random_transforms_are_refused(transform):
-    with pytest.raises(InputError, match=r"own:set: image \d+ is another one each time"):
+    with pytest.raises(InputError, match=r"own:set: image \d+ differs each time"):
         check_repeatable(lambda index: transform(Image.fromarray(PIXELS[index])), 20, "own:set")
 
 

@@ -56,7 +56,7 @@ def measure_robustness(run: Run, part: Part) -> None:
     if not run.config.dictionary.kind_of_source.of_network:
         raise NotApplicable(
             "robustness looks at codes that the network gives; those of dictionary.source: factors "
-            "know no noise"
+            "do not depend on the pixels"
         )
     run.subject.require_images("robustness")
     options = run.config.robustness

@@ -68,7 +68,7 @@ def measure_sparsity(run: Run, part: Part) -> None:
     try:
         run.subject.require_images("what hidden units do")
     except NotApplicable as error:
-        log.info("sparsity: of the taps alone: %s", error)
+        log.info("sparsity: only for the taps: %s", error)
     else:
         datasets |= _of_hidden_units(run, part)
     part.write(datasets)
@@ -117,7 +117,7 @@ def _of_hidden_units(run: Run, part: Part) -> dict[Dataset, Any]:
         run.safe_point()
     part.partial_results.log_reused("checkpoints")
     if not len(measured[0][LAYERS.column]):
-        log.info("sparsity: of the taps alone: none of the network's modules is a nonlinearity")
+        log.info("sparsity: only for the taps: none of the network's modules is a nonlinearity")
         return {}
     datasets: dict[Dataset, Any] = {
         LAYERS: [*measured[0][LAYERS.column]],

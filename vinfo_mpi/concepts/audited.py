@@ -89,7 +89,7 @@ def _varies(name: str, values: np.ndarray) -> bool:
     """Whether a factor is known of all images and not the same for all; say it where it is not."""
     missing = np.isnan(values).sum()
     if missing:
-        log.info("audit: '%s' is left out: it is not known of %d images", name, missing)
+        log.info("audit: '%s' is left out: %d images have no value of it", name, missing)
         return False
     if np.ptp(values) <= 1e-9 * np.abs(values).max():
         log.info("audit: '%s' is left out: it is the same for all images", name)

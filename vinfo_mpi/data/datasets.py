@@ -262,7 +262,9 @@ def _classes_of_items(
         log.info("data: the images of %s have no labels", source)
         return np.zeros(images, np.int64), [UNLABELLED]
     if any(without):
-        raise InputError(f"data.source {source}: one of two data sets has labels; give them all")
+        raise InputError(
+            f"data.source {source}: only one of its data sets has labels; give both labels, or none"
+        )
     return as_labels([label for labels in by_dataset for label in labels], source)
 
 

@@ -124,7 +124,7 @@ def _check_files(paths: list[str], table: Table) -> None:
     if absent:
         first = min(absent)
         raise InputError(
-            f"{table.where}{len(absent)} of {len(paths)} files are not there (first: row "
+            f"{table.where}{len(absent)} of {len(paths)} files do not exist (first: row "
             f"{first + 1}, {shown(paths[first])}); set data.root to the folder that paths begin in"
         )
 
@@ -167,5 +167,5 @@ def _rows_of(others: Images, table: Table, data: Data) -> np.ndarray:
             f"{shown(lacking[0])}, where the first row is {keys[0]}); give each image a row"
         )
     if len(keys) > len(names):
-        log.info("data: %s: %d rows are of no image", table.path, len(keys) - len(names))
+        log.info("data: %s: %d rows match no image", table.path, len(keys) - len(names))
     return np.array([row_of[name] for name in names], np.int64)

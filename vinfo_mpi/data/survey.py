@@ -32,7 +32,7 @@ def check_repeatable(read: Callable[[int], Any], images: int, source: str) -> No
                 continue  # it is told when it is read in earnest
             if not np.array_equal(first, second):
                 raise InputError(
-                    f"data.source {source}: image {index} is another one each time it is read; "
+                    f"data.source {source}: image {index} differs each time it is read; "
                     "leave random transforms out of the data set (train.augment augments)"
                 )
 

@@ -131,8 +131,8 @@ class Table:
             if is_text and counts.iloc[-1] == 1:
                 what = "group" if name in self.groups else "value"
                 raise InputError(
-                    f"{self.where}column '{name}': the {what} '{counts.index[-1]}' has one image "
-                    f"alone; join it with another, or {remedy} without '{name}'"
+                    f"{self.where}column '{name}': the {what} '{counts.index[-1]}' has only one "
+                    f"image; join it with another, or {remedy} without '{name}'"
                 )
 
     def _refuse_missing(self, column: str, remedy: str) -> None:

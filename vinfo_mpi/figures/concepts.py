@@ -94,8 +94,8 @@ def _say_number_of_images(results: Results) -> str:
     limit = results.mean(COMPLEXITY_LIMIT).value
     return (
         f"It falls with the number of images: from half of them it would be {half:.3f}, "
-        f"extrapolated to many {limit:.3f}. Compare K of runs of as many images only, "
-        f"else {COMPLEXITY_LIMIT.column}."
+        f"extrapolated to many {limit:.3f}. Compare K only between runs of equally many images, "
+        f"otherwise {COMPLEXITY_LIMIT.column}."
     )
 
 

@@ -39,7 +39,7 @@ def fold(network: nn.Module) -> fx.GraphModule:
         at = f", in {tracer.path}" if tracer.path else ""
         said = str(error).partition("\n")[0]
         raise NotApplicable(
-            f"merging needs a network that torch.fx can trace; {type(network).__name__} is none"
+            f"merging needs torch.fx to trace the network, which fails for {type(network).__name__}"
             f"{at}: {said}"
         ) from None
     folded = fx.GraphModule(copied, graph)

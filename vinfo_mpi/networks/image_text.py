@@ -75,7 +75,7 @@ def load(name: str, weights: str | None, device: torch.device) -> ImageText:
         )
     if not folder.is_dir() and weights is None:
         raise InputError(
-            f"names.open_clip: {name} knows nothing without weights; set names.open_clip_weights "
+            f"names.open_clip: {name} has no weights; set names.open_clip_weights "
             "to their file, or to a tag of open_clip that is on this machine"
         )
     file = None if weights is None else str(Path(weights).expanduser())
@@ -101,7 +101,7 @@ def _preprocessing(open_clip: Any, model: Any, name: str) -> Preprocessing:
     own = of_open_clip(known, f"of open_clip's {name}")
     if not alike(own, open_clip.transform.image_transform_v2(known, is_train=False)):
         raise InputError(
-            f"names.open_clip: what {name} wants done to images ({known}) cannot be said in "
-            "settings of this program; embed them yourself: names.words, names.images"
+            f"names.open_clip: how {name} wants images prepared ({known}) cannot be expressed "
+            "by our settings; embed them yourself: names.words, names.images"
         )
     return own

@@ -67,7 +67,7 @@ def build(network: Network, outputs: int | None) -> nn.Module:
         raise InputError(
             f"network.name: {network.name} cannot be made from what is on this machine "
             f"({type(error).__name__}: {in_one_line(error)}); fetch it with {PACKAGES[library][0]} "
-            "where there is a network, or give network.weights a file"
+            "on a machine with internet access, or give network.weights a file"
         ) from None
 
 

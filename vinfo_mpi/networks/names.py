@@ -103,8 +103,8 @@ def _check_reach(network: nn.Module, taps: list[Call], record: Record) -> None:
     behind = sum(place > places[id(last)] for place in layers)
     if behind > BEHIND * len(layers):
         raise InputError(
-            f"extract.taps: auto finds blocks that it knows up to '{last.module}' alone, and "
-            f"{behind} of {len(layers)} layers of this {type(network).__name__} come behind it; "
+            f"extract.taps: auto finds blocks that it knows only up to '{last.module}', and "
+            f"{behind} of {len(layers)} layers of this {type(network).__name__} follow it; "
             "name modules or globs instead (--show-network lists them)"
         )
 

@@ -63,7 +63,7 @@ def load(network: nn.Module, state: Mapping[str, torch.Tensor]) -> fx.GraphModul
     if expected.keys() != state.keys():
         differing = sorted(expected.keys() ^ state.keys())[0]
         raise InputError(
-            f"the merged weights are of another network: '{differing}' is in one of them alone; "
+            f"the merged weights are of another network: '{differing}' is in only one of them; "
             "build the network that was merged"
         )
     for name, values in state.items():

@@ -246,9 +246,9 @@ class Results:
         """Return a column of `living`; raise `InputError` where an older run has none."""
         if column not in self.living:
             raise InputError(
-                f"{self.path} has no column '{column}': its stage has not run, or in a version "
-                f"that did not write it; python -m {command(stage_of_column(column))} --force adds "
-                "it"
+                f"{self.path} has no column '{column}': its stage has not run, or was run by "
+                "a version that did not write it; "
+                f"python -m {command(stage_of_column(column))} --force adds it"
             )
         return self.living[column].to_numpy()
 

@@ -48,8 +48,8 @@ def _say_accuracy(run: Run, activations: ActivationReader) -> None:
     if right.mean() + ERRORS * error < FAR * promised:
         log.warning(
             "extract: %.1f %% of %d images are predicted as labelled; %s reports %.1f %% on "
-            "ImageNet's validation images. If these are of that kind, then labels count other "
-            "outputs than the weights' (network.outputs), or images are not prepared as in their "
+            "ImageNet's validation images. If yours are ImageNet's, labels number other "
+            "outputs than the weights do (network.outputs), or images are not prepared as in the "
             "training (see 'input:' above)",
             100 * right.mean(),
             len(right),

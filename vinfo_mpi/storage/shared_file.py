@@ -160,6 +160,6 @@ def _check_length(path: Path) -> None:
     length = len(os.fsencode(path))
     if length > LONGEST_NAME and MPI.get_vendor()[0] == "Open MPI":
         raise InputError(
-            f"cannot write {path}: its name is {length} bytes long, and Open MPI ends beyond "
-            f"{LONGEST_NAME}; name a shorter --run-dir, or set machine.storage: virtual"
+            f"cannot write {path}: its name is {length} bytes long, and Open MPI crashes on names "
+            f"longer than {LONGEST_NAME}; name a shorter --run-dir, or set machine.storage: virtual"
         )

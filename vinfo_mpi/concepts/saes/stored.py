@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from vinfo_mpi.errors import InputError
+from vinfo_mpi.errors import InputError, in_one_line
 from vinfo_mpi.networks import unpickling
 
 # Whole modules are read without making them: of these packages' classes only the attributes.
@@ -89,8 +89,9 @@ def _of_safetensors(path: Path, where: str) -> dict[str, torch.Tensor]:
     try:
         return _tensors(load_file(path).items())
     except Exception as error:  # whatever the format raises
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{where} is no .safetensors file ({reason}); write it again") from None
+        raise InputError(
+            f"{where} is not a .safetensors file ({in_one_line(error)}); write it again"
+        ) from None
 
 
 def _after_header(path: Path, where: str) -> Stored:

@@ -17,7 +17,7 @@
   async function show() {
     const concept = Number(location.hash.slice(1) || 0);
     if (!Number.isInteger(concept) || concept < 0 || concept >= report.concepts) {
-      page.replaceChildren(element("p", { class: "warning" }, `There is no concept ${location.hash.slice(1)}: they go from 0 to ${report.concepts - 1}.`));
+      page.replaceChildren(element("p", { class: "warning" }, `There is no concept ${location.hash.slice(1)}: concepts are numbered 0 to ${report.concepts - 1}.`));
       return;
     }
     document.getElementById("title").textContent = `Concept ${report.name(concept)}`;

@@ -1,5 +1,6 @@
 """What is built runs where nothing of the checkout is, and knows where it comes from."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -8,12 +9,14 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import h5py
 import pytest
 import yaml
 from contents import ROOT
+from packaging.requirements import Requirement
 
 from vinfo_mpi.errors import EXTRAS
 
@@ -50,6 +53,31 @@ def commit_all(folder):
     call("git", "init", "--quiet", folder)
     call(*git, "add", "--all")
     call(*git, "commit", "--quiet", "--message", "A commit")
+
+
+def link_what_is_required(wheel, extras, packages):
+    """Make a bare environment one with what the metadata of a wheel asks for, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("dist-info/METADATA")]
+        metadata = message_from_bytes(archive.read(name))
+    asked = [(line, extras) for line in metadata.get_all("Requires-Dist")]
+    done = set()
+    while asked:
+        line, extras = asked.pop()
+        wanted = Requirement(line)
+        marker = wanted.marker
+        needed = marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
+        if not needed or (wanted.name, *wanted.extras) in done:
+            continue
+        done.add((wanted.name, *wanted.extras))
+        try:
+            distribution = importlib.metadata.distribution(wanted.name)
+        except importlib.metadata.PackageNotFoundError:  # of torch's, those that need a GPU
+            continue
+        asked += [(line, ("", *wanted.extras)) for line in distribution.requires or []]
+        for top in {path.parts[0] for path in distribution.files} - {"..", "__pycache__"}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(distribution.locate_file(top))
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +124,7 @@ def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
         names = archive.namelist()
     assert {f"vinfo_mpi/{name}" for name in NEEDED} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
-    # What it depends on comes from the environment of the tests, in which it is not installed by a
-    # path file: those count in the environment's own folder alone.
+    # The environment is bare but for links to what the wheel itself asks for.
     environment = tmp_path / "environment"
     call(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
@@ -106,7 +133,7 @@ def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
     )
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(call(python, "-c", ask).strip())
-    (packages / "beside.pth").write_text(call(sys.executable, "-c", ask))
+    link_what_is_required(wheel, [""], packages)
     # A repository of somebody else's around it, whose commit is not ours.
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -115,6 +142,8 @@ def test_the_wheel_runs_the_sample_in_an_empty_folder(built, commit, tmp_path):
     where = "import vinfo_mpi; print(vinfo_mpi.__file__)"
     assert Path(call(python, "-c", where, cwd=empty).strip()).is_relative_to(packages)
     settings = [word for setting in QUICK for word in ("--set", setting)]
+    call(python.with_name("vinfo"), *settings, "--set", "pages=[]", cwd=empty)
+    link_what_is_required(wheel, ["report"], packages)
     call(python.with_name("vinfo"), *settings, cwd=empty)
     [folder] = (empty / "runs").iterdir()
     assert (folder / "report" / "index.html").exists()

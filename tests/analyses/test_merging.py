@@ -101,7 +101,5 @@ def test_what_cannot_be_traced_is_refused_in_a_sentence(run, monkeypatch):
 
     study = on(run[0])
     monkeypatch.setattr(study.subject, "network", lambda checkpoint: Deciding())
-    with pytest.raises(
-        NotApplicable, match=r"which fails for Deciding"
-    ):
+    with pytest.raises(NotApplicable, match=r"which fails for Deciding"):
         run_stage(study, "merging")

@@ -45,6 +45,7 @@ def test_every_command_is_known(typed):
     assert files <= {*STAGES, *TOOLS}
     for name in (*STAGES, *TOOLS):
         assert typed(name)[0] == command(name)
+    assert typed("analyses.flow")[0] == command("flow")
 
 
 def test_the_list_of_commands(capsys, monkeypatch):
@@ -59,6 +60,7 @@ def test_vinfo_ends_as_python_m_does(python):
     for words, sentence in (
         (["score", "--set", "score.folds=1"], "folds"),
         (["scroe"], "did you mean 'score'"),
+        (["analyses.flwo"], "did you mean 'flow'"),
     ):
         done = python("-c", program, *words, cold=True)
         assert done.returncode == 2

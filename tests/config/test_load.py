@@ -113,6 +113,9 @@ def test_unknown_key_of_set(refused):
     assert refused(text, "data.sourc=x").startswith(
         "--set: unknown key 'data.sourc'; did you mean 'source'?"
     )
+    assert refused(text, "scroe.folds=4").startswith(
+        "--set: unknown key 'scroe'; did you mean 'score'?"
+    )
 
 
 # --- wrong values ---
@@ -213,7 +216,7 @@ def test_numbers_are_read_as_people_write_them(tmp_path, number):
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        (None, "cannot read the configuration .*No such file.*--config"),
+        (None, "cannot read the configuration .*No such file.*check its path"),
         (b"network: {name: [", "is not YAML"),
         (b"\x89HDF\r\n\x1a\n\x00\xff", "is not YAML"),
         (b"- a\n- b\n", "holds no settings"),

@@ -25,15 +25,27 @@ def test_no_serious_finding_of_axe_on_a_phone(chromium, index_page, scheme):
     )
     assert cut_off == 0
     assert watched.wrong == []
+    assert serious(page, "#answer, #findings, #figures, #terms, #cite, header") == {}
+    page.context.close()
+
+
+def serious(page, context):
+    """Return what axe-core finds serious in parts of a page, and where."""
     # It asks for the style sheets once more, which a page on a disk may not.
-    found = Axe().run(page, context="#answer, #findings, #figures, #terms, #cite, header")
-    serious = {
+    found = Axe().run(page, context=context)
+    return {
         each["id"]: [node["html"] for node in each["nodes"]]
         for each in found.response["violations"]
         if each["impact"] in ("serious", "critical")
     }
-    page.context.close()
-    assert serious == {}
+
+
+def test_no_serious_finding_of_axe_on_the_page_of_a_concept(chromium, reported):
+    watched = Watched(chromium, (reported.report / "concept.html").as_uri() + "#0", {})
+    watched.page.wait_for_selector("main[data-concept='0']")
+    watched.page.evaluate(UNFOLD)
+    assert serious(watched.page, "main, header") == {}
+    watched.page.context.close()
 
 
 def test_text_of_figures_is_the_pages(chromium, index_page):
@@ -82,8 +94,8 @@ def test_on_paper_figures_are_dark_on_light(chromium, index_page):
     page = Watched(chromium, index_page, {"color_scheme": "dark"}).page
     page.emulate_media(media="print")
     colours = page.evaluate(
-        "['--line-0', '--text'].map("
+        "['--line-0', '--text', '--warn'].map("
         "name => getComputedStyle(document.documentElement).getPropertyValue(name))"
     )
     page.context.close()
-    assert colours == ["#0072b2", "#000"]
+    assert colours == ["#0072b2", "#000", "#fff"]

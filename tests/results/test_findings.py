@@ -51,8 +51,9 @@ def test_all_signs_of_a_run_with_all_analyses(run):
     text = findings.text(results)
     of_digits = [sign for sign in findings.SIGNS if "bias" not in sign.needs]
     assert all(sign.text in text for sign in of_digits)
-    own, *others = text.split("\n\n")
+    own, *others, notes = text.split("\n\n")
     assert "complexity ~ redundancy" in own and "NC1" not in own
+    assert notes.startswith("yes and no: by more than two standard errors; about 0 is up to 0.2")
     assert [part.splitlines()[0] for part in others] == table["source"].unique()[1:].tolist()
     assert len(table) == len(of_digits)
 

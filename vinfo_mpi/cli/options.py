@@ -91,6 +91,7 @@ def _read_words(options: argparse.Namespace) -> None:
 
 def _check_is_no_stage(word: str) -> None:
     """Raise `InputError` for a stage, or what was to be one, in the place of a configuration."""
+    word = word.removeprefix("analyses.")
     if Path(word).suffix or os.sep in word or Path(word).exists():
         return
     if word in registry.STAGES:

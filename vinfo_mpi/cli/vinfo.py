@@ -24,7 +24,7 @@ def main() -> None:
         if launcher.rank() == 0:
             print(f"{USAGE}\nstages: {', '.join(STAGES)}\nothers: {', '.join(TOOLS)}")
         return
-    name = words[0].replace("-", "_") if words else ""
+    name = words[0].removeprefix("analyses.").replace("-", "_") if words else ""
     is_command = name in STAGES or name in TOOLS
     sys.argv[1:] = words[1:] if is_command else words
     module = command(name if is_command else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"cannot read the configuration {path} ({error.strerror}); name one with --config"
+            f"cannot read the configuration {path} ({error.strerror}); check its path"
         ) from None
     try:
         node = yaml.compose(text)
@@ -55,7 +56,10 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
             f"{path} holds no settings: expected sections such as 'network:' and 'data:'"
         )
     lines = _lines(node)
-    lines |= dict.fromkeys(change(values, settings or []), 0)
+    for changed in change(values, settings or []):
+        lines[changed] = 0
+        for section in accumulate(changed.split(".")[:-1], "{}.{}".format):
+            lines.setdefault(section, 0)  # one that the file does not have
     return check_config(values, path, lines)
 
 

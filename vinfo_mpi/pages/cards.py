@@ -115,7 +115,10 @@ class Cards:
         """Return what each column of a sheet of examples shows."""
         most = [f"most activating {rank + 1}" for rank in range(self.options.examples)]
         levels = self.options.levels
-        most += [f"{100 * level:g} % quantile" if level else "least" for level in levels]
+        most += [
+            f"{100 * level:g} % quantile of codes above 0" if level else "least above 0"
+            for level in levels
+        ]
         return most + [f"hardest {rank + 1}" for rank in range(len(self.rows) - len(most))]
 
     def _add_neighbours(self, cards: list[dict[str, Any]], concepts: range) -> None:

@@ -91,6 +91,7 @@ def text(results: Results) -> str:
         for row in rows.to_dict("records"):
             number = _number(row["value"], row["standard_error"])
             lines.append(f"  {row['sign']:<72} {row['expected']:<9} {number:<15} {row['verdict']}")
+    lines += ["", f"yes and no: by more than two standard errors; about 0 is up to {NEAR} from it"]
     of_all = results.mean(COMPLEXITY) if COMPLEXITY in results else None
     if of_all is not None:
         lines.append(f"± of correlations and of means over concepts: bootstrap over {of_all.over}")

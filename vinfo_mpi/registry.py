@@ -228,6 +228,7 @@ ANALYSES = {
         "vinfo_mpi.analyses.facets:find_facets",
         reads=("activations", "codes"),
         settings=("seed", "facets"),
+        version=2,  # codes of the images
         long=True,  # many divisions of the images of every concept
     ),
     "bias": Stage(
@@ -250,6 +251,7 @@ PAGES = {
         makes=("visualisation",),
         settings=("seed", "data", "network", "encode", "visualise"),
         ignores={"data": _FACTORS},
+        optional={"facets": "visualise.facets"},
         version=2,
         remedy="use more ranks, or lower machine.batch or what visualise draws",
     ),

@@ -27,6 +27,9 @@ class Stage:
         that names them.
     shows : tuple of str
         What it reads as well where it is there, but does not need.
+    optional : mapping of str to str
+        Analyses whose results it reads as well where the run makes them and has made them, and the
+        setting that lets it.
     packages : tuple of str
         What it imports that is not among the dependencies: extras, see `vinfo_mpi.errors.EXTRAS`.
     remedy : str
@@ -44,6 +47,7 @@ class Stage:
     ignores: Mapping[str, set[str]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     shows: tuple[str, ...] = ()
+    optional: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     remedy: str = "use more ranks, or lower machine.rows"
     long: bool = False

@@ -94,3 +94,18 @@ def test_agreement_with_classes():
     assert facets.agreement(1 - labels // 7, labels) == 1
     assert abs(facets.agreement(np.arange(40) % 2, labels)) < 0.05
     assert np.isnan(facets.agreement(np.zeros(40, int), labels))
+
+
+def test_images_are_taken_from_all_facets_in_turn():
+    facet = np.array([0, 0, 1, 0, 0, 2, 1, 0, -1])
+    assert facets.in_turn(facet, 5).tolist() == [0, 1, 2, 6, 5]
+    assert facets.in_turn(facet, 2).tolist() == [0, 2]
+    assert facets.in_turn(facet, 40).tolist() == [0, 1, 3, 4, 7, 2, 6, 5]
+    assert facets.in_turn(np.full(4, -1), 3).tolist() == []
+
+
+def test_centres_are_means():
+    vectors, shown = images(2, seed=0)
+    centres = facets.centres_of(vectors, shown)
+    for number in (0, 1):
+        np.testing.assert_allclose(centres[number], vectors[shown == number].mean(0))

@@ -11,6 +11,7 @@ from playwright.sync_api import sync_playwright
 from report_pages import EVIL, PICTURED, SETTINGS, Watched, on
 
 from vinfo_mpi import Results
+from vinfo_mpi.results import store
 from vinfo_mpi.storage.hdf5 import Table, fixed_width, write_tables
 from vinfo_mpi.storage.rows import fingerprint
 
@@ -45,22 +46,40 @@ def rename_class(path, renamed, name):
 
 
 def write_pictures(run):
-    """Write made-up pictures of some concepts."""
+    """Write made-up pictures of some concepts, and of the facets of one that has several."""
     draw = np.random.default_rng(0)
-    tables = {
-        "concepts": Table(np.array(PICTURED), "numbers of the concepts"),
-        "images": Table(draw.integers(0, 256, (2, 24, 24, 3), np.uint8), "pictures"),
-        "transparency": Table(draw.integers(0, 256, (2, 24, 24), np.uint8), "255 = opaque"),
-        "activations": Table(draw.random(2), "codes of the pictures"),
-        "reference": Table(draw.random(2), "99th percentiles"),
-    }
+    facets = Results(run.results).concepts["facets"]
+    several = facets.index[facets > 1][0]
+    concepts = np.array(sorted({*PICTURED, several}))
+    tables = made_up(draw, concepts)
+    of_facets = made_up(draw, np.repeat(several, facets[several]))
+    of_facets["facet"] = Table(np.arange(facets[several]), "facets")
+    of_facets["nearest"] = Table(np.zeros(facets[several], int), "facets")
+    tables |= {f"facets/{name}": table for name, table in of_facets.items()}
     attributes = {
         "filetype": "vinfo-visualisation",
         "format_version": 1,
         "fingerprint": "made up",
-        "inputs": json.dumps({"codes": fingerprint(run.codes, "vinfo-codes")}),
+        "inputs": json.dumps(
+            {
+                "codes": fingerprint(run.codes, "vinfo-codes"),
+                "facets": store.fingerprint(run.results, "facets"),
+            }
+        ),
     }
     write_tables(run.visualisation, tables, attributes)
+
+
+def made_up(draw, concepts):
+    """Return datasets of pictures of these concepts."""
+    count = len(concepts)
+    return {
+        "concepts": Table(concepts, "numbers of the concepts"),
+        "images": Table(draw.integers(0, 256, (count, 24, 24, 3), np.uint8), "pictures"),
+        "transparency": Table(draw.integers(0, 256, (count, 24, 24), np.uint8), "255 = opaque"),
+        "activations": Table(draw.random(count), "codes of the pictures"),
+        "reference": Table(draw.random(count), "99th percentiles"),
+    }
 
 
 @pytest.fixture(scope="session")

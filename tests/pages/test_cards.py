@@ -12,13 +12,17 @@ from report_pages import on
 
 from vinfo_mpi import Results
 from vinfo_mpi.pages.cards import pictures_by_concept
+from vinfo_mpi.pages.facets import pictures_of_facets
 from vinfo_mpi.stages import report
 
 
 def test_the_most_activating_images_are_those_of_the_codes(reported, cards):
     stored = datasets(reported.codes)
     ids = stored["samples/id"]
+    facets = datasets(reported.results)["concepts/facets"]
     for concept in np.linspace(0, len(cards) - 1, 20).astype(int):
+        if facets[concept] > 1:
+            continue  # they come from all facets: see below
         column = stored["codes"][:, concept]
         examples = cards[concept]["examples"]
         order = np.lexsort((ids, -column))[:5]
@@ -116,15 +120,44 @@ def test_pictures_of_other_concepts_are_not_shown(copy):
     assert pictures_by_concept(run) == {}
 
 
-def test_images_say_to_which_facet_they_belong(reported, cards):
+def test_the_images_of_a_concept_with_facets_are_from_all_of_them(reported, cards):
     results = datasets(reported.results)
+    samples = datasets(reported.activations(reported.final))
+    label_of = dict(zip(samples["samples/id"], samples["samples/label"], strict=True))
+    codes = datasets(reported.codes)
+    row_of = {number: row for row, number in enumerate(codes["samples/id"])}
     several = results["concepts/facets"] > 1
     assert 0 < several.sum() < len(cards)
     for concept, card in enumerate(cards):
-        facet_of = dict(
-            zip(results["facets/images"][concept], results["facets/facet"][concept], strict=True)
-        )
+        images = results["facets/images"][concept]
+        facet = results["facets/facet"][concept]
+        facet_of = dict(zip(images, facet + 1, strict=True)) if several[concept] else {}
         for example in card["examples"]:
-            known = several[concept] and example["id"] in facet_of
-            assert example.get("facet") == (facet_of[example["id"]] + 1 if known else None)
-        assert not several[concept] or "facet" in card["examples"][0]
+            assert example.get("facet") == facet_of.get(example["id"])
+            assert example["code"] == codes["codes"][row_of[example["id"]], concept]
+        assert ("facets" in card) == several[concept]
+        if not several[concept]:
+            continue
+        turns = [list(images[facet == number]) for number in range(facet.max() + 1)]
+        taken = [of_facet[turn] for turn in range(5) for of_facet in turns][:5]
+        shown = [example["id"] for example in card["examples"][:5]]
+        assert shown == sorted(
+            taken, key=lambda image: (facet_of[image], list(images).index(image))
+        )
+        for number, said in enumerate(card["facets"]):
+            labels = [label_of[image] for image in turns[number]]
+            assert said["images"] == len(labels)
+            assert said["of_class"] == labels.count(said["class"]) == np.bincount(labels).max()
+
+
+def test_pictures_of_other_facets_are_not_shown(copy):
+    run = on(copy("codes.h5", "visualisation.h5", "results.h5"))
+    with h5py.File(run.visualisation, "r+") as file:
+        inputs = json.loads(file.attrs["inputs"])
+        if "facets" not in file:
+            for name, values in (("concepts", [3, 3]), ("facet", [0, 1])):
+                file[f"facets/{name}"] = np.array(values)
+    assert pictures_of_facets(run)
+    with h5py.File(run.visualisation, "r+") as file:
+        file.attrs["inputs"] = json.dumps(inputs | {"facets": "of other settings"})
+    assert pictures_of_facets(run) == {}

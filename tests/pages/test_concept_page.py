@@ -50,10 +50,11 @@ def test_the_page_of_a_concept(visit, reported, cards):
     branches = zip(card["shortcut"], card["main"], strict=True)
     assert numbers[2] == [value for pair in branches for value in pair]
     stored = datasets(reported.visualisation)
+    row = stored["concepts"].tolist().index(PICTURED[1])
     of_picture = page.eval_on_selector_all(
         ".picture data", "all => all.map(node => Number(node.value))"
     )
-    assert of_picture == [stored["activations"][1], stored["reference"][1]]
+    assert of_picture == [stored["activations"][row], stored["reference"][row]]
     assert page.query_selector(".heatmap:not([hidden])") is None  # the bare image comes first
     page.keyboard.press("h")
     assert len(page.query_selector_all(".heatmap:not([hidden])")) == 14
@@ -173,8 +174,41 @@ def first_lasting(values):
 def test_a_picture_below_its_percentile_says_so(visit, reported):
     stored = datasets(reported.visualisation)
     page = visit(reported.report / "concept.html", f"#{PICTURED[0]}")
-    pictures = zip(PICTURED, stored["activations"], stored["reference"], strict=True)
-    for concept, code, usual in pictures:
+    names = ("concepts", "activations", "reference")
+    for concept, code, usual in zip(*[stored[name] for name in names], strict=True):
         page.goto((reported.report / "concept.html").as_uri() + f"#{concept}")
         page.wait_for_selector(f"main[data-concept='{concept}']")
-        assert (page.query_selector(".weak") is not None) == (code < usual)
+        assert (page.query_selector(".picture .weak") is not None) == (code < usual)
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_images_of_a_concept_with_facets_stand_under_their_facets(
+    visit, reported, cards, width
+):
+    several = next(number for number, card in enumerate(cards) if "facets" in card)
+    facets = cards[several]["facets"]
+    viewport = {"width": width, "height": 844}
+    page = visit(reported.report / "concept.html", f"#{several}", viewport=viewport)
+    page.wait_for_selector(f"main[data-concept='{several}']")
+    headings = page.eval_on_selector_all("h3.facet", "all => all.map(node => node.textContent)")
+    with reported.open_activations(reported.final) as activations:
+        names = activations.classes
+    assert headings == [
+        f"Facet {number} of {len(facets)}: {facet['images']} of its strongest images, "
+        f"{facet['of_class']} of class {names[facet['class']]}"
+        for number, facet in enumerate(facets, start=1)
+    ]
+    numbers = "node => [...node.querySelectorAll('data')].map(data => Number(data.value))"
+    codes = page.eval_on_selector_all("h3.facet + .examples", f"all => all.map({numbers})")
+    examples = cards[several]["examples"][:5]
+    pictures = datasets(reported.visualisation)
+    for row, facet in enumerate(facets):
+        of_facet = [each["code"] for each in examples if each["facet"] == row + 1]
+        assert codes[row] == [pictures["facets/activations"][row], *of_facet]
+        said = page.locator("h3.facet + .examples").nth(row).locator(".drawn").inner_text()
+        activation, reference = (facet["picture"][name] for name in ("activation", "reference"))
+        assert ("does not show the concept well" in said) == (activation < reference)
+        assert ("nearer to the images of facet 1" in said) == (row > 0)
+    page.wait_for_function("[...document.images].every(node => node.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h3:has-text('Most activating')").count() == 0

@@ -63,6 +63,10 @@ REASONS = {
     "few images": ({"per_class": np.array([250, 0, 49, 250])}, "the smallest 49 (fewer than 50)"),
     "copies": ({"copies": 3}, "3 of 1000 images are copies of others"),
     "narrow": ({"widths": {"stem": 2, "layer4": 64}}, "The vectors of stem hold fewer numbers"),
+    "filters": (
+        {"convolutions": 17, "degenerate": 9},
+        "The filters of 9 of 17 convolutions are degenerate",
+    ),
     "pictures": ({"activating": 7}, "Only 7 of 10 drawn pictures activate their concept"),
 }
 
@@ -84,6 +88,7 @@ def test_a_reason_gives_its_warning_alone(reason):
         {"predictions": Predictions(400, 400, 1.0, 1, STRAIGHT), "per_class": np.array([0, 1000])}
         | {"outputs": 2},  # of one class there is nothing else to predict
         {"pictures": 0, "activating": 0},
+        {"convolutions": 16, "degenerate": 8},
     ],
 )
 def test_no_warning_without_a_reason(change):
@@ -141,13 +146,16 @@ def test_what_is_known_of_a_run_follows_from_its_files(run):
     assert about.repeated == sum((cosines[atom, :atom] > 0.9).any() for atom in range(len(atoms)))
     codes = datasets(folder / "codes.h5")["codes"]
     assert about.rare == ((codes > 0).sum(0)[results.concepts["alive"]] < 20).sum()
+    degenerate = datasets(folder / "results.h5")["filters/degenerate"][-1]
+    assert (about.convolutions, about.degenerate) == (len(degenerate), degenerate.sum())
     pictures = datasets(folder / "visualisation.h5")
     above = pictures["activations"] > pictures["reference"]
     assert (about.pictures, about.activating) == (len(above), above.sum())
     # The file says what was known when it was scored, the terminal all.
     stored = results.names("warnings")
     assert any("the smallest 40 (fewer than 50)" in sentence for sentence in stored)
-    assert [sentence for sentence in results.warnings if "pictures" not in sentence] == stored
+    later = ("pictures", "filters")
+    assert [said for said in results.warnings if not any(word in said for word in later)] == stored
     for sentence in results.warnings:
         assert f"note         {sentence}\n" in printed.stdout
 

@@ -193,14 +193,14 @@ def test_a_picture_that_misses_is_drawn_again_and_the_better_one_kept(monkeypatc
     codes = np.array([[1.0, 0.2, 0.3], [1.0, 0.4, 1.3], [1.0, 0.1, 2.3]])  # attempts × concepts
     drawn = []
 
-    def attempt(run, part, painter, concepts, number):
+    def attempt(run, part, painter, kind, concepts, number):
         drawn.append(concepts.tolist())
         images = np.full(len(concepts), number)
         return {"activations": codes[number, concepts], "images": images}
 
     monkeypatch.setattr(visualise, "_attempt", attempt)
     part = SimpleNamespace(partial_results=SimpleNamespace(log_reused=lambda what: None))
-    pictures = visualise._draw(None, part, None, np.arange(3), np.full(3, 0.5))
+    pictures = visualise._draw(None, part, None, "concepts", np.arange(3), np.full(3, 0.5))
     assert drawn == [[0, 1, 2], [1, 2], [1]]
     assert pictures["activations"].tolist() == [1.0, 0.4, 1.3]
     assert pictures["images"].tolist() == [0, 1, 1]

@@ -97,3 +97,36 @@ def test_pictures_share_nothing(kind, magnitudes, size):
     together.images()[2].square().sum().backward()
     assert (together.parameters.grad[[0, 1, 3, 4]] == 0).all()
     assert together.parameters.grad[2].abs().max() > 0
+
+
+@SIZES
+def test_fourier_starts_from_an_image(images, magnitudes, size):
+    start = Fourier(magnitudes, 0 * noise(size), images[:5]).images().detach()
+    np.testing.assert_allclose(start, images[:5], atol=1e-4)
+    nudged = Fourier(magnitudes, noise(size), images[:5]).images().detach()
+    assert 1e-3 < (nudged - images[:5]).abs().mean() < 0.1
+
+
+def test_fourier_starts_from_what_its_bound_allows_of_an_image():
+    """Black and white, which no sigmoid reaches; and grey, where no image has any colours."""
+    grey = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1)).expand(-1, 3, -1, -1)
+    magnitudes = torch.fft.fft2(to_opponent(0.5 + 0.01 * grey)).abs().mean(0)
+    stripes = torch.zeros(1, 3, 8, 8)
+    stripes[..., ::2] = 1
+    pictures = Fourier(magnitudes, noise(8)[:1], stripes)
+    assert pictures.parameters.isfinite().all()
+    assert pictures.images()[..., ::2].min() > pictures.images()[..., 1::2].max()
+
+
+@SIZES
+def test_maco_starts_from_the_phases_of_an_image(images, size):
+    magnitudes = to_opponent(images[:1]).double()
+    waves = torch.fft.fft2(magnitudes)
+    spectrum = waves[0].abs()
+    # Where a frequency is its own opposite, a phase is not free: only the sign of the mean stays.
+    spectrum[:, 0, 0] = waves[0, :, 0, 0].real
+    free = waves[0].imag.abs() > 1e-9
+    free[:, 0, 0] = True
+    start = Maco(spectrum.where(free, 0), 0 * noise(size)[:1], images[:1]).channels().detach()
+    expected = torch.fft.ifft2(waves.where(free, 0)).real
+    np.testing.assert_allclose(start, expected, atol=1e-5)

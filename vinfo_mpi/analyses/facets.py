@@ -39,7 +39,8 @@ def find_facets(run: Run, part: Part) -> None:
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(codes, activations)
         tap = Source(activations, _tap(run, activations))
-        rows = strongest_images(run, codes, run.config.facets.images).cpu().numpy()
+        strongest = strongest_images(run, codes, run.config.facets.images)
+        rows = strongest.rows.cpu().numpy()
         labels = activations.read("samples/label") if activations.labelled else None
         make = partial(_of_block, run, tap, labels, rows)
         blocks = []
@@ -60,6 +61,7 @@ def find_facets(run: Run, part: Part) -> None:
             schema.FACET_NEEDED: divided["needed"],
             schema.FACET_CLASSES: divided["classes"],
             schema.FACET_IMAGES: np.where(rows >= 0, ids[rows], -1).T,
+            schema.FACET_CODES: strongest.codes.cpu().numpy().T,
             schema.FACET_OF_IMAGE: divided["facet"],
         }
     )
@@ -78,7 +80,7 @@ def costs(work: Workload) -> Costs:
     return Costs(
         memory=max(chosen, divided),
         operations=work.sizes.concepts * each,
-        disk=formulas.results(work, 4 + 2 * work.config.facets.images),
+        disk=formulas.results(work, 4 + 3 * work.config.facets.images),
     )
 
 

@@ -229,7 +229,7 @@ def _by_code(run: Run, codes: RowReader) -> Callable[[slice], Weigh]:
 
 def _by_place(run: Run, codes: RowReader) -> Callable[[slice], Weigh]:
     """Return weights that are 1 for the images in which a concept is strongest, else 0."""
-    strongest = strongest_images(run, codes, run.config.monosemanticity.strongest)
+    strongest = strongest_images(run, codes, run.config.monosemanticity.strongest).rows
     return lambda block: lambda rows: among(rows, strongest[:, block])
 
 

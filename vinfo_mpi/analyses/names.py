@@ -49,7 +49,7 @@ def name_concepts(run: Run, part: Part) -> None:
     with run.open_codes() as codes:
         concepts = codes.shape("codes")[1]
         ids = codes.read("samples/id")
-        strongest = strongest_images(run, codes, run.config.names.strongest)
+        strongest = strongest_images(run, codes, run.config.names.strongest).rows
     rows = strongest.cpu().numpy()
     draws = _draws(run, len(ids), len(rows))
     needed = np.unique(np.concatenate([rows[rows >= 0], draws.ravel()]))

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import torch
 
 from vinfo_mpi.numerics import examples
+from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.storage.rows import RowReader
 
 
-def strongest_images(run: Run, codes: RowReader, count: int) -> torch.Tensor:
-    """Return the rows with the largest positive codes of every concept, strongest first.
+def strongest_images(run: Run, codes: RowReader, count: int) -> Examples:
+    """Return the images with the largest positive codes of every concept, strongest first.
 
     Parameters
     ----------
@@ -21,12 +22,7 @@ def strongest_images(run: Run, codes: RowReader, count: int) -> torch.Tensor:
     codes : RowReader
         The codes file.
     count : int
-        At most so many images of each.
-
-    Returns
-    -------
-    (count, K) int64 tensor
-        -1 where a concept is above 0 in no more.
+        At most so many images of each; none where a concept is above 0 in no more.
     """
     images, concepts = codes.shape("codes")
 
@@ -35,7 +31,6 @@ def strongest_images(run: Run, codes: RowReader, count: int) -> torch.Tensor:
             yield rows.start, run.tensor(codes.read("codes", rows))
 
     with run.clock.phase("strongest"):
-        chosen = examples.most_activating(
+        return examples.most_activating(
             batches_of_rank, concepts, count, run.ranks.join, run.device
         )
-    return chosen.rows

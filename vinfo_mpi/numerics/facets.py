@@ -118,6 +118,28 @@ def _by_first(group: np.ndarray) -> np.ndarray:
     return first.argsort().argsort()[number]
 
 
+def centres_of(vectors: np.ndarray, facet: np.ndarray) -> np.ndarray:
+    """Return the mean vector of every facet: (n, d) and the facet of each (n,) to (F, d)."""
+    return np.stack([vectors[facet == number].mean(axis=0) for number in range(facet.max() + 1)])
+
+
+def in_turn(facet: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of images that are taken from all facets in turn, facet after facet.
+
+    Parameters
+    ----------
+    facet : (n,) int64 array
+        Of each image, strongest first; -1: no image.
+    count : int
+        At most so many in all.
+    """
+    same = facet[:, None] == facet
+    before = np.tril(same, -1).sum(axis=1)  # images of the facet that are stronger
+    there = np.flatnonzero(facet >= 0)
+    taken = there[np.lexsort((facet[there], before[there]))[:count]]
+    return taken[np.lexsort((taken, facet[taken]))]
+
+
 def agreement(facet: np.ndarray, labels: np.ndarray) -> float:
     """Return how far facets are the classes: 1 the same division, 0 as by chance.
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
 
@@ -15,7 +16,7 @@ from vinfo_mpi.numerics.examples import Examples
 from vinfo_mpi.numerics.histogram import Histogram
 from vinfo_mpi.pages import sentences, site
 from vinfo_mpi.pages.contents import Contents
-from vinfo_mpi.pages.facets import facets_by_image
+from vinfo_mpi.pages.facets import ShownFacets
 from vinfo_mpi.pages.heat_maps import NOT_KEPT, HeatMaps
 from vinfo_mpi.pages.thumbnails import Thumbnails
 from vinfo_mpi.results.tables import Results
@@ -57,6 +58,7 @@ class Cards:
         Of each concept for each class.
     histogram : Histogram
         Of the codes of each concept.
+    facets : ShownFacets
 
     Attributes
     ----------
@@ -76,6 +78,7 @@ class Cards:
         examples: Examples,
         importance: np.ndarray | None,
         histogram: Histogram,
+        facets: ShownFacets,
     ) -> None:
         self.run = run
         self.options = run.config.report
@@ -94,7 +97,7 @@ class Cards:
         self.contents = Contents(results)
         self.layout = self.contents.layout(activations.classes, self._captions(), heat_maps.grid)
         self.pictures = pictures_by_concept(run)
-        self.facets = facets_by_image(run, results)
+        self.facets = facets
 
     def write(self, folder: Path, number: int, concepts: range) -> None:
         """Write the sheet of these concepts."""
@@ -103,6 +106,7 @@ class Cards:
         if self.importance is not None:
             self._add_classes(cards, self.importance[:, concepts.start : concepts.stop])
         self._add_histograms(cards, concepts)
+        self._add_facets(cards, concepts)
         self._add_pictures(cards, concepts, folder)
         for card in cards:
             card["sentence"] = sentences.describe(card, self.layout, self.contents.name)
@@ -143,6 +147,11 @@ class Cards:
                 "zeros": self.histogram.zeros[concept].item(),
             }
 
+    def _add_facets(self, cards: list[dict[str, Any]], concepts: range) -> None:
+        for card, concept in zip(cards, concepts, strict=True):
+            if concept in self.facets.concepts:
+                card["facets"] = self.facets.describe(concept, self.samples["label"])
+
     def _add_pictures(self, cards: list[dict[str, Any]], concepts: range, folder: Path) -> None:
         drawn = [concept for concept in concepts if concept in self.pictures]
         if not drawn:
@@ -150,12 +159,26 @@ class Cards:
         with open_checked(self.run.visualisation, "vinfo-visualisation") as file:
             for concept in drawn:
                 row = self.pictures[concept]
-                cards[concept - concepts.start]["picture"] = {
-                    "activation": site.json_numbers(file["activations"][row]),
-                    "reference": site.json_numbers(file["reference"][row]),
-                }
-                picture = np.dstack([file["images"][row], file["transparency"][row]])
-                site.write_picture(folder, concept, picture, self.options.quality)
+                card = cards[concept - concepts.start]
+                card["picture"] = self._write_picture(file, row, folder, str(concept))
+                for number, facet in enumerate(card.get("facets", []), start=1):
+                    row = facet.pop("row", None)
+                    if row is not None:
+                        group = file["facets"]
+                        name = f"{concept}_facet_{number}"
+                        facet["picture"] = self._write_picture(group, row, folder, name)
+                        facet["picture"]["nearest"] = group["nearest"][row].item() + 1
+
+    def _write_picture(
+        self, pictures: h5py.Group, row: int, folder: Path, name: str
+    ) -> dict[str, Any]:
+        """Write a picture, and return what is said of it."""
+        picture = np.dstack([pictures["images"][row], pictures["transparency"][row]])
+        site.write_picture(folder, name, picture, self.options.quality)
+        return {
+            "activation": site.json_numbers(pictures["activations"][row]),
+            "reference": site.json_numbers(pictures["reference"][row]),
+        }
 
     def _add_examples(self, cards: list[dict[str, Any]], concepts: range) -> np.ndarray:
         """Add what is known of the images that show the concepts, and return the images.
@@ -176,13 +199,14 @@ class Cards:
             images[there] = self.thumbnails.copies(different)[inverse]
         for card in cards:
             card["examples"] = [None] * rows.shape[1]
+        facet_of = [self.facets.by_image(concept) for concept in concepts]
         for concept, column in np.argwhere(there):
             row = rows[concept, column]
             example = {name: values[row].item() for name, values in self.samples.items()}
             example["code"] = codes[concept, column].item()
             example["heat"] = site.packed(heat[concept, column])
             example["largest"] = largest[concept, column].item()
-            facet = self.facets.get(concepts[concept], {}).get(example["id"])
+            facet = facet_of[concept].get(example["id"])
             if facet:
                 example["facet"] = facet
             cards[concept]["examples"][column] = example

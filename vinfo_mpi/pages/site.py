@@ -162,9 +162,9 @@ def write_sheet(
     write_text(_script(folder, number), f"report.sheet({number}, {data});\n")
 
 
-def write_picture(folder: Path, concept: int, image: np.ndarray, quality: int) -> None:
-    """Write the picture of a concept: (S, S, 4) uint8 array, RGB and how opaque."""
-    sheets.write_tiles(folder / "images" / f"picture_{concept}.webp", image[None, None], quality)
+def write_picture(folder: Path, name: str, image: np.ndarray, quality: int) -> None:
+    """Write the picture of a concept, or a facet: (S, S, 4) uint8 array, RGB and how opaque."""
+    sheets.write_tiles(folder / "images" / f"picture_{name}.webp", image[None, None], quality)
 
 
 def write_pages(folder: Path, index: Index, layout: Layout, concepts: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from vinfo_mpi.config.concept_sources import ATOM_FILE, SOURCES
 from vinfo_mpi.numerics import agreement, atom_geometry
 from vinfo_mpi.numerics.agreement import Reordering
 from vinfo_mpi.results.schema import ALIVE, FIRING_RATE
+from vinfo_mpi.results.schema_filters import DEGENERATE
 from vinfo_mpi.results.tables import Results
 from vinfo_mpi.storage.activations import MAP, ActivationReader
 from vinfo_mpi.storage.hdf5 import checked, open_checked
@@ -83,6 +84,8 @@ class Facts:
         images do.
     fidelity : dict of str to float
         The attributes of codes.h5: relative_error, relative_error_positions, predictions_kept.
+    convolutions, degenerate : int
+        Convolutions whose filters were looked at, and how many of them have degenerate ones.
     """
 
     network: str
@@ -105,6 +108,8 @@ class Facts:
     pictures: int
     activating: int
     fidelity: dict[str, float]
+    convolutions: int = 0
+    degenerate: int = 0
 
     @property
     def correct(self) -> str:
@@ -132,7 +137,11 @@ def facts(results: Results) -> Facts:
     """Return the facts of the run that these results belong to."""
     config = json.loads(results.attributes["config"])
     folder = results.path.parent
-    return facts_of(folder, folder / f"{results.analysed}.h5", config, results.concepts)
+    about = facts_of(folder, folder / f"{results.analysed}.h5", config, results.concepts)
+    if DEGENERATE not in results:
+        return about
+    [*_, degenerate] = results.read(DEGENERATE)
+    return replace(about, convolutions=len(degenerate), degenerate=int(degenerate.sum()))
 
 
 def facts_of(

@@ -182,6 +182,17 @@ def _narrow_taps(about: Facts) -> str:
     )
 
 
+def _filters(about: Facts) -> str:
+    if 2 * about.degenerate <= about.convolutions:
+        return ""
+    return (
+        f"The filters of {about.degenerate} of {about.convolutions} convolutions are degenerate: "
+        "most of their kernels idle, nearly all alike, or no more ordered than random ones. What "
+        "these layers make of an image is largely not learned; longer training, or fewer "
+        "channels, may help."
+    )
+
+
 def _pictures(about: Facts) -> str:
     if about.activating >= DRAWN * about.pictures:
         return ""
@@ -205,5 +216,6 @@ RULES: tuple[Callable[[Facts], str], ...] = (
     _few_images,
     _copies,
     _narrow_taps,
+    _filters,
     _pictures,
 )

@@ -36,6 +36,9 @@ FACET_IMAGES = Dataset(
     "int64",
     None,
 )
+FACET_CODES = Dataset(
+    "facets/codes", _STRONGEST, "code of the concept for each of them; 0: no image", unit=None
+)
 FACET_OF_IMAGE = Dataset(
     "facets/facet",
     _STRONGEST,
@@ -45,5 +48,5 @@ FACET_OF_IMAGE = Dataset(
 )
 FACETS_OF_IMAGES = (
     *(FACETS, FACET_SILHOUETTE, FACET_NEEDED, FACET_CLASSES),
-    *(FACET_IMAGES, FACET_OF_IMAGE),
+    *(FACET_IMAGES, FACET_CODES, FACET_OF_IMAGE),
 )

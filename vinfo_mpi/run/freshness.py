@@ -50,6 +50,10 @@ def inputs(
         fingerprints |= there | {
             key: value for key, value in (to_be_written or {}).items() if key in there
         }
+    for name, setting in STAGES[stage].optional.items():
+        if name in run.config.chosen_analyses and attrgetter(setting)(run.config):
+            key = (to_be_written or {}).get(name) or _of_analysis(run, name)
+            fingerprints |= {name: key} if key else {}
     for name, setting in STAGES[stage].files.items():
         path = attrgetter(setting)(run.config)
         if isinstance(path, list):
@@ -61,6 +65,11 @@ def inputs(
     if key := _table_key(run, stage):
         fingerprints["table"] = key
     return fingerprints
+
+
+def _of_analysis(run: Run, stage: str) -> str | None:
+    """Return the fingerprint of an analysis's results, None where they are not there or stale."""
+    return product(stage).fingerprints(run, run.final)[stage] if is_current(run, stage) else None
 
 
 def made_with(run: Run) -> str:

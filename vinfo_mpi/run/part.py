@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -66,6 +67,10 @@ class Part:
     def partial_results(self) -> PartialResults:
         """Finished work of an interrupted run of the stage, and of this one."""
         return self.run.partial_results(self.stage, self.provenance["fingerprint"])
+
+    def reads(self, name: str) -> bool:
+        """Whether the result is made from this product, or analysis, too; all ranks together."""
+        return json.loads(self.provenance["inputs"]).get(name) is not None
 
     def read_results(self, dataset: Dataset) -> np.ndarray:
         """Return what another stage has written to results.h5, checked."""

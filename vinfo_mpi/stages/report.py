@@ -19,6 +19,7 @@ from vinfo_mpi.numerics.histogram import Histogram
 from vinfo_mpi.numerics.profiles import Profiles
 from vinfo_mpi.pages import overview, sheets, site
 from vinfo_mpi.pages.cards import Cards
+from vinfo_mpi.pages.facets import ShownFacets
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.parallel.partition import batches
 from vinfo_mpi.parallel.prefetch import AHEAD
@@ -47,10 +48,13 @@ def write_report(run: Run, part: Part) -> None:
     with run.open_activations(run.final) as activations, run.open_codes() as codes:
         vinformation.same_images(activations, codes)
         atoms, _ = encoders.decoder(run)
-        chosen = with_hardest(run, choose_examples(run, codes), activations.read("samples/id"))
+        ids = activations.read("samples/id")
+        facets = ShownFacets(run, results, ids)
+        chosen = facets.among(choose_examples(run, codes), run.config.report.examples)
+        chosen = with_hardest(run, chosen, ids)
         importance = importance_by_class(run, activations, codes, atoms)
         spread = code_histogram(run, codes)
-        cards = Cards(run, results, activations, codes, atoms, chosen, importance, spread)
+        cards = Cards(run, results, activations, codes, atoms, chosen, importance, spread, facets)
         blocks = batches(range(len(atoms)), sheets.CONCEPTS)
         for turn in run.progress(range(0, len(blocks), ranks.size), "report: sheets"):
             number = turn + ranks.rank

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from vinfo_mpi.concepts.new_images import Coder
+from vinfo_mpi.concepts.new_images import Coder, Towards
 from vinfo_mpi.numerics import noise
 from vinfo_mpi.parallel.prefetch import ahead
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.visualisation import optimise
+from vinfo_mpi.visualisation.facets import Facets
 from vinfo_mpi.visualisation.magnitudes import mean_magnitudes
 from vinfo_mpi.visualisation.transformations import draws, transformed
 
@@ -43,9 +44,14 @@ class Painter:
         self.magnitudes = mean_magnitudes(run, self.size)
 
     def draw(
-        self, concepts: np.ndarray, after_step: Callable[[], object], attempt: int = 0
+        self,
+        concepts: np.ndarray,
+        after_step: Callable[[], object],
+        attempt: int = 0,
+        start: torch.Tensor | None = None,
+        towards: Towards | None = None,
     ) -> dict[str, np.ndarray]:
-        """Return a picture of each concept, which follows from this concept and the attempt alone.
+        """Return a picture of each concept, which follows from what is given for it alone.
 
         Parameters
         ----------
@@ -55,6 +61,10 @@ class Painter:
             Called after every step, also without concepts: all ranks take as many steps.
         attempt : int
             From 1 on: from another start, with another objective. See `Encoder`.
+        start : (B, 3, H, W) tensor, or None
+            Images that they start from, with values in [0, 1]; None: from noise alone.
+        towards : Towards, or None
+            Where their activations are to lie.
 
         Returns
         -------
@@ -82,11 +92,13 @@ class Painter:
 
         def objective(images: torch.Tensor, step: int) -> torch.Tensor:
             crops = transformed(images, next(drawn), self.preprocessing.size[0])
-            return self.coder.objective(self.preprocessing.normalise(crops), numbers, attempt)
+            inputs = self.preprocessing.normalise(crops)
+            return self.coder.objective(inputs, numbers, attempt, towards)
 
-        start = noise.normal(seed, keys(0), shape)
-        start_on_device = torch.from_numpy(start).to(self.run.device)
-        pictures = optimise.METHODS[self.method](self.magnitudes, start_on_device)
+        random = torch.from_numpy(noise.normal(seed, keys(0), shape)).to(self.run.device)
+        if start is not None:
+            start = _resized(start, (self.size, self.size))
+        pictures = optimise.METHODS[self.method](self.magnitudes, random, start)
         images, opacity = optimise.optimise(pictures, objective, steps, after_step)
         images = (255 * images).round()  # as stored: what people see is what is encoded
         activations = self.codes(images / 255).gather(1, numbers[:, None])[:, 0]
@@ -101,6 +113,49 @@ class Painter:
 
         The values of the images are in [0, 1].
         """
-        size = self.preprocessing.size
-        resized = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        return self.coder.codes(self.preprocessing.normalise(resized))
+        return self.coder.codes(self._input(images))
+
+    def vectors(self, pictures: np.ndarray, tap: str) -> np.ndarray:
+        """Return what a tap shows of pictures as stored: (B, S, S, 3) uint8 to (B, d) float64."""
+        images = torch.from_numpy(pictures).to(self.run.device).permute(0, 3, 1, 2) / 255
+        return self.coder.vectors(self._input(images), tap).cpu().numpy()
+
+    def _input(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images as the network takes them."""
+        return self.preprocessing.normalise(_resized(images, self.preprocessing.size))
+
+
+class FacetPainter:
+    """Draws pictures of facets, each from the mean image of its facet, and compares them.
+
+    Parameters
+    ----------
+    painter : Painter
+    facets : Facets
+    """
+
+    def __init__(self, painter: Painter, facets: Facets) -> None:
+        self.painter = painter
+        self.facets = facets
+
+    def draw(
+        self, chosen: np.ndarray, after_step: Callable[[], object], attempt: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Return a picture of each facet with these indices, and which facet it is near.
+
+        See `Painter.draw` and `Facets.compare`. What is random is the same for all facets of a
+        concept: their pictures differ by where they start alone.
+        """
+        if not len(chosen):
+            none = self.painter.draw(chosen, after_step, attempt)
+            return none | self.facets.compare(chosen, np.empty((0, 0)))
+        facets = self.facets
+        start = facets.mean_images(chosen)
+        towards = facets.towards(chosen)
+        pictures = self.painter.draw(facets.concepts[chosen], after_step, attempt, start, towards)
+        vectors = self.painter.vectors(pictures["images"], facets.tap)
+        return pictures | facets.compare(chosen, vectors)
+
+
+def _resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)

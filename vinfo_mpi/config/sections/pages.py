@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,12 @@ class Visualise(Section):
         2000,
         description="limit on the images whose spectra are averaged, spread over those analysed",
     )
+
+    facets: bool = Field(
+        True,
+        description="draw each facet of these concepts as well, if `facets` is among the analyses",
+    )
+    added_later: ClassVar[tuple[str, ...]] = ("facets",)
 
     @model_validator(mode="after")
     def _some(self) -> Visualise:

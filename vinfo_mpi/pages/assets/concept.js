@@ -80,7 +80,7 @@
     return section("Its codes", charts.histogram(histogram, examples.filter(Boolean).map(({ code }) => code)));
   }
 
-  function examples(concept, { examples, values, eigen_cam }) {
+  function examples(concept, { examples, facets, eigen_cam }) {
     const strongest = Math.max(0, ...examples.filter(Boolean).map(({ largest }) => largest));
     const figures = examples.map((shown, column) => shown && example(concept, column, shown, strongest));
     const most = report.captions.filter(text => text.startsWith("most activating")).length;
@@ -96,26 +96,42 @@
       parts.push(element("p", { id: "follows" }, "How far its heat maps follow what dominates the layer (Eigen-CAM): r = ",
         report.number(eigen_cam.correlation), `, the mean correlation over ${positions} positions in ${eigen_cam.images} of its most activating images.`));
     }
-    if (examples.some(shown => shown?.facet)) {
-      parts.push(element("p", { class: "facets" }, `Its strongest images fall into ${values.facets} groups, its facets: their number is below each image.`));
-    }
-    parts.push(element("h3", {}, "Most activating"), grid(0, most));
+    if (facets) parts.push(...facets.flatMap((facet, index) => ofFacet(concept, facets, index, figures.slice(0, most).filter((_, column) => examples[column]?.facet === index + 1))));
+    else parts.push(element("h3", {}, "Most activating"), grid(0, most));
     if (levels > most) parts.push(element("h3", {}, "At other levels of its activation"), grid(most, levels));
     if (figures.length > levels) parts.push(element("h3", {}, "Hardest: the last layer tells least of its code"), grid(levels));
     return element("section", { class: "shown" }, element("h2", {}, "Images that show it"), ...parts);
   }
 
+  // The images of one facet, after the picture that was drawn of it.
+  function ofFacet(concept, facets, index, figures) {
+    const { images, picture, class: most, of_class } = facets[index], number = index + 1;
+    const tiles = element("div", { class: "examples" }, ...figures);
+    if (picture) {
+      const text = element("figcaption", {}, element("strong", {}, report.number(picture.activation)), " drawn of this facet");
+      const doubts = [];
+      if (picture.activation < picture.reference) doubts.push("It does not show the concept well: its code is below the 99th percentile.");
+      if (picture.nearest !== number) doubts.push(`It does not show this facet: it is nearer to the images of facet ${picture.nearest}.`);
+      text.append(...doubts.map(doubt => element("span", { class: "level weak" }, doubt)));
+      const image = element("img", { src: `images/picture_${concept}_facet_${number}.webp`, alt: `Optimised picture of facet ${number} of concept ${concept}` });
+      tiles.prepend(element("figure", { class: "drawn" }, image, text));
+    }
+    const classes = most < 0 ? "" : `, ${of_class} of class ${report.className(most)}`;
+    return [element("h3", { class: "facet" }, `Facet ${number} of ${facets.length}: ${images} of its strongest images${classes}`), tiles];
+  }
+
   function example(concept, column, shown, strongest) {
     const label = report.className(shown.label), predicted = report.className(shown.prediction);
     const caption = report.captions[column];
-    const alt = `Image ${shown.id} of class ${label}, ${caption}: code ${report.rounded(shown.code)}`;
+    const among = shown.facet && caption.startsWith("most activating") ? `among the strongest of facet ${shown.facet}` : caption;
+    const alt = `Image ${shown.id} of class ${label}, ${among}: code ${report.rounded(shown.code)}`;
     const tile = report.example(concept, column, alt);
     if (report.grid) tile.append(heatMap("heatmap", report.bytes(shown.heat), strongest && shown.largest / strongest));
     if (shown.eigen_cam) tile.append(heatMap("eigencam", report.bytes(shown.eigen_cam), 1));
     const text = element("figcaption", {}, element("strong", {}, report.number(shown.code)), ` ${label}`);
     if (shown.label !== shown.prediction) text.append(element("span", { class: "wrong" }, ` taken for ${predicted}`));
     if (!caption.startsWith("most activating")) text.append(element("span", { class: "level" }, caption));
-    if (shown.facet) text.append(element("span", { class: "level" }, `facet ${shown.facet}`));
+    if (shown.facet && among === caption) text.append(element("span", { class: "level" }, `facet ${shown.facet}`));
     return element("figure", { title: `image ${shown.id}` }, tile, text);
   }
 

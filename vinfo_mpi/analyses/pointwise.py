@@ -72,10 +72,13 @@ def costs(work: Workload) -> Costs:
     rows = held(NUMBER * work.rows * (width + 6.0 * sizes.concepts))
     factor = NUMBER * (2.0 * width**2 + width)
     memory = vinformation_costs.memory(work, [width]) + 2 * of_folds / work.ranks + factor
+    # Covariances in their eigenbasis once more, weights into it and back, and what they predict.
+    again = vinformation_costs.splits(work) * 4.0 * width**2 * (width + sizes.concepts)
+    predicted = 2.0 * sizes.n * width * sizes.concepts
     return Costs(
         memory=memory + min(of_folds, work.room or vinformation.TOGETHER[work.device]) + rows,
         host=vinformation_costs.host(work, [width]) + 2 * of_folds,
-        operations=2 * vinformation_costs.operations(work, width),
+        operations=vinformation_costs.operations(work, width) + again + predicted,
         sent=vinformation_costs.sent_moments(work, work.config.score.folds, width)
         + 2 * vinformation_costs.sent_factors(work, width, work.config.score.folds)
         + work.sent(sizes.concepts),

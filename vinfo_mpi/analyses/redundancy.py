@@ -68,16 +68,15 @@ def costs(work: Workload) -> Costs:
     score = work.config.score
     width = list(work.sizes.widths.values())[-1]
     k = work.sizes.concepts
-    splits = 1 if score.estimator == "in-sample" else score.folds
+    splits = vinformation_costs.splits(work)
     widths = [channels_kept(width, rate) for rate in options.rates]
-    solves = splits * len(score.penalties) * k * options.masks
+    of_masks = sum(vinformation_costs.solutions(work, kept, splits) for kept in widths)
     factors = sum(vinformation_costs.sent_factors(work, kept, splits) for kept in widths)
     return Costs(
         memory=vinformation_costs.memory(work, [width])
         + Moments.bytes(score.folds, max(widths), -(-k // work.ranks)),
         host=vinformation_costs.host(work, [width]),
-        operations=vinformation_costs.operations(work, width)
-        + sum(2.0 * solves * kept**2 for kept in widths),
+        operations=vinformation_costs.operations(work, width) + options.masks * of_masks,
         sent=vinformation_costs.sent(work, width) + options.masks * factors,
     )
 

@@ -64,6 +64,12 @@ def memory(work: Workload, widths: Sequence[int]) -> float:
     return ClassSums.bytes(classes, folds, sum(widths), concepts) + 2 * made
 
 
+def operations(work: Workload, width: int) -> float:
+    """Return the operations of the moments that are made of the sums at a tap."""
+    cells = len(work.sizes.classes) * work.config.score.folds
+    return cells * width * (4.0 * width + 8.0 * work.sizes.concepts)
+
+
 def sent(work: Workload, widths: Sequence[int]) -> float:
     """Return the bytes that the ranks send: of codes in every pass, of each tap once."""
     options = work.config.score

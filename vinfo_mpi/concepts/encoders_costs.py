@@ -13,11 +13,13 @@ from vinfo_mpi.storage.rows import Column, batch_rows, row_bytes
 # Positive codes of a vector, as a share of how many atoms are independent; 0.6 in the sample, less
 # where there are more channels.
 POSITIVE = 0.6
-# Of solving by working sets: looks at all atoms, factorisations, and the atoms that carry a vector
-# as a share of those that are independent. Typical of 5,000 atoms of 512 channels.
+# Of solving by working sets: looks at all atoms; atoms that carry a vector, as a share of the most
+# that may; operations of all factorisations of their products, over the cube of their number. 10
+# and 0.4 to 0.8 on the data of benchmarks/encode.py with 2,000 to 10,000 atoms.
 LOOKS = 10
-FACTORISATIONS = 16
-CARRY = 0.25
+CARRY = 0.5
+FACTORISATIONS = 3
+PILOT = 32  # images that are encoded beforehand: how many positive codes has an image?
 BLOCKS_OF_GPU = 16  # of machine.rows vectors, that a GPU encodes together
 
 
@@ -96,18 +98,38 @@ def _queue(work: Workload) -> float:
 
 
 def operations(work: Workload) -> float:
-    """Return the operations of all images."""
-    n = work.sizes.n
+    """Return the operations of all images: codes, what they rebuild, and what is predicted of it.
+
+    Some images are encoded beforehand, to see how much room their codes need.
+    """
+    sizes = work.sizes
+    beforehand = min(PILOT, sizes.n) if _kept_in_doubt(work) else 0
+    rebuilt = 2.0 * sizes.n * _vectors_of_image(work) * sizes.concepts * sizes.d
+    predicted = formulas.operations_of_head(work, _images(work))
+    if work.config.dictionary.tap != "last":  # the network goes on from the map of each image
+        predicted = float(sizes.n * sizes.operations)
+    return solutions(work, sizes.n + beforehand) + rebuilt + predicted
+
+
+def solutions(work: Workload, images: int) -> float:
+    """Return the operations of the codes of so many images."""
     k = work.sizes.concepts
     d = work.sizes.d
-    vectors = n * _vectors_of_image(work)
+    vectors = float(images * _vectors_of_image(work))
     if not _non_negative(work):
-        return 2.0 * vectors * k * 2 * d
+        return 2.0 * vectors * k * d
     if nnls.by_working_sets(k, d, work.device):
-        carry = CARRY * min(k, d)
-        return vectors * (2.0 * k * d * (1 + LOOKS) + FACTORISATIONS * carry**3)
+        carry = CARRY * working_sets.most_that_carry(k, d)
+        of_vector = 2.0 * k * d * (1 + LOOKS) + FACTORISATIONS * carry**3
+        return vectors * of_vector + 2.0 * work.ranks * k**2 * d
     products = min(k, d) * work.iterations["encode"] * (1 + 1 / nnls.CHECK)
     return 4.0 * vectors * k * (d + products)
+
+
+def _kept_in_doubt(work: Workload) -> bool:
+    """Whether some images are encoded beforehand; see `stages.encode`."""
+    never = work.config.encode.by_position == "never"
+    return not never and _non_negative(work) and _vectors_of_image(work) > 1
 
 
 def _non_negative(work: Workload) -> bool:

@@ -7,21 +7,54 @@ import numpy as np
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.networks.footprint import held
-from vinfo_mpi.numerics import grouped_rows, nndsvd
+from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd
 
 
 def costs(work: Workload) -> Costs:
     """Return what a fit takes, from its start to the count of its atoms; on disk while it lasts."""
     sizes = work.sizes
     rows = sizes.n * sizes.positions
-    products = 4.0 * rows * sizes.d * _atoms_per_group(work)
     return Costs(
         memory=_memory(work),
         host=_block(work) + 2 * NUMBER * _numbers_of_sums(work),
-        operations=products * work.iterations["dictionary"],
+        operations=_of_start(work) + _of_iteration(work) * work.iterations["dictionary"],
         sent=_sent_by_start(work) + _sent_by_iterations(work) + work.sent(sizes.concepts),
         temporary=NUMBER * rows * _atoms_per_group(work),
     )
+
+
+def _of_iteration(work: Workload) -> float:
+    """Return the operations of an iteration: products with the rows, and sweeps.
+
+    Every rank improves the atoms of all groups.
+    """
+    d = work.sizes.d
+    k = _atoms_per_group(work)
+    rows = work.sizes.n * work.sizes.positions
+    channels = work.ranks * work.sizes.groups * d
+    of_row = 2.0 * k**2  # codes with codes, atoms with atoms
+    if work.config.dictionary.solver == "mu":
+        of_row += 2.0 * k**2
+    else:
+        across_blocks = k if k > nmf_updates.ROWS else 0
+        of_row += 2.0 * nmf_updates.SWEEPS * k * (min(k, nmf_updates.ROWS) + across_blocks)
+    return 4.0 * rows * d * k + (rows + channels) * of_row
+
+
+def _of_start(work: Workload) -> float:
+    """Return the operations that find the first atoms: a subspace iteration, and signs."""
+    d = work.sizes.d
+    k = _atoms_per_group(work)
+    if work.config.dictionary.init != "nndsvda" or k > d:
+        return 0.0
+    rows = float(work.sizes.n * work.sizes.positions)
+    groups = work.sizes.groups
+    width = min(k + nndsvd.OVERSAMPLING, d)
+    images = nndsvd.ITERATIONS + 1
+    signs = 2 * rows * d * k
+    if nndsvd.products_first(groups, d, k):
+        return signs + 2 * rows * d**2 + images * work.ranks * groups * 2 * d**2 * width
+    return signs + images * 4 * rows * d * width
 
 
 def _sent_by_iterations(work: Workload) -> float:

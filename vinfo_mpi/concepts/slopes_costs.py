@@ -19,7 +19,8 @@ def memory(work: Workload) -> float:
 def operations(work: Workload) -> float:
     """Return the operations: products with slopes; forward and back where they are not linear."""
     sizes = work.sizes
-    if sizes.linear:
-        return 2.0 * sizes.n * sizes.concepts
-    network = 3.0 * sizes.operations * sizes.n
-    return 2.0 * sizes.n * sizes.concepts * sizes.d + network
+    if sizes.linear:  # every rank has the slopes of all classes
+        return 2.0 * work.ranks * sizes.outputs * sizes.concepts * sizes.d
+    rebuilt_and_along_atoms = 4.0 * sizes.n * sizes.concepts * sizes.d
+    back = float(sizes.n * sizes.head)
+    return rebuilt_and_along_atoms + formulas.operations_of_head(work, work.rows) + back

@@ -89,20 +89,34 @@ def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
 
 def operations(work: Workload, width: int) -> float:
     """Return the operations at a tap, or branch, of so many channels."""
-    return 2.0 * work.sizes.n * width * (width + work.sizes.concepts) + solves(work, width)
+    return sums(work, width) + solutions(work, width, splits(work))
 
 
-def solves(work: Workload, width: int) -> float:
-    """Return the operations of the regressions alone, from the sums."""
-    count = work.config.score.folds * len(work.config.score.penalties)
-    return 2.0 * count * work.sizes.concepts * width**2
+def sums(work: Workload, width: int) -> float:
+    """Return the operations of the moments of all images."""
+    return 2.0 * work.sizes.n * width * (width + work.sizes.concepts)
+
+
+def solutions(work: Workload, width: int, splits: int) -> float:
+    """Return the operations of the regressions, from the sums, for so many training sets.
+
+    Of each one covariance in its eigenbasis; of every concept two covariances there, and weights
+    for each penalty.
+    """
+    products_of_concept = 2 + len(work.config.score.penalties)
+    return splits * width**2 * (4.0 * width + 2.0 * work.sizes.concepts * products_of_concept)
+
+
+def splits(work: Workload) -> int:
+    """Return how many training sets there are."""
+    options = work.config.score
+    return len(ridge.splits(options.folds, options.estimator))
 
 
 def sent(work: Workload, width: int) -> float:
     """Return the bytes that the ranks send at a tap, or branch, of so many channels."""
-    options = work.config.score
-    splits = 1 if options.estimator == "in-sample" else options.folds
-    return sent_moments(work, options.folds, width) + sent_factors(work, width, splits)
+    moments = sent_moments(work, work.config.score.folds, width)
+    return moments + sent_factors(work, width, splits(work))
 
 
 def sent_moments(work: Workload, folds: int, d: int) -> float:

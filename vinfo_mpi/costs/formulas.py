@@ -36,6 +36,20 @@ def head(work: Workload, images: int) -> float:
     return 0.0 if work.sizes.linear else 2 * work.sizes.weights + 2 * share * work.sizes.forward
 
 
+def operations_of_head(work: Workload, block: int) -> float:
+    """Return the operations from the vectors of all images at the last tap to the logits.
+
+    A head that is not linear is the network behind the tap, which runs up to the tap once for a
+    batch; of `block` images at a time, of which each begins a batch.
+    """
+    sizes = work.sizes
+    behind = float(sizes.n * sizes.head)
+    if sizes.linear:
+        return behind
+    calls = sizes.n / block * -(-block // sizes.batch)
+    return behind + calls * (sizes.operations - sizes.head)
+
+
 def products(work: Workload, width: int) -> float:
     """Return the bytes of sums of products of so many variables, being added, and eigenvectors."""
     return 4 * NUMBER * width**2 + 3 * held(NUMBER * work.rows * width)

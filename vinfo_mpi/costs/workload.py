@@ -27,7 +27,7 @@ class Costs:
     on_cpu : bool
         Whether the stage computes on the CPU whatever the ranks' device is.
     operations : float
-        Floating-point operations, over all ranks.
+        Floating-point operations of matrix products and convolutions, over all ranks.
     sent : float
         Bytes that all ranks together put into sums, scatters and broadcasts: what timings.json
         counts as communicated. Exact, but for the training, whose gradients torch sends:

@@ -45,10 +45,11 @@ def sizes(run: Run) -> Sizes:
     condition.run_blank(network, shape)
     where = taps.find(network, config.extract, example)
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    map_tap = config.dictionary.tap
+    with torch.no_grad():
         blocks = branches.find(network, where, example) if config.extract.branches else {}
-        map_tap = config.dictionary.tap
-        reading = taps.read(network, where, example, config.extract, blocks, map_tap)
+        with counter:
+            reading = taps.read(network, where, example, config.extract, blocks, map_tap)
     readout.check(reading.outputs, config.network, images.classes, int(images.labels.max()))
 
     epochs = 0 if config.network.checkpoints else config.train.epochs

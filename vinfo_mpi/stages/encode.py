@@ -29,8 +29,6 @@ from vinfo_mpi.storage.hdf5 import attributes
 from vinfo_mpi.storage.row_file import RowFile
 from vinfo_mpi.storage.rows import batch_rows, row_bytes
 
-PILOT = 32  # images whose codes say how many positive ones an image has
-
 
 def encode_images(run: Run, part: Part) -> None:
     """Write the codes of all images, and how faithful they are."""
@@ -95,7 +93,7 @@ def _room(run: Run, blocks: ImageBlocks) -> int:
     n, positions, _ = blocks.activations.shape(MAP)
     if setting == "never" or run.config.dictionary.kind_of_source.codes != "non-negative":
         return 0
-    rows = evenly_spaced(n, PILOT)[run.ranks.rank :: run.ranks.size]
+    rows = evenly_spaced(n, encoders_costs.PILOT)[run.ranks.rank :: run.ranks.size]
     with run.ranks.together():
         most = blocks.most_positive(rows)
     width = codes_file.room(run.ranks.max(most))

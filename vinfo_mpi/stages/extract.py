@@ -64,7 +64,7 @@ def costs(work: Workload) -> Costs:
     return Costs(
         memory=network + queue + files if work.device == "cpu" else network,
         host=sizes.weights + in_flight + queue + files,
-        operations=float(sizes.operations * sizes.n * sizes.checkpoints),
+        operations=float(sizes.operations * (sizes.n + min(PILOT, sizes.n)) * sizes.checkpoints),
         disk={"activations": _disk(work)},
     )
 

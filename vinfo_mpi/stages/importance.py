@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from vinfo_mpi.concepts import encoders, slopes_costs, vinformation
+from vinfo_mpi.concepts import encoders, encoders_costs, slopes_costs, vinformation
 from vinfo_mpi.concepts.onwards import Onwards
 from vinfo_mpi.concepts.slopes import slopes_of_head
 from vinfo_mpi.concepts.stored import Observed
@@ -83,6 +83,19 @@ def costs(work: Workload) -> Costs:
     """Return what the slopes at all images take."""
     return Costs(
         memory=slopes_costs.memory(work),
-        operations=slopes_costs.operations(work),
+        operations=_operations(work),
         sent=work.sent(3 * work.sizes.concepts),
     )
+
+
+def _operations(work: Workload) -> float:
+    """Return the operations; behind another tap than the last, with those of codes once more.
+
+    There the network runs forward for every image, and back to the tap.
+    """
+    if work.config.dictionary.tap == "last":
+        return slopes_costs.operations(work)
+    sizes = work.sizes
+    codes = float(sizes.n * sizes.positions * sizes.concepts)
+    network = float(sizes.n * (sizes.operations + sizes.head))
+    return encoders_costs.solutions(work, sizes.n) + 4 * codes * sizes.d + network

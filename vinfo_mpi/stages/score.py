@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from vinfo_mpi.concepts import class_sums, vinformation, vinformation_costs
+from vinfo_mpi.concepts import (
+    class_sums,
+    predictors,
+    predictors_costs,
+    vinformation,
+    vinformation_costs,
+)
 from vinfo_mpi.concepts.random_features import random_features
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.config.schema import Score
@@ -56,7 +62,6 @@ from vinfo_mpi.storage.activations import ActivationReader
 from vinfo_mpi.storage.hdf5 import checked, open_checked
 from vinfo_mpi.storage.rows import RowReader
 
-MAIN = "main"
 HALF = "half"  # of the images
 SEVERITY = "outlier severity"
 FIELDS = [field.name for field in fields(Scores)]
@@ -78,7 +83,7 @@ def score_concepts(run: Run, part: Part) -> None:
             run, part.partial_results, sources, codes, score, options.beside
         )
         occurrence = _occurrence(run, activations, codes)
-    main = _scores(at_taps, MAIN)
+    main = _scores(at_taps, predictors.MAIN)
     alive = main[0].alive
     complexity = numerics.complexity(np.stack([scores.r2 for scores in main]))
     log.info("score: %d of %d concepts alive, mean complexity %.3f",
@@ -97,11 +102,11 @@ def score_concepts(run: Run, part: Part) -> None:
     }
     datasets |= _of_dictionary(run, occurrence.mean().cpu().numpy())
     datasets |= _of_half(options, at_taps, int(occurrence.images.sum()))
-    for name in (MAIN, *options.also):
-        family, estimator = _predictors(options, name)
+    for name in predictors.names(options):
+        family, estimator = predictors.described(options, name)
         how = f"{family}, {estimator}"
         for dataset, values in _datasets(_scores(at_taps, name), how).items():
-            datasets[dataset if name == MAIN else predictor(name, dataset)] = values
+            datasets[dataset if name == predictors.MAIN else predictor(name, dataset)] = values
     datasets[WARNINGS] = run.ranks.on_root(_warnings, run, datasets)
     part.write(datasets)
 
@@ -113,46 +118,23 @@ def costs(work: Workload) -> Costs:
     disk = formulas.results(work, columns)
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
     memory = vinformation_costs.memory(work, widths, work.config.score.beside)
-    operations = sum(vinformation_costs.operations(work, width) for width in widths)
     of_classes = Occurrence.bytes(len(work.sizes.classes), work.sizes.concepts)
-    sent = sum(_sent(work, width) for width in widths) + work.sent(of_classes / formulas.NUMBER)
-    if _has_half(work.config.score):
+    sent = sum(predictors_costs.sent(work, width) for width in widths)
+    sent += work.sent(of_classes / formulas.NUMBER)
+    if predictors.has_half(work.config.score):
         learned = 1 + ridge.half_of_folds(work.config.score.folds)
         concepts_of_rank = -(-work.sizes.concepts // work.ranks)
         memory += Moments.bytes(learned, max(widths) + work.config.score.beside, concepts_of_rank)
-        operations += sum(vinformation_costs.solves(work, width) for width in widths)
-    if set(BY_CLASS) & set(work.config.score.also):
+    if predictors.look_at_classes(work.config.score):
         memory += class_sums.memory(work, widths)
-        operations += 2 * sum(vinformation_costs.solves(work, width) for width in widths)
         sent += class_sums.sent(work, widths)
     return Costs(
         memory=memory,
         host=vinformation_costs.host(work, widths, work.config.score.beside),
-        operations=operations,
+        operations=sum(predictors_costs.operations(work, width) for width in widths),
         sent=sent,
         disk=disk,
     )
-
-
-def _sent(work: Workload, d: int) -> float:
-    """Return the bytes sent at a tap of `d` channels, with all predictors.
-
-    The moments of a family serve every estimator.
-    """
-    options = work.config.score
-    widths = {"linear": d, "random-features": d + options.random_features}
-    widths |= dict.fromkeys(BY_CLASS, d)
-    predictors = [_predictors(options, name) for name in (MAIN, *options.also)]
-    families = {"linear", *(family for family, _ in predictors)} - set(BY_CLASS)
-    sent = sum(
-        vinformation_costs.sent_moments(work, options.folds, widths[family]) for family in families
-    )
-    for family, estimator in predictors:
-        splits = 1 if estimator == "in-sample" else options.folds
-        sent += vinformation_costs.sent_factors(work, widths[family], splits)
-    if _has_half(options):
-        sent += vinformation_costs.sent_factors(work, widths[options.family], options.folds)
-    return sent
 
 
 def _score_taps(
@@ -163,10 +145,9 @@ def _score_taps(
     The moments of a family serve every estimator.
     """
     moments = {"linear": vinformation.moments_of(run, taps, codes, fold)}
-    severity = map(partial(_outlier_severity, run), taps, moments["linear"])
     scores = {}
-    for name in (MAIN, *run.config.score.also):
-        family, estimator = _predictors(run.config.score, name)
+    for name in predictors.names(run.config.score):
+        family, estimator = predictors.described(run.config.score, name)
         if family in BY_CLASS and family not in moments:
             moments |= _by_class(run, taps, codes, fold, moments["linear"])
         if family not in moments:
@@ -176,17 +157,17 @@ def _score_taps(
             ]
             moments[family] = vinformation.moments_of(run, taps, codes, fold, features)
         scores[name] = vinformation.scores(run, moments[family], estimator)
-    if _has_half(run.config.score):
+    if predictors.has_half(run.config.score):
         scores[HALF] = vinformation.scores(
             run, moments[run.config.score.family], learning=ridge.half
         )
-    for _ in taps:
+    for tap, linear in zip(taps, moments["linear"], strict=True):
         at_tap = {name: next(scores_of_taps) for name, scores_of_taps in scores.items()}
         yield {
             f"{name} {field}": getattr(scores_at_tap, field)
             for name, scores_at_tap in at_tap.items()
             for field in FIELDS
-        } | {SEVERITY: next(severity)}
+        } | {SEVERITY: _outlier_severity(run, tap, linear)}
 
 
 def _by_class(
@@ -212,28 +193,16 @@ def _scores(at_taps: list[Arrays], name: str) -> list[Scores]:
     return [Scores(*(at_tap[f"{name} {field}"] for field in FIELDS)) for at_tap in at_taps]
 
 
-def _predictors(options: Score, name: str) -> tuple[str, Literal["held-out", "in-sample"]]:
-    """Return family and estimator: the main ones, but for the one that the name gives."""
-    family = name if name in ("linear", "random-features", *BY_CLASS) else options.family
-    estimator = name if name in ("held-out", "in-sample") else options.estimator
-    return family, estimator  # type: ignore[return-value]
-
-
-def _has_half(options: Score) -> bool:
-    """Whether there are folds of which half can be left out."""
-    return options.estimator == "held-out" and ridge.half_of_folds(options.folds) > 0
-
-
 def _of_half(options: Score, at_taps: list[Arrays], images: int) -> dict[Dataset, np.ndarray]:
     """Return the complexity from half of the images, and what follows for many more."""
-    if not _has_half(options):
+    if not predictors.has_half(options):
         return {}
     share = ridge.half_of_folds(options.folds) / (options.folds - 1)
     half = _complexity(at_taps, HALF, "r2")
     half_without = _complexity(at_taps, HALF, "without")
-    limit = numerics.extrapolated(_complexity(at_taps, MAIN, "r2"), half, share)
+    limit = numerics.extrapolated(_complexity(at_taps, predictors.MAIN, "r2"), half, share)
     limit_without = numerics.extrapolated(
-        _complexity(at_taps, MAIN, "without"), half_without, share
+        _complexity(at_taps, predictors.MAIN, "without"), half_without, share
     )
     return {
         COMPLEXITY_HALF: half,

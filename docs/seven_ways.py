@@ -1,4 +1,4 @@
-"""The tables and the picture of seven-ways.md, from finished runs: their results.h5 alone.
+"""The tables and the picture of seven-ways.md, from finished runs: results.h5 and activations.
 
 python docs/seven_ways.py "digits=runs/sample" "planted=runs/planted" "photographs=runs/cifar"
 """
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vinfo_mpi import Results
+from vinfo_mpi import Results, cka
 from vinfo_mpi.numerics.correlation import partial_spearman, spearman, spearman_matrix
 from vinfo_mpi.results.measures import (
     OF_CONCEPTS,
@@ -21,10 +21,12 @@ from vinfo_mpi.results.measures import (
 )
 from vinfo_mpi.results.schema import COMPLEXITY, CONFOUNDS, LATE, UNREADABLE
 from vinfo_mpi.results.schema_analyses import flow
+from vinfo_mpi.storage.activations import ActivationReader
 
 CLEAR = 2  # standard errors from 0
 FEWEST_TAPS = 5  # that a rank correlation is given for
 FLOW = "flow: shortcut less main"
+ALIKE = "CKA with the last tap"
 
 
 def main(named, picture):
@@ -37,7 +39,7 @@ def main(named, picture):
         given = () if quantity == UNREADABLE else tuple(CONFOUNDS)
         _show_with(runs, tables, OF_CONCEPTS[quantity], given)
     _show_disagreements(runs)
-    taps = {name: of_taps(results) for name, results in runs.items()}
+    taps = {name: _of_taps(results) for name, results in runs.items()}
     _show_along(taps, "mean V-information", "the tap's number")
     _show_along({name: of_epochs(results) for name, results in runs.items()}, "epoch", "")
     draw(runs, taps).savefig(picture, dpi=100)
@@ -78,6 +80,15 @@ def _of_concepts(results):
     if all(branch in results for branch in branches):
         shortcut, main_branch = (results.read(branch).mean(axis=0) for branch in branches)
         table[FLOW] = pd.Series(shortcut - main_branch, results.concepts.index)
+    return table
+
+
+def _of_taps(results):
+    """Return a row per tap, a column per measure; the last tap is no measure of itself."""
+    table = of_taps(results)
+    with ActivationReader(results.path.parent / f"{results.analysed}.h5") as file:
+        *others, last = [file.read(f"taps/{tap}/activations") for tap in table.index]
+    table[ALIKE] = [*(cka(vectors, last) for vectors in others), np.nan]
     return table
 
 

@@ -50,3 +50,27 @@ def test_the_tables_and_the_picture(run, stored, tmp_path, capsys):
     severity = numbers(rows["outlier severity"].split(" | ")[0])[0]
     expected = spearmanr(mean_v, stored["outlier_severity"]).statistic
     assert severity == pytest.approx(expected, abs=0.00501)
+    # Debiased as by Song et al. (2012), here from the whole kernels.
+    file = datasets(run[0] / "activations/epoch_002.h5")
+    vectors = [file[f"taps/{tap.decode()}/activations"] for tap in stored["taps"]]
+    kernels = [x.astype(float) @ x.T.astype(float) for x in vectors]
+    alike = [
+        hsic(kernel, kernels[-1]) / np.sqrt(hsic(kernel, kernel) * hsic(kernels[-1], kernels[-1]))
+        for kernel in kernels[:-1]
+    ]
+    expected = spearmanr(mean_v[:-1], alike).statistic
+    assert numbers(rows["CKA with the last tap"].split(" | ")[0])[0] == pytest.approx(
+        expected, abs=0.00501
+    )
+
+
+def hsic(first, second):
+    """Return the unbiased HSIC of two kernels, up to what all of as many images share."""
+    n = len(first)
+    first = first - np.diag(first.diagonal())
+    second = second - np.diag(second.diagonal())
+    return (
+        (first * second).sum()
+        + first.sum() * second.sum() / ((n - 1) * (n - 2))
+        - 2 / (n - 2) * first.sum(0) @ second.sum(0)
+    )

@@ -184,6 +184,14 @@ def test_what_the_third_quantity_explains_is_gone():
     assert np.isnan(correlation.partial_spearman(x, y, [x]).value)
 
 
+@pytest.mark.parametrize("n", range(5, 30))
+def test_nothing_is_left_of_what_the_third_quantity_orders_alike(n):
+    """Whatever rounding leaves of 1 - r²."""
+    x = np.arange(n)
+    y = np.random.default_rng(n).normal(size=n) + x
+    assert np.isnan(correlation.partial_spearman(x, y, [x**3], draws=2).value)
+
+
 @pytest.mark.parametrize("clusters", [None, 12])
 def test_a_matrix_is_the_correlations_of_all_pairs(clusters):
     x, y = concepts(ties=True)

@@ -159,10 +159,10 @@ def _partial(pairs: Pairs, first: int, second: int, given: Sequence[int]) -> np.
     both = _partial(pairs, first, second, others)
     of_first = _partial(pairs, first, last, others)
     of_second = _partial(pairs, second, last, others)
-    left = np.sqrt((1 - of_first**2) * (1 - of_second**2))
+    left = np.stack([1 - of_first**2, 1 - of_second**2])
     with np.errstate(invalid="ignore", divide="ignore"):
-        partly = np.clip((both - of_first * of_second) / left, -1, 1)
-    return np.where(left > ROUNDING, partly, np.nan)
+        partly = (both - of_first * of_second) / np.sqrt(left.prod(axis=0))
+    return np.where(left.min(axis=0) > ROUNDING, np.clip(partly, -1, 1), np.nan)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from benchmarks import limits, machine, model
 from benchmarks.machine import Machine
+from benchmarks.model import Estimate
 from benchmarks.stages import run_stage
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
@@ -71,6 +72,12 @@ class Checked:
         Seconds.
     bytes_predicted, bytes_read : float
         Of rows of activations and codes.
+    memory : float
+        Bytes that the plan says, beside those of the program.
+    peak : int or None
+        Bytes above what was held before.
+    products : float
+        Share of the time that the plan's operations take at the rate of a large matrix product.
     """
 
     case: str
@@ -80,11 +87,47 @@ class Checked:
     limit: str
     bytes_predicted: float
     bytes_read: float
+    memory: float
+    peak: int | None
+    products: float
 
     @property
     def ratio(self) -> float:
         """Predicted over measured."""
         return self.predicted / self.measured
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a stage took: seconds, bytes of memory at its peak, bytes of rows that it read."""
+
+    seconds: float
+    peak: int | None
+    read: float
+
+
+def run_measured(run: Run, stage: str) -> Measured:
+    """Do the work of a stage and return what it took."""
+    run.begin()
+    with limits.Peak() as peak:
+        seconds, _ = limits.timed(partial(run_stage, run, stage))
+    return Measured(seconds, peak.bytes, float(run.clock.bytes_read))
+
+
+def compared(case: str, predicted: Estimate, measured: Measured, program: float = 0.0) -> Checked:
+    """Return both together; `program`: bytes that are part of the memory that is predicted."""
+    return Checked(
+        case,
+        predicted.stage,
+        predicted.seconds,
+        measured.seconds,
+        predicted.limit,
+        predicted.read,
+        measured.read,
+        predicted.memory - program,
+        measured.peak,
+        predicted.parts.get("matrix", 0.0) / measured.seconds,
+    )
 
 
 def rows(cases: dict[str, dict[str, Any]]) -> Iterator[Checked]:
@@ -103,29 +146,16 @@ def _check(case: str, settings: Config, folder: Path) -> Iterator[Checked]:
         torch.save(network.state_dict(), folder / f"{number}.pt")
     sizes = measure.sizes(run)
     here = _rates(run, sizes)
-    seconds = {}
-    read = {}
-    for stage in STAGES:
-        run.begin()
-        seconds[stage], _ = limits.timed(partial(run_stage, run, stage))
-        read[stage] = float(run.clock.bytes_read)
+    measured = {stage: run_measured(run, stage) for stage in STAGES}
     iterations = {
         "dictionary": len(read_table(run.dictionary, "vinfo-dictionary", "objective")),
         "encode": _iterations(run),
     }
     work = Workload(sizes, settings, ranks=1, iterations=iterations)
     for predicted in model.estimate(here, work):
-        stage = predicted.stage
-        if stage in STAGES:
-            yield Checked(
-                case,
-                stage,
-                predicted.seconds,
-                seconds[stage],
-                predicted.limit,
-                predicted.read,
-                read[stage],
-            )
+        if predicted.stage in STAGES:
+            program = sizes.base + sizes.remembered
+            yield compared(case, predicted, measured[predicted.stage], program)
 
 
 def _settings(changes: dict[str, Any], folder: str) -> Config:
@@ -182,7 +212,8 @@ def table(checked: list[Checked]) -> Table:
         title="The model on this machine, one rank: predicted and measured", title_justify="left"
     )
     words = ("case", "stage", "limited by")
-    for head in ("case", "stage", "predicted", "measured", "ratio", "limited by"):
+    numbers = ("predicted", "measured", "ratio", "memory planned", "at the peak", "of products")
+    for head in ("case", "stage", *numbers, "limited by"):
         result.add_column(head, justify="left" if head in words else "right")
     previous = None
     for row in checked:
@@ -193,6 +224,9 @@ def table(checked: list[Checked]) -> Table:
             f"{row.predicted:.3g} s",
             f"{row.measured:.3g} s",
             f"{row.ratio:.2f}",
+            f"{row.memory / 1e6:,.0f} MB",
+            "" if row.peak is None else f"{row.peak / 1e6:,.0f} MB",
+            f"{row.products:.0%}" if row.products else "",
             row.limit,
         )
         previous = row.case

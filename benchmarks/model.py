@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.machine import RESOURCES, Machine
-from vinfo_mpi.concepts import vinformation_costs
+from vinfo_mpi.concepts import encoders_costs, predictors, vinformation_costs
 from vinfo_mpi.concepts.vinformation import TOGETHER, together
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd, nnls
+from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd, nnls, working_sets
 from vinfo_mpi.pipeline.plan import costs_of_stages
 from vinfo_mpi.stages.extract import planned_layout
 
@@ -27,6 +27,8 @@ IMAGE = 110e3  # bytes of a file of ImageNet, mean
 GRID = "grid of taps and checkpoints"  # of sedimentation
 STAGES = ("extract", "dictionary", "encode", "importance", "score", "dynamics")
 SMALL_FILES = 5  # that a stage opens, at least
+PASSES = 10  # of a look, or of a factorisation, over its numbers
+EXCHANGES = 15  # factorisations of a working set, measured: 14 to 16
 KERNELS = 600  # small operations of a forward pass with its taps: as many for any number of images
 
 
@@ -68,19 +70,14 @@ class Estimate:
         return RESOURCES[name] + (f" ({share:.0%})" if share < 0.9 else "")
 
 
-def estimate(machine: Machine, work: Workload, networks_at_once: int = 1) -> list[Estimate]:
+def estimate(machine: Machine, work: Workload) -> list[Estimate]:
     """Return what every main stage but the training takes, and flow and sedimentation's grid.
 
     These two are like score.
-
-    Parameters
-    ----------
-    networks_at_once : int
-        How many checkpoints look at an image once it is read: one, as it is done.
     """
     costs = _planned(work)
     estimates = []
-    for stage, (beside, read) in _beside_the_plan(machine, work, networks_at_once).items():
+    for stage, (beside, read) in _beside_the_plan(machine, work).items():
         plan = costs[stage]
         kind = {"extract": "activations", "encode": "codes"}.get(stage, "")
         written = plan.disk.get(kind, 0.0)
@@ -116,30 +113,30 @@ def _planned(work: Workload) -> dict[str, Costs]:
         for stage, costs in costs_of_stages([*STAGES, *flow], work).items()
         if costs is not None
     }
-    checkpoints = work.sizes.checkpoints
+    taps = _taps(work.sizes, GRID)
     planned[GRID] = Costs(
-        memory=vinformation_costs.memory(work, _taps(work.sizes, GRID)),
-        operations=planned["score"].operations * checkpoints,
-        sent=planned["score"].sent * checkpoints,
+        memory=vinformation_costs.memory(work, taps),
+        operations=sum(vinformation_costs.operations(work, width) for width in taps),
+        sent=sum(vinformation_costs.sent(work, width) for width in taps),
     )
     return planned
 
 
-def _beside_the_plan(
-    machine: Machine, work: Workload, networks_at_once: int
-) -> dict[str, tuple[Amounts, float]]:
+def _beside_the_plan(machine: Machine, work: Workload) -> dict[str, tuple[Amounts, float]]:
     """Return, for every stage, what the plan leaves out; and the bytes that it reads."""
     stages = {
-        "extract": _extract(work, networks_at_once),
+        "extract": _extract(work),
         "dictionary": _dictionary(machine, work),
-        "encode": _encode(work),
+        "encode": _encode(machine, work),
         "importance": _importance(work),
     }
     like_score = ("flow", GRID) if "flow" in work.config.chosen_analyses else ()
     for stage in ("score", "dynamics", *like_score):
         taps = _taps(work.sizes, stage)
         if taps:
-            stages[stage] = _scores(machine, work, taps)
+            # score also learns from half of the images.
+            halves = stage == "score" and predictors.has_half(work.config.score)
+            stages[stage] = _scores(machine, work, taps, 1 + halves)
     return stages
 
 
@@ -154,10 +151,10 @@ def _taps(sizes: Sizes, stage: str) -> list[int]:
     }.get(stage, [])
 
 
-def _extract(work: Workload, networks_at_once: int) -> tuple[Amounts, float]:
+def _extract(work: Workload) -> tuple[Amounts, float]:
     sizes = work.sizes
     n = sizes.n
-    looks = n * sizes.checkpoints / networks_at_once
+    looks = n * -(-sizes.checkpoints // work.together)
     columns = planned_layout(sizes, work.config).columns()
     row = sum(column.row_bytes for column in columns.values())
     images_in = 3 * sizes.size**2 * looks / work.ranks
@@ -206,17 +203,21 @@ def _dictionary(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     return amounts, item * rows * work.ranks * d
 
 
-def _encode(work: Workload) -> tuple[Amounts, float]:
+def _encode(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     sizes = work.sizes
     d = sizes.d
     k = sizes.concepts
     iterations = work.iterations["encode"]
     item = np.dtype(work.config.extract.dtype).itemsize
     vectors_of_image = 1 if work.config.encode.positions == "pooled" else sizes.positions
+    read = float(item * sizes.n * sizes.positions * d)
     images = sizes.n / work.ranks
     images_of_block = min(images, max(1, work.config.machine.rows // sizes.positions))
     vectors = images * vectors_of_image
     blocks = vectors / (images_of_block * vectors_of_image)
+    transfer = item * images * sizes.positions * d + 8 * images * k
+    if nnls.by_working_sets(k, d, machine.device):
+        return {"bandwidth": vectors * _by_working_sets(k, d), "transfer": transfer}, read
     rank = min(k, d)
     # Numbers read and written beside the products', and to look who is done.
     step = 8 * (15 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
@@ -226,9 +227,20 @@ def _encode(work: Workload) -> tuple[Amounts, float]:
         "calls": blocks * (2 * iterations * 15 + 60),
         # Each rank does it for itself.
         "decomposition": 6.0 * k * rank**2 + 20.0 * rank**3,
-        "transfer": item * images * sizes.positions * d + 8 * images * k,
+        "transfer": transfer,
     }
-    return amounts, float(item * sizes.n * sizes.positions * d)
+    return amounts, read
+
+
+def _by_working_sets(k: int, d: int) -> float:
+    """Return the bytes that the codes of a vector read and write beside products with all atoms.
+
+    Passes over all codes at every look, the atoms that carry the vector, half of them on average;
+    and passes over their products at every factorisation.
+    """
+    carry = encoders_costs.CARRY * working_sets.most_that_carry(k, d)
+    looks = encoders_costs.LOOKS * 8 * (PASSES * k + carry / 2 * d)
+    return looks + EXCHANGES * PASSES * 8 * carry**2 / 3
 
 
 def _importance(work: Workload) -> tuple[Amounts, float]:
@@ -242,8 +254,10 @@ def _importance(work: Workload) -> tuple[Amounts, float]:
     return amounts, codes
 
 
-def _scores(machine: Machine, work: Workload, widths: list[int]) -> tuple[Amounts, float]:
-    """Return the same of the V-information at taps of these widths."""
+def _scores(
+    machine: Machine, work: Workload, widths: list[int], times: int
+) -> tuple[Amounts, float]:
+    """Return the same of the V-information at taps of these widths, so many times from the sums."""
     n = work.sizes.n / work.ranks
     k = work.sizes.concepts
     folds = work.config.score.folds
@@ -257,16 +271,17 @@ def _scores(machine: Machine, work: Workload, widths: list[int]) -> tuple[Amount
         taps = widths[group.start : group.stop]
         total["bandwidth"] += 8 * 6 * n * k
         total["calls"] += blocks * (6 * folds + 4)
-        total["decomposition"] += -(-len(taps) * folds // work.ranks) * 9.0 * max(taps) ** 3
+        factors = times * -(-len(taps) * folds // work.ranks)
+        total["decomposition"] += factors * 9.0 * max(taps) ** 3
         total["transfer"] += n * 8 * k
         read += work.sizes.n * 8 * k
         for d in taps:
             # The sums of a fold are read and written for its share of each block.
             adding = 16 * (k * d + d * d) * folds * blocks
-            solving = 8 * 6 * folds * penalties * k / work.ranks * d
+            solving = times * 8 * 6 * folds * penalties * k / work.ranks * d
             sums_moved = 3 * 8 * folds * (k * d + d * d) if work.ranks > 1 else 0.0
             total["bandwidth"] += 8 * 6 * n * d + adding + solving
-            total["calls"] += blocks * (4 * folds + 6) + 50 * folds
+            total["calls"] += blocks * (4 * folds + 6) + times * 50 * folds
             total["transfer"] += n * item * d + sums_moved
             total["messages"] += 2 + folds if work.ranks > 1 else 0
             read += work.sizes.n * item * d

@@ -171,10 +171,13 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
     parser.add_argument(
         "--busy", action="store_true", help="beside another process, which wants a core"
     )
+    add_cpu_seconds(parser)
     parser.add_argument(
         "--json", type=Path, default=Path(f"runs/benchmarks/{name}.json"), metavar="FILE"
     )
     arguments = parser.parse_args()
+    if arguments.cpu_seconds:
+        limits.count_cpu_seconds()
     torch.backends.cuda.matmul.allow_tf32 = False  # as in our commands
     torch.backends.cudnn.allow_tf32 = False
     if arguments.device == "cpu":
@@ -188,6 +191,16 @@ def main(doc: str, name: str, cases: Callable[[Options], Iterator[list[Row]]]) -
             content = {"busy": arguments.busy, "rows": [asdict(row) for row in rows]}
             save(arguments.json, content, arguments.device)
     print(f"{arguments.json}: the same as JSON")
+
+
+def add_cpu_seconds(parser: argparse.ArgumentParser) -> None:
+    """Add the option for machines that others keep busy."""
+    parser.add_argument(
+        "--cpu-seconds",
+        action="store_true",
+        help="count the processor's seconds, where others keep the machine busy: with "
+        "OMP_NUM_THREADS=1",
+    )
 
 
 @contextmanager

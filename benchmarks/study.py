@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +15,8 @@ from vinfo_mpi.config.load import check_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import TYPICAL, Workload
+from vinfo_mpi.parallel.limits import Limit
+from vinfo_mpi.pipeline.plan import checkpoints_together
 
 # Of the concepts that each checkpoint has for itself.
 OF_CHECKPOINT = ("dictionary", "encode", "score", "importance")
@@ -34,7 +38,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "as it is": {},
     "codes take 400 iterations, not 200": {"iterations": 400.0},
     "320 images a second are read for a GPU, not 1,280": {"rates": {"decode": 320.0}},
-    "images are read once for 10 checkpoints": {"networks_at_once": 10},
+    "every checkpoint reads the images anew": {"together": 1},
     "8 of 49 positions (extract.positions: 8)": {"extract": {"dtype": "float16", "positions": 8}},
     "pooled vectors encoded (encode.positions: pooled)": {"encode": {"positions": "pooled"}},
 }
@@ -86,7 +90,7 @@ def study(
     images: int,
     ranks: int,
     *,
-    networks_at_once: int = 1,
+    together: int | None = None,
     iterations: float = TYPICAL["encode"],
     rates: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
@@ -95,6 +99,8 @@ def study(
 
     Parameters
     ----------
+    together : int, or None
+        Checkpoints for which an image is read once; None: as many as the plan finds room for.
     iterations : float
         For the codes of a vector, mean.
     rates : dict of str to float
@@ -108,7 +114,17 @@ def study(
         sizes.positions = config.extract.positions
     typical = TYPICAL | {"encode": iterations}
     work = Workload(sizes, config, ranks, device=target.device, iterations=typical)
-    return model.estimate(target.reaching(rates), work, networks_at_once)
+    if together is None:
+        together = _together(target, work)
+    return model.estimate(target.reaching(rates), replace(work, together=together))
+
+
+def _together(target: Machine, work: Workload) -> int:
+    """Return for how many checkpoints the plan reads an image once."""
+    memory = Limit(target.memory, target.name)
+    if target.device == "cpu":
+        return checkpoints_together(work, work.sizes.base, memory, None)
+    return checkpoints_together(work, work.sizes.base, Limit(math.inf, target.name), memory)
 
 
 def total(estimates: list[Estimate]) -> float:

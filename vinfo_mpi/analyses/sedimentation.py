@@ -93,6 +93,7 @@ def costs(work: Workload) -> Costs:
     memory.append(vinformation_costs.memory(work, widths * checkpoints))
     host = [stage.beside_device for stage in repeated.values()]
     host.append(vinformation_costs.host(work, widths * checkpoints))
+    of_grid = sum(vinformation_costs.operations(work, width) for width in widths)
     find = sum(repeated[stage].operations for stage in ("dictionary", "encode", "score"))
     grid_sent = sum(vinformation_costs.sent(work, width) for width in widths)
     stages_sent = sum(stage.sent for stage in repeated.values())
@@ -100,7 +101,7 @@ def costs(work: Workload) -> Costs:
     return Costs(
         memory=max(memory),
         host=max(host),
-        operations=again * find + checkpoints * repeated["score"].operations,
+        operations=again * find + checkpoints * of_grid,
         sent=checkpoints * grid_sent + again * stages_sent,
         disk={"sedimentation": again * (_disk_of_checkpoint(work) + grid["results"]), **grid},
     )

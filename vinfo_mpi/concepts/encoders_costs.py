@@ -20,7 +20,7 @@ LOOKS = 10
 CARRY = 0.5
 FACTORISATIONS = 3
 PILOT = 32  # images that are encoded beforehand: how many positive codes has an image?
-BLOCKS_OF_GPU = 16  # of machine.rows vectors, that a GPU encodes together
+ENCODED_BY_GPU = 16  # blocks of machine.rows vectors that a GPU encodes together
 
 
 def memory(work: Workload) -> float:
@@ -52,12 +52,21 @@ def columns(work: Workload) -> dict[str, Column]:
     """Return the datasets of a codes file, with the codes of every position where they are kept."""
     sizes = work.sizes
     positions = sizes.positions
-    width = codes.room(POSITIVE * min(sizes.concepts, sizes.d) * positions)
+    width = codes.room(_positive(work) * positions)
     size = row_bytes(codes.columns_by_position(sizes.concepts, positions, width))
     setting = work.config.encode.by_position
     small = setting == "always" or (setting == "auto" and size <= _activations(work))
     kept = small and _non_negative(work) and _vectors_of_image(work) > 1
     return codes.columns(sizes.concepts, positions, width if kept else 0)
+
+
+def _positive(work: Workload) -> float:
+    """Return how many positive codes a vector has."""
+    k = work.sizes.concepts
+    d = work.sizes.d
+    if nnls.by_working_sets(k, d, work.device):
+        return CARRY * working_sets.most_that_carry(k, d)
+    return POSITIVE * min(k, d)
 
 
 def kept_by_position(work: Workload) -> bool:
@@ -89,7 +98,7 @@ def images_at_once(rows: int, positions: int, device: str) -> int:
 
     On a GPU so many that others take the places of vectors that are done, most of the time.
     """
-    return max(1, rows * (BLOCKS_OF_GPU if device == "cuda" else 1) // positions)
+    return max(1, rows * (ENCODED_BY_GPU if device == "cuda" else 1) // positions)
 
 
 def _queue(work: Workload) -> float:

@@ -95,8 +95,9 @@ def _memory(work: Workload) -> float:
 
     width = min(k + nndsvd.OVERSAMPLING, d)
     start = NUMBER * block * (d + width)  # X in float64, and its products with the subspace
-    # Subspaces, singular vectors, their positive and negative parts.
-    start += 8 * NUMBER * groups * d * width
+    # Subspaces, before and after, as they are made orthonormal; or singular vectors, their positive
+    # and negative parts. Measured for 1,000 classes (python -m benchmarks.paper_size).
+    start += NUMBER * groups * d * max(5 * width, 8 * k)
     if nndsvd.products_first(groups, d, k):
         start += 3 * NUMBER * groups * d**2
 

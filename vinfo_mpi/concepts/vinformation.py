@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Estimator = Literal["held-out", "in-sample"]
 BLOCKS_AHEAD = 1  # blocks of rows that are read ahead of the sums
-BLOCKS_OF_GPU = 4  # of machine.rows rows, that a GPU adds together
+SUMMED_BY_GPU = 4  # blocks of machine.rows rows that a GPU adds together
 # Bytes that the sums of taps that are read together may take, where the plan does not say; one tap
 # always may.
 TOGETHER = {"cpu": 2**30, "cuda": 2**32}
@@ -246,7 +246,7 @@ def _add_rows(
 
 def rows_at_once(rows: int, device: str) -> int:
     """Return how many rows are added together, where machine.rows is `rows`: more on a GPU."""
-    return rows * (BLOCKS_OF_GPU if device == "cuda" else 1)
+    return rows * (SUMMED_BY_GPU if device == "cuda" else 1)
 
 
 def room(run: Run) -> float:

@@ -168,7 +168,7 @@ def make(
     if machine.memory_limit is not None:
         memory_limit = Limit(machine.memory_limit * GIB, "machine.memory_limit")
     base = sizes.base + sizes.remembered
-    together = machine.checkpoints or _together(work, base, memory_limit, device_limit)
+    together = machine.checkpoints or checkpoints_together(work, base, memory_limit, device_limit)
     together = min(together, sizes.checkpoints)
     room = None if device_limit is None else device_limit.size / 4
     costs = costs_of_stages(run.config.stages, replace(work, together=together, room=room))
@@ -183,7 +183,7 @@ def make(
     return plan
 
 
-def _together(work: Workload, base: float, host: Limit, device: Limit | None) -> int:
+def checkpoints_together(work: Workload, base: float, host: Limit, device: Limit | None) -> int:
     """Return how many checkpoints are extracted together.
 
     As many as fit into half of the memory that extraction leaves free, the processor's and the

@@ -3,6 +3,7 @@
 python docs/validity.py planted runs/planted_resnet_0 ... runs/planted_vgg_0 ...
 python docs/validity.py signs "Digits, 30=runs/quickstart" "Fashion-MNIST=runs/fashion_mnist" ...
 python docs/validity.py seeds runs/seed0 ... runs/seed4
+python docs/validity.py atoms "3 per class=runs/seed?_3" "joint, 20=runs/seed?_joint20" ...
 
 Of planted runs, those of one network in a row of several seeds; the first of each is drawn.
 """
@@ -10,17 +11,33 @@ Of planted runs, those of one network in a row of several seeds; the first of ea
 import sys
 from pathlib import Path
 
+import h5py
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.stats import spearmanr
 
 from vinfo_mpi import Results
 from vinfo_mpi.results.facts import facts
 from vinfo_mpi.results.schema import COMPLEXITY, COMPLEXITY_LIMIT, LATE, UNREADABLE
+from vinfo_mpi.results.schema_sedimentation import (
+    MEAN_COMPLEXITY,
+    MEAN_PARTS,
+    OWN_CORRELATION,
+    OWN_EPOCHS,
+    TOP_COMPLEXITY,
+)
 
 PARTS = ("complexity", "unreadable", "late", "discarded")
+OF_ATOMS = (
+    ("unreadable ~ variance", "unreadable", "variance"),
+    ("K ~ importance", "complexity", "importance"),
+    ("late ~ importance", "late", "importance"),
+    ("late ~ temporal score", "late", "temporal"),
+    ("given variance", "late", "temporal", ["variance"]),
+)
 
 
 def show_planted(folders):
@@ -123,6 +140,67 @@ def show_seeds(folders):
         if values:
             error = np.mean([row.standard_error for row in rows])
             print(f"| {sign} | {expected} | {_spread(values)} | {error:.3f} | {_counted(rows)} |")
+    if all(MEAN_COMPLEXITY in results for results in runs):
+        epochs = runs[0].read(OWN_EPOCHS)
+        print(f"\n| own concepts of epoch | {' | '.join(map(str, epochs))} |")
+        print("|---|" + "---|" * len(epochs))
+        for dataset in (MEAN_COMPLEXITY, *MEAN_PARTS.values(), TOP_COMPLEXITY, OWN_CORRELATION):
+            curves = np.array([results.read(dataset) for results in runs])
+            print(f"| {dataset.column} | {' | '.join(map(_spread, curves.T))} |")
+
+
+def show_atoms(named):
+    """Print what the dictionaries of the same networks give, a row each, each training in turn."""
+    titles = ["dictionary", "atoms", "channels", "nearest atom", "channels of an atom", "kept"]
+    titles += ["K", *PARTS[1:3], "share of the variance of K: unreadable", "late"]
+    titles += ["unreadable ~ nearest atom", *(title for title, *_ in OF_ATOMS)]
+    print(f"\n| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
+    for name, _, pattern in (text.partition("=") for text in named):
+        runs = [Results(folder) for folder in sorted(Path().glob(pattern))]
+        abouts = [facts(results) for results in runs]
+        directions = [_directions(results) for results in runs]
+        cells = [name, str(abouts[0].concepts), str(list(abouts[0].widths.values())[-1])]
+        cells.append(_in_turn((np.median(_nearest(atoms)) for atoms in directions), 2))
+        cells.append(_in_turn((np.median(1 / (atoms**4).sum(axis=1)) for atoms in directions), 1))
+        cells.append(_in_turn((about.fidelity["predictions_kept"] for about in abouts), 3))
+        cells += [_in_turn((results.mean(part).value for results in runs), 3) for part in PARTS[:3]]
+        for part in PARTS[1:3]:
+            cells.append(_in_turn((_share(results.concepts, part) for results in runs), 2))
+        pairs = zip(runs, directions, strict=True)
+        cells.append(_in_turn((_with_nearest(results, atoms) for results, atoms in pairs), 2))
+        for _, *asked in OF_ATOMS:
+            if asked[1] not in runs[0].concepts:  # a single checkpoint has no temporal score
+                cells.append("–")
+                continue
+            correlations = [results.correlation(*asked) for results in runs]
+            cells.append(
+                " / ".join(f"{c.value:+.2f} ± {c.standard_error:.2f}" for c in correlations)
+            )
+        print(f"| {' | '.join(cells)} |")
+
+
+def _directions(results):
+    """Return the atoms of a run's dictionary, of unit length."""
+    with h5py.File(results.path.parent / "dictionary.h5") as file:
+        atoms = file["atoms"][:]
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def _nearest(directions):
+    """Return the cosine of every atom with the atom nearest to it."""
+    cosines = directions @ directions.T
+    np.fill_diagonal(cosines, -1)
+    return cosines.max(axis=1)
+
+
+def _with_nearest(results, directions):
+    """Return the rank correlation of what is unreadable with the cosine of the nearest atom."""
+    return spearmanr(_nearest(directions), results.concepts.unreadable).statistic
+
+
+def _in_turn(values, digits):
+    """Return the values of several trainings beside each other."""
+    return " / ".join(f"{value:.{digits}f}" for value in values)
 
 
 def _right(results):
@@ -165,4 +243,5 @@ def _judged(row):
     return f"{row.value:+.2f}{error} {row.verdict}".strip()
 
 
-{"planted": show_planted, "signs": show_signs, "seeds": show_seeds}[sys.argv[1]](sys.argv[2:])
+SHOWN = {"planted": show_planted, "signs": show_signs, "seeds": show_seeds, "atoms": show_atoms}
+SHOWN[sys.argv[1]](sys.argv[2:])

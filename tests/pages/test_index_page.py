@@ -1,5 +1,7 @@
 """The index of a report in a browser, and what it shows against the files of the run."""
 
+import itertools
+
 import numpy as np
 import pytest
 from contents import datasets
@@ -54,6 +56,21 @@ def test_figures_show_the_concept_that_is_pointed_at_and_open_it(visit, reported
     index.mouse.down()
     index.mouse.up()
     index.wait_for_url(f"**/concept.html#{most}")
+
+
+def test_the_map_has_images_beside_their_marks_that_do_not_cover_each_other(index, concepts):
+    pins = index.eval_on_selector_all(
+        "#figure-map .pin",
+        """all => all.map(pin => {
+            const box = pin.getBoundingClientRect();
+            return [pin.querySelector("img").alt, box.x, box.y, box.width];
+        })""",
+    )
+    most = concepts[concepts["alive"]]["importance"].idxmax()
+    assert pins[0][0] == f"Concept {most}"
+    assert len(pins) > 4
+    for (_, x, y, width), (_, other_x, other_y, _) in itertools.combinations(pins, 2):
+        assert max(abs(x - other_x), abs(y - other_y)) > width
 
 
 def test_figures_are_read_with_the_keyboard(visit, reported, concepts):

@@ -10,6 +10,7 @@
   const rank = new Float64Array(report.concepts).fill(NaN);
   byComplexity.forEach((concept, place) => { rank[concept] = place + 1; });
   const REACH = 24;  // pixels
+  const PIN = 0.065;  // of a panel's width: an image on the map
 
   function start(panel) {
     const [x, y] = panel.dataset.axes.split(" ").map(name => name === "rank" ? rank : columns[name]);
@@ -29,6 +30,26 @@
 
     const across = concept => left + (right - left) * (x[concept] - x0) / (x1 - x0);
     const down = (concept, at) => y ? bottom - (bottom - top) * (y[concept] - y0) / (y1 - y0) : at;
+
+    if (panel.matches("#figure-map .panel:first-child")) pin();
+
+    // Images of concepts beside their marks, the most important ones first, as many as do not cover each other.
+    function pin() {
+      const { width, height } = panel.querySelector("svg").viewBox.baseVal;
+      const corners = [];  // in widths of the panel
+      for (const concept of [...order].sort((a, b) => columns.importance[b] - columns.importance[a] || a - b)) {
+        const mark = [across(concept), down(concept) * height / width];
+        const corner = mark.map((place, axis) =>
+          place > [right, bottom * height / width][axis] - 1.2 * PIN ? place - 1.1 * PIN : place + 0.1 * PIN);
+        if (corners.some(other => corner.every((place, axis) => Math.abs(place - other[axis]) < 1.4 * PIN))) continue;
+        corners.push(corner);
+        const image = report.thumbnail(concept, `Concept ${report.name(concept)}`);
+        image.classList.add("pin");
+        const [x, y] = corner;
+        Object.assign(image.style, { width: `${100 * PIN}%`, left: `${100 * x}%`, top: `${100 * y * width / height}%` });
+        panel.append(image);
+      }
+    }
 
     function show(concept, at = (top + bottom) / 2) {
       shown = concept;

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from contents import ROOT
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from vinfo_mpi.errors import EXTRAS
 
@@ -205,3 +206,17 @@ def test_the_set_up_refuses_a_torch_that_is_not_there(tmp_path):
         assert done.returncode == 2
         assert said in done.stderr
         assert not (tmp_path / "made").exists()
+
+
+def test_the_versions_that_set_up_installs_run_on_the_oldest_python():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    pinned = (ROOT / "hpc/constraints.txt").read_text().splitlines()
+    names = {line.partition("==")[0] for line in pinned if not line.startswith("#")}
+    refusing = [
+        distribution.name
+        for distribution in importlib.metadata.distributions()
+        if distribution.name in names
+        and oldest not in SpecifierSet(distribution.metadata["Requires-Python"] or "")
+    ]
+    assert refusing == []

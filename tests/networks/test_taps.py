@@ -113,7 +113,7 @@ def test_auto_does_not_stop_half_way(images):
         return nn.Sequential(known, *behind, nn.Flatten(), nn.Linear(3 * 16 * 16, 2)).eval()
 
     assert names_of(taps.find(network(1), Extract(), images)) == ["0"]
-    with pytest.raises(InputError, match="up to '0' alone, and 9 of 13 layers of this Sequential"):
+    with pytest.raises(InputError, match="only up to '0', and 9 of 13 layers of this Sequential"):
         taps.find(network(9), Extract(), images)
 
 

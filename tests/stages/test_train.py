@@ -67,7 +67,7 @@ def test_more_ranks_than_images_matter_only_where_a_step_is_made(tmp_path):
         if epochs == 0:
             assert train._prepare(run).epoch == 0
             continue
-        with pytest.raises(InputError, match="4 images per step are fewer than 6 ranks"):
+        with pytest.raises(InputError, match="4 images per step, fewer than the 6 ranks"):
             train._prepare(run)
 
 

@@ -74,6 +74,9 @@ def test_a_configuration_may_follow_and_be_written(python, tmp_path):
     assert done.returncode == 0, done.stderr
     done = python(*vinfo, "new.yaml", "--set", "seed=x", cold=True, cwd=tmp_path)
     assert "--set: 'seed' is 'x'" in done.stderr
+    (tmp_path / "new.yaml").rename(tmp_path / "analyses.yaml")
+    done = python(*vinfo, "analyses.yaml", "--set", "seed=x", cold=True, cwd=tmp_path)
+    assert "--set: 'seed' is 'x'" in done.stderr
 
 
 @pytest.mark.parametrize("package", EXTRAS)

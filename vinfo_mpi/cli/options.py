@@ -91,8 +91,10 @@ def _read_words(options: argparse.Namespace) -> None:
 
 def _check_is_no_stage(word: str) -> None:
     """Raise `InputError` for a stage, or what was to be one, in the place of a configuration."""
+    if os.sep in word or Path(word).suffix in (".yaml", ".yml") or Path(word).exists():
+        return
     word = word.removeprefix("analyses.")
-    if Path(word).suffix or os.sep in word or Path(word).exists():
+    if Path(word).suffix:
         return
     if word in registry.STAGES:
         raise InputError(

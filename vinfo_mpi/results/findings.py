@@ -87,11 +87,12 @@ def text(results: Results) -> str:
     """Return the signs as a table for the terminal."""
     lines = [f"{'sign':<74} {'expected':<9} {'value':<15} holds"]
     for source, rows in table(results).groupby("source", sort=False):
-        lines += [""] * (len(lines) > 1) + [str(source)]
+        lines.append(str(source))
         for row in rows.to_dict("records"):
             number = _number(row["value"], row["standard_error"])
             lines.append(f"  {row['sign']:<72} {row['expected']:<9} {number:<15} {row['verdict']}")
-    lines += ["", f"yes and no: by more than two standard errors; about 0 is up to {NEAR} from it"]
+        lines.append("")
+    lines.append(f"yes and no: by more than two standard errors; about 0 is up to {NEAR} from it")
     of_all = results.mean(COMPLEXITY) if COMPLEXITY in results else None
     if of_all is not None:
         lines.append(f"± of correlations and of means over concepts: bootstrap over {of_all.over}")

@@ -22,6 +22,7 @@ RESOURCES = {
     "matrix": "matrix products",
     "decomposition": "eigen- and singular vectors",
     "forward": "the network",
+    "forward_tf32": "the network",
     "bandwidth": "memory bandwidth",
     "calls": "latency of small operations",
     "transfer": "host to device and back",

@@ -88,7 +88,7 @@ def estimate(machine: Machine, work: Workload) -> list[Estimate]:
         )
         amounts = {
             "opens": SMALL_FILES + len(_taps(work.sizes, stage)),
-            "forward" if stage == "extract" else "matrix": plan.operations / work.ranks,
+            _operations_of(stage, work): plan.operations / work.ranks,
             "network": plan.sent + reaching_all,
             "files": read + written,
         } | beside
@@ -102,6 +102,14 @@ def estimate(machine: Machine, work: Workload) -> list[Estimate]:
         at_once = machine.at_once and stage == "extract"
         estimates.append(Estimate(stage, seconds, at_once, plan.memory, read, written, plan.sent))
     return estimates
+
+
+def _operations_of(stage: str, work: Workload) -> str:
+    """Return the rate at which a stage computes: the network's, in its precision, or products'."""
+    if stage != "extract":
+        return "matrix"
+    precision = work.config.extract.precision
+    return "forward" if precision == "float32" else f"forward_{precision}"
 
 
 def _planned(work: Workload) -> dict[str, Costs]:

@@ -97,6 +97,20 @@ def test_what_could_be_done_otherwise(target):
         assert study.total(study.study(target, TRAINING_IMAGES, 8, **options)) > 0
 
 
+@pytest.mark.parametrize("file", ["machine.yaml", "machine_h200.yaml"])
+def test_the_network_in_its_precision(file):
+    """TF32 is counted at its own rate, and only where the study asks for it."""
+    machine_ = machine.load(PUBLISHED.with_name(file))
+    exact = of_the_paper(machine_, 8)
+    rounded = of_the_paper(machine_, 8, extract={"dtype": "float16", "precision": "tf32"})
+    operations = 90 * 8.178e9 * TRAINING_IMAGES / 8
+    for estimates, rate in ((exact, "forward"), (rounded, "forward_tf32")):
+        seconds = operations / machine_.rates[rate].reached
+        assert estimates["extract"].parts[rate] == pytest.approx(seconds, rel=1e-3)
+    assert rounded["extract"].seconds < exact["extract"].seconds
+    assert rounded["encode"] == exact["encode"]
+
+
 def test_what_is_asked_for_beside_the_study(target):
     sizes, config = study.paper(1000)
     estimates = model.estimate(target, Workload(sizes, config, 8))
@@ -123,7 +137,8 @@ def test_files_and_network_of_nodes(target):
 
 def test_a_machine_of_the_users(tmp_path):
     content = yaml.safe_load(PUBLISHED.read_text())
-    assert content["rates"].keys() == machine.measured(1.0, 1.0).rates.keys()
+    of_gpus = {"forward_tf32"}
+    assert content["rates"].keys() == machine.measured(1.0, 1.0).rates.keys() | of_gpus
     content["rates"]["decode"] |= {"peak": 7.0, "share": 1.0}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
     loaded = machine.load(tmp_path / "mine.yaml")

@@ -161,8 +161,7 @@ def fit(
         sums.restart(stop=_converged(state, tolerance))
         for index, block, codes in zip(rows.groups, rows.batches(), packed, strict=True):
             atoms = state.atoms[index]  # (b, k, d)
-            transposed = atoms.transpose(1, 2)
-            improve((block @ transposed).transpose(1, 2), atoms @ transposed, codes)
+            improve(atoms @ block.transpose(1, 2), atoms @ atoms.transpose(1, 2), codes)
             sums.products.index_add_(0, index, codes @ block)
             sums.grams.index_add_(0, index, codes @ codes.transpose(1, 2))
         reduce(sums.buffer)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import multiprocessing.forkserver
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
 from typing import Any, NamedTuple
@@ -13,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import v2
 
+from vinfo_mpi.data.augmentation import AUGMENTATIONS, Drawing
 from vinfo_mpi.data.images import Images
 from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, in_one_line
@@ -23,28 +25,6 @@ from vinfo_mpi.parallel import signals
 from vinfo_mpi.parallel.prefetch import ahead
 
 MEMORY = 2**29  # bytes of images that a rank remembers
-
-
-AUGMENTATIONS: dict[str, Callable[[Preprocessing], list[Any]]] = {
-    "none": lambda target: [
-        *target.resized(),
-        v2.CenterCrop(target.size),
-    ],
-    "crop": lambda target: [
-        *target.resized(),
-        v2.RandomCrop(target.size, padding=min(target.size) // 8),
-    ],
-    "crop-flip": lambda target: [
-        *AUGMENTATIONS["crop"](target),
-        v2.RandomHorizontalFlip(),
-    ],
-    "resized-crop-flip": lambda target: [
-        v2.RandomResizedCrop(
-            target.size, interpolation=InterpolationMode(target.interpolation), antialias=True
-        ),
-        v2.RandomHorizontalFlip(),
-    ],
-}
 
 
 class Loader:
@@ -100,10 +80,8 @@ class Loader:
         requests, loader = self._idle or self._readers()
         self._idle = None
         requests.are(batches, augment, seed)
-        # A thread would draw from the same random numbers as the network's dropout: augmented
-        # images are read in turn, or by processes.
         batch: Any
-        for batch in loader if augment != "none" else ahead(loader, device=self.device):
+        for batch in ahead(loader, device=self.device):
             if isinstance(batch, str):
                 raise InputError(batch)
             images, ids, labels, contents = batch
@@ -185,9 +163,8 @@ class _Reader(Dataset):
         known = {} if augmented or self.known is None else self.known
         if index in known:
             return known[index]
-        with torch.random.fork_rng([], enabled=augmented):
-            if augmented:
-                torch.default_generator.manual_seed(int(hashed(np.array([index]), seed)[0]))
+        drawing = Drawing(int(hashed(np.array([index]), seed)[0])) if augmented else nullcontext()
+        with drawing:
             image = self.preprocessing.checked(self.images.read(index), index)
             image = self._transform(augment)(image).as_subclass(torch.Tensor)
         if len(known) * image.nbytes <= MEMORY:

@@ -85,8 +85,7 @@ def _memory(work: Workload) -> float:
     train = work.config.train
     wide = _wide(work)
     images = -(-train.batch // work.ranks)
-    waiting = prefetch.AHEAD if train.augment == "none" else 0
-    step = wide * sizes.training + formulas.images_in_flight(work, images, waiting)
+    step = wide * sizes.training + formulas.images_in_flight(work, images, prefetch.AHEAD)
     step += min(BUCKET, wide * sizes.trainable)
     saving = wide * sizes.weights  # a copy while a checkpoint is written
     in_flight = formulas.images_in_flight(work, work.sizes.batch, prefetch.AHEAD)
@@ -210,7 +209,9 @@ def _train_epoch(run: Run, training: Training, parallel: nn.Module, bar: tqdm) -
         training.optimiser.zero_grad(set_to_none=True)
         with precision.computing(options.precision, run.device):
             outputs = parallel(images.to(dtype))
-        loss(outputs.to(dtype), labels.to(run.device)).backward()
+        # Without waiting for the device.
+        expected = labels.to(run.device, non_blocking=True)
+        loss(outputs.to(dtype), expected).backward()
         training.optimiser.step()
         training.step += 1
         bar.update()

@@ -12,7 +12,7 @@ from vinfo_mpi.config.sections.section import Count, Positive, Section
 class Machine(Section):
     """Devices, memory, storage, and how work is divided.
 
-    Nothing here changes what is computed (but workers draw other random augmentations).
+    Nothing here changes what is computed.
     """
 
     device: Literal["auto", "cpu", "cuda"] = Field(

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv with everything vinfo_mpi needs, once; later calls return at once.
 #
-#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--torch=default|cpu|present] [--venv=DIR] [--beside=DIR] [--latest]
+#   bash hpc/setup.sh [--mpi=auto|system|wheel] [--torch=default|cpu|cuNNN|present] [--venv=DIR] [--beside=DIR] [--latest]
 #
 #   --mpi=system  the machine's MPI and parallel HDF5: all ranks write one shared file through MPI-IO
 #   --mpi=wheel   the MPICH wheel and serial h5py: needs neither root nor modules; one file per rank, joined
@@ -9,6 +9,7 @@
 #                 wheel otherwise
 #   --torch=default  torch as pip finds it: on Linux with CUDA, some gigabytes
 #   --torch=cpu      torch without CUDA, for laptops, from the package index that $VINFO_TORCH_INDEX names
+#   --torch=cu126    torch for CUDA 12.6 (cu118: 11.8, ...), where the driver is too old for the default, from there too
 #   --torch=present  torch, and all else that the Python in use ($PYTHON, else python3) has, in the versions that it
 #                    has; only what is missing, MPI and HDF5 are installed
 #   --venv=DIR    where to put the environment (default: .venv, or $VINFO_VENV)
@@ -22,11 +23,11 @@ mpi='' torch='' venv=${VINFO_VENV:-.venv} beside='' latest=''
 for argument in "$@"; do
     case $argument in
         --mpi=auto | --mpi=system | --mpi=wheel) mpi=${argument#--mpi=} ;;
-        --torch=default | --torch=cpu | --torch=present) torch=${argument#--torch=} ;;
+        --torch=default | --torch=cpu | --torch=cu[1-9][0-9][0-9] | --torch=present) torch=${argument#--torch=} ;;
         --venv=?*) venv=${argument#--venv=} ;;
         --beside=?*) beside=$(realpath "${argument#--beside=}") ;;
         --latest) latest=yes ;;
-        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --torch=default|cpu|present, --venv=DIR, --beside=DIR, --latest" >&2; exit 2 ;;
+        *) echo "setup: '$argument' is not an option; valid: --mpi=auto|system|wheel, --torch=default|cpu|cu126|present (or another CUDA), --venv=DIR, --beside=DIR, --latest" >&2; exit 2 ;;
     esac
 done
 say() { echo "setup: $*"; }
@@ -56,10 +57,12 @@ apt_install() {
     apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-if [ "$torch" = cpu ] && [ -z "${VINFO_TORCH_INDEX:-}" ]; then
-    say "--torch=cpu: set VINFO_TORCH_INDEX to the package index of torch's CPU builds; PyTorch's page Get Started names it" >&2
-    exit 2
-fi
+case $torch in cpu | cu[0-9]*)
+    if [ -z "${VINFO_TORCH_INDEX:-}" ]; then
+        say "--torch=$torch: set VINFO_TORCH_INDEX to the package index of torch's $torch builds; PyTorch's page Get Started names it" >&2
+        exit 2
+    fi ;;
+esac
 if [ "$torch" = present ]; then
     good='import torch, torchvision, sys; sys.exit([*map(int, torch.__version__.split(".")[:2])] < [2, 4])'
     if [ "$(realpath "$(dirname "$PYTHON")/..")" = "$(realpath -m "$venv")" ] || ! "$PYTHON" -c "$good" 2>/dev/null; then
@@ -134,14 +137,18 @@ if [ -n "${packages_of:-}" ]; then
     install --ignore-installed --no-deps "${own[@]}"
 fi
 install --upgrade pip setuptools setuptools-scm wheel
-if [ "$torch" = cpu ]; then
-    # In the versions that this index has; all else as tested.
+case $torch in cpu | cu[0-9]*)
+    # In the versions that this index has; all else, what it needs itself as well, as tested and from where pip looks.
     sed -E '/^torch(vision)?==/d' "$versions" >"$venv/constraints.txt"
     versions=$venv/constraints.txt
-    install --index-url "$VINFO_TORCH_INDEX" torch torchvision
-    "$venv/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is not None)' ||
-        { say "--torch=cpu: the torch of $VINFO_TORCH_INDEX is not a CPU build; name the index of CPU builds" >&2; exit 2; }
-fi
+    install --no-deps --index-url "$VINFO_TORCH_INDEX" torch torchvision
+    build=$("$venv/bin/python" -c 'import importlib.util, pathlib, runpy
+path = pathlib.Path(importlib.util.find_spec("torch").origin).with_name("version.py")
+cuda = runpy.run_path(path)["cuda"]
+print("cu" + cuda.replace(".", "") if cuda else "cpu")')
+    [ "$build" = "$torch" ] ||
+        { say "--torch=$torch: the torch of $VINFO_TORCH_INDEX is a $build build; name the index of $torch builds" >&2; exit 2; } ;;
+esac
 if [ $kind = system ]; then
     # The MPI build of h5py has to see the numpy, mpi4py and cython it will run with: no build isolation.
     grep -v '^h5py' requirements.txt > "$venv/requirements.txt"

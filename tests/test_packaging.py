@@ -199,7 +199,12 @@ def test_the_set_up_refuses_a_torch_that_is_not_there(tmp_path):
     (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "python").chmod(0o755)
     environment = {name: text for name, text in os.environ.items() if name != "VINFO_TORCH_INDEX"}
-    for torch, said in [("cpu", "set VINFO_TORCH_INDEX"), ("present", "no torch (2.4 or newer)")]:
+    for torch, said in [
+        ("cpu", "package index of torch's cpu builds"),
+        ("cu126", "package index of torch's cu126 builds"),
+        ("cuda", "'--torch=cuda' is not an option; valid: "),
+        ("present", "no torch (2.4 or newer)"),
+    ]:
         words = ["bash", ROOT / "hpc/setup.sh", f"--torch={torch}", f"--venv={tmp_path}/made"]
         environment["PYTHON"] = str(tmp_path / "python")
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)

@@ -5,13 +5,20 @@ import re
 import h5py
 import numpy as np
 import pytest
+import torch
 from contents import SMALL
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from small_run import on
 from tiny_run import refusal
 
 from vinfo_mpi import Results
+from vinfo_mpi.cli import compare
+from vinfo_mpi.comparison import study
+from vinfo_mpi.errors import Failure
 from vinfo_mpi.numerics import folds
+from vinfo_mpi.parallel import devices, logs
+from vinfo_mpi.parallel.devices import Binding
 
 OTHER = ("--set", "network.name=vgg11_bn", "--set", "analyses=[]", "--set", "pages=[]")
 
@@ -125,3 +132,19 @@ def test_what_cannot_be_compared_is_refused(run, python, tmp_path, words, expect
     done = python("-m", "vinfo_mpi.compare", *words, "--out", tmp_path)
     assert expected in refusal(done)
     assert not (tmp_path / "compare.h5").exists()
+
+
+def test_a_full_memory_is_a_sentence(tmp_path, monkeypatch):
+    def full(runs):
+        raise MemoryError
+
+    bound = torch.device("cpu"), [Binding("node", "cpu", "", "", 1)]
+    monkeypatch.setattr(devices, "bind", lambda ranks, setting: bound)
+    monkeypatch.setattr(logs, "start", lambda rank: None)
+    monkeypatch.setattr(compare, "_config", lambda folder: on(folder).config)
+    monkeypatch.setattr(study, "opened", full)
+    sentence = (
+        r"^compare: the memory of the node .* is full: .* lower machine\.rows in the config\."
+    )
+    with pytest.raises(Failure, match=sentence):
+        compare.compare_runs([f"a={tmp_path}", f"b={tmp_path}"], tmp_path)

@@ -175,7 +175,13 @@ def refuses_with(text):
         ("cuda", {}, 0, None, "machine.device: cuda, but a rank sees no GPU"),
         ("cuda", {"CUDA_VISIBLE_DEVICES": ""}, 0, None, "no GPU"),
         ("auto", {"SLURM_GPUS_ON_NODE": "4"}, 0, None, "SLURM_GPUS_ON_NODE is 4, but"),
-        ("auto", {}, 2, TOO_OLD, "is for CUDA 12.4 and before, .* install a torch for CUDA 12.4"),
+        (
+            "auto",
+            {},
+            2,
+            TOO_OLD,
+            r"for CUDA 12\.4 and before, .* for CUDA 12 \(hpc/setup.sh --torch=cu12N",
+        ),
         ("auto", {}, 1, "CUDA error: ECC\nand more", r"CUDA error: ECC \(nvidia-smi"),
     ],
 )

@@ -37,3 +37,8 @@ def test_a_processors_memory(allocate):
 def test_what_cuda_says(error, full):
     assert memory.is_exhausted(error) == full
     assert not full or memory.of_device(error)
+
+
+def test_other_errors_of_torch_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="inconsistent"), memory.explained("it", [], 0, ""):
+        torch.ones(2) @ torch.ones(3)

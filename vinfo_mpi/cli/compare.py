@@ -12,6 +12,7 @@ from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import InputError, require
 
 FEWEST = 2  # runs
+REMEDY = "use more ranks, or lower machine.rows in the config.yaml of the runs"
 
 
 def parse(description: str | None) -> argparse.Namespace:
@@ -52,7 +53,7 @@ def compare_runs(words: list[str], folder: Path) -> None:
     require("compare", "matplotlib")
     from vinfo_mpi.comparison import findings, study
     from vinfo_mpi.comparison.compare import compare
-    from vinfo_mpi.parallel import devices, logs
+    from vinfo_mpi.parallel import devices, logs, memory
     from vinfo_mpi.parallel.ranks import Ranks
     from vinfo_mpi.run.run import Run
 
@@ -66,7 +67,10 @@ def compare_runs(words: list[str], folder: Path) -> None:
         label: Run(config, places[label], ranks, device, bindings, command)
         for label, config in configs.items()
     }
-    with study.opened(runs) as studies:
+    with (
+        memory.explained("compare", bindings, ranks.rank, REMEDY),
+        study.opened(runs) as studies,
+    ):
         comparison = compare(studies, folder, command)
         if ranks.is_root:
             for first, second in comparison.pairs:

@@ -100,8 +100,8 @@ def _explained(problem: str) -> str:
     major, minor = divmod(int(version[1]) // 10, 100)
     return (
         f"their driver is for CUDA {major}.{minor} and before, torch {torch.__version__} is built "
-        f"for CUDA {torch.version.cuda}; install a torch for CUDA {major}.{minor} or a newer "
-        f"driver, {other}"
+        f"for CUDA {torch.version.cuda}; install a torch for CUDA {major} (hpc/setup.sh --torch="
+        f"cu{major}N, docs/cluster.md) or a newer driver, {other}"
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import torch
 
 from vinfo_mpi import units
+from vinfo_mpi.errors import Failure
 from vinfo_mpi.parallel import devices, malloc
 from vinfo_mpi.parallel.devices import Binding
 from vinfo_mpi.parallel.limits import Limit
@@ -98,3 +100,19 @@ def exhausted(error: BaseException, bindings: Sequence[Binding], rank: int) -> s
         f"the memory of the {full} on {os.uname().nodename} is full: rank {rank} holds "
         f"{units.size(held)}, {units.size(free)} are free, {sharing}"
     )
+
+
+@contextmanager
+def explained(what: str, bindings: Sequence[Binding], rank: int, remedy: str) -> Iterator[None]:
+    """Say in one sentence whose memory is full, should it be in the block, and what to change.
+
+    Raises
+    ------
+    Failure
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_exhausted(error):
+            raise
+        raise Failure(f"{what}: {exhausted(error, bindings, rank)}; {remedy}") from error

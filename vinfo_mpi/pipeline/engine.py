@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vinfo_mpi import units
-from vinfo_mpi.errors import Failure, InputError, NotApplicable, require
+from vinfo_mpi.errors import InputError, NotApplicable, require
 from vinfo_mpi.parallel import limits, logs, memory
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.pipeline import measured, plan
@@ -195,16 +195,10 @@ def _run_stage(run: Run, stage: str, repeat: bool) -> None:
     run.end()
 
 
-@contextmanager
-def _memory_explained(run: Run, stage: str) -> Iterator[None]:
+def _memory_explained(run: Run, stage: str) -> AbstractContextManager[None]:
     """Say in one sentence whose memory a stage has found full, and what to change."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not memory.is_exhausted(error):
-            raise
-        full = memory.exhausted(error, run.bindings, run.ranks.rank)
-        raise Failure(f"stage {stage}: {full}; {STAGES[stage].remedy}") from error
+    remedy = STAGES[stage].remedy
+    return memory.explained(f"stage {stage}", run.bindings, run.ranks.rank, remedy)
 
 
 def _repeat(outer: str, run: Run, stage: str) -> None:

@@ -6,7 +6,9 @@ from benchmarks.side_by_side import Options
 
 
 def test_ours_and_torchvisions_reference_learn_the_same(tmp_path):
-    rows = train.trained(train.Case(16, 32, 32, 0, "shufflenet_v2_x0_5", 8), tmp_path, Options(repeats=1))
+    rows = train.trained(
+        train.Case(16, 32, 32, 0, "shufflenet_v2_x0_5", 8), tmp_path, Options(repeats=1)
+    )
     assert [row.method for row in rows] == ["ours", "torchvision's reference"]
     assert "weights within" in rows[0].note
     assert all("images/s" in row.note for row in rows)

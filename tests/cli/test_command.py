@@ -259,3 +259,22 @@ def test_waiting_threads_leave_the_core_to_others(python, tmp_path):
     result = python(*command, cold=True, OMP_DISPLAY_ENV="TRUE")
     assert result.returncode == 0, result.stderr
     assert set(re.findall(r"OMP_WAIT_POLICY\s*=\s*'(\w+)'", result.stderr)) == {"PASSIVE"}
+
+
+REMEMBERED = """
+import inspect, sys
+from vinfo_mpi.cli import command
+
+def look():
+    inspect.getmodule(compile("0", sys.executable, "exec"))  # of no module, but there
+
+look()
+command.guarded(look)
+"""
+
+
+def test_who_has_remembered_the_programs_file_finds_none_later(python, tmp_path):
+    """As torch.library does: an error there would be blamed on the network."""
+    (tmp_path / "program.py").write_text(REMEMBERED)
+    done = python(tmp_path / "program.py", cold=True)
+    assert done.returncode == 0, done.stderr

@@ -31,6 +31,23 @@ def test_peak_memory_is_in_bytes():
     assert held.nbytes < Clock(Ranks(), torch.device("cpu")).summary()["peak_memory"] < 2**40
 
 
+def test_a_phase_ends_when_the_device_is_done(monkeypatch):
+    """Unless it is one of many, of which only the last is waited for."""
+    cuda = torch.device("cuda")
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7)
+    clock = Clock(Ranks(), cuda)
+    with clock.phase("solve"):
+        assert not waited
+    assert waited == [cuda]
+    with clock.phase("network", wait=False):
+        pass
+    assert list(clock.each("read", [1, 2])) == [1, 2]
+    assert waited == [cuda]
+    assert clock.summary()["peak_device_memory"] == 7
+
+
 SCRIPT = """
 import json, time, torch
 from vinfo_mpi.parallel.clock import Clock

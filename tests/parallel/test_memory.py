@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from small_run import on
 
 from vinfo_mpi.parallel import memory
 from vinfo_mpi.parallel.devices import Binding
@@ -37,6 +38,17 @@ def test_a_processors_memory(allocate):
 def test_what_cuda_says(error, full):
     assert memory.is_exhausted(error) == full
     assert not full or memory.of_device(error)
+
+
+def test_a_stage_begins_with_what_the_one_before_has_kept_on_the_device(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: begun.append("given back"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: begun.append(device))
+    run = on(tmp_path)
+    assert begun == []
+    run.device = torch.device("cuda")
+    run.begin()
+    assert begun == ["given back", run.device]
 
 
 def test_other_errors_of_torch_stay_what_they_are():

@@ -123,5 +123,5 @@ class Coder:
         if ids is None:
             return feature_map
         positions = kept_positions(self.run.config, ids, feature_map.shape[1])
-        indices = torch.from_numpy(positions).to(feature_map.device)
+        indices = torch.from_numpy(positions).to(feature_map.device, non_blocking=True)
         return torch.take_along_dim(feature_map, indices[:, :, None], 1)

@@ -35,7 +35,8 @@ def send(
         vectors = reading.map
         if columns[MAP].shape[0] < vectors.shape[1]:
             positions = kept_positions(run.config, ids, vectors.shape[1])
-            indices = torch.from_numpy(positions).to(vectors.device)
+            # A copy that is waited for would wait for the network.
+            indices = torch.from_numpy(positions).to(vectors.device, non_blocking=True)
             vectors = torch.take_along_dim(vectors, indices[:, :, None], 1)
         values[MAP] = vectors.to(stored)
     # Last: the first tap that is not finite is the one to name.

@@ -61,7 +61,7 @@ def transformed(images: torch.Tensor, drawn: Draws, size: int) -> torch.Tensor:
     uniform = torch.from_numpy(drawn.places).to(images)
     noise = torch.from_numpy(drawn.noise).to(images)
     side = SMALLEST + (1 - SMALLEST) * uniform[:, 0]
-    crops = torch.zeros(len(side), 2, 3).to(images)
+    crops = images.new_zeros(len(side), 2, 3)
     crops[:, 0, 0] = crops[:, 1, 1] = side
     crops[:, :, 2] = (1 - side)[:, None] * (2 * uniform[:, 1:] - 1)  # within the picture
     grid = functional.affine_grid(crops, [len(side), 3, size, size], align_corners=False)

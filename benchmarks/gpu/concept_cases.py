@@ -32,6 +32,7 @@ from vinfo_mpi.numerics import (
     profiles,
     sparse_codes,
     support,
+    working_sets,
 )
 
 CASES = Cases()
@@ -131,6 +132,40 @@ def nnls_atoms_of_zeros(place: Place) -> Sequence[torch.Tensor]:
 def nnls_without_rows(place: Place) -> Sequence[torch.Tensor]:
     """Codes of no rows."""
     codes = nnls.encode(place(X[:0].abs()), place(ATOMS))
+    return [codes.codes, codes.residual]
+
+
+def _by_working_sets(place: Place, times: int) -> Sequence[torch.Tensor]:
+    """Return the codes of rows that few atoms of many carry, so many times the same rows."""
+    atoms = random(6, 160, 64).abs()
+    used = torch.arange(80)[:, None] + torch.tensor([0, 30, 77])
+    rows = (atoms[used].sum(1) + 0.02 * random(7, len(used), 64)).repeat(times, 1)
+    x, atoms = place(rows), place(atoms)
+    return working_sets.solve(x, atoms, atoms @ atoms.T, 1e-9)
+
+
+@CASES.add
+def working_sets_of_few_rows(place: Place) -> Sequence[torch.Tensor]:
+    """Codes by working sets."""
+    return _by_working_sets(place, 1)
+
+
+@CASES.add
+def working_sets_of_more_rows(place: Place) -> Sequence[torch.Tensor]:
+    """Codes by working sets, of more rows, all of which are factorised together."""
+    return _by_working_sets(place, 4)
+
+
+@CASES.add
+def working_sets_of_many_rows(place: Place) -> Sequence[torch.Tensor]:
+    """Codes by working sets, of so many rows that their sets are factorised by size."""
+    return _by_working_sets(place, 14)
+
+
+@CASES.add
+def nnls_after_working_sets(place: Place) -> Sequence[torch.Tensor]:
+    """Non-negative codes; most rows are carried by too many atoms for working sets."""
+    codes = nnls.Dictionary(place(ATOMS), sets=True).encode(place(X.abs()))
     return [codes.codes, codes.residual]
 
 

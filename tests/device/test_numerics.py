@@ -22,6 +22,18 @@ def test_equals_the_cpu(name, cases):
     assert cases[name]["operations"] > 0
 
 
+def test_working_sets_wait_as_often_for_many_rows_as_for_few(cases):
+    """Once for every exchange, four times for every look; once more for sizes of the many."""
+    few, more, many = (
+        cases[f"working_sets_of_{rows}_rows"]["synchronisations"]
+        for rows in ("few", "more", "many")
+    )
+    assert few == more
+    exchanges = sum(count for line, count in few.items() if "pivoting" in line)
+    assert sum(few.values()) - exchanges <= 4 * 5 + 2  # looks, and where the data are placed
+    assert sum(few.values()) <= sum(many.values()) <= sum(few.values()) + exchanges
+
+
 def test_differences_are_seen():
     values = torch.tensor([1.0, 2.0, torch.nan])
     assert difference([values], [values]) == 0

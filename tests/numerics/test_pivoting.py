@@ -54,3 +54,42 @@ def test_a_factorisation_that_fails_is_said_and_leaves_the_others_alone():
     assert solution.solved.tolist() == [True, False, True]
     expected = reference(atoms[2].T.numpy(), x[2].numpy())[0]
     np.testing.assert_allclose(solution.values[2], expected, atol=1e-8)
+
+
+def test_many_problems_are_factorised_in_parts_by_their_size(monkeypatch):
+    """Each as wide as its widest, whatever the order of the problems; one has no variables."""
+    atoms, x = problems(30, 10, 16)
+    allowed = torch.arange(10) < (7 * torch.arange(30) % 11)[:, None]
+    together = solved(atoms, x, allowed)
+    widths = []
+    cholesky = torch.linalg.cholesky_ex
+
+    def noted(a):
+        widths.append(a.shape[1])
+        return cholesky(a)
+
+    monkeypatch.setattr(torch.linalg, "cholesky_ex", noted)
+    monkeypatch.setattr(pivoting, "TOGETHER", 8)
+    in_parts = solved(atoms, x, allowed)
+    assert widths[:4] == [2, 5, 8, 10]
+    torch.testing.assert_close(in_parts.values, together.values, rtol=1e-9, atol=1e-11)
+    assert torch.equal(in_parts.positive, together.positive)
+    assert in_parts.solved.all()
+    for i in range(30):
+        number = int(allowed[i].sum())
+        expected = reference(atoms[i, :number].T.numpy(), x[i].numpy())[0] if number else 0
+        np.testing.assert_allclose(in_parts.values[i, :number], expected, atol=1e-8)
+
+
+def test_factorisations_that_fail_leave_the_other_parts_alone(monkeypatch):
+    monkeypatch.setattr(pivoting, "TOGETHER", 2)
+    atoms, x = problems(7, 6, 16)
+    products = atoms @ atoms.mT
+    products[3] = -products[3]
+    target = (atoms @ x[:, :, None])[:, :, 0]
+    allowed = torch.ones_like(target, dtype=torch.bool)
+    solution = pivoting.solve(products, target, allowed, target.new_zeros(7))
+    assert solution.solved.tolist() == [i != 3 for i in range(7)]
+    assert (solution.values[3] == 0).all()
+    expected = reference(atoms[6].T.numpy(), x[6].numpy())[0]
+    np.testing.assert_allclose(solution.values[6], expected, atol=1e-8)

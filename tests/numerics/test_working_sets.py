@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.optimize import nnls as reference
 
-from vinfo_mpi.numerics import nnls, working_sets
+from vinfo_mpi.numerics import nnls, pivoting, working_sets
 
 TOLERANCE = 1e-6
 
@@ -53,6 +53,40 @@ def test_a_code_depends_on_its_row_alone():
     whole, _ = solve(x, atoms)
     alone = torch.cat([solve(row[None], atoms)[0] for row in x[::7]])
     torch.testing.assert_close(alone, whole[::7], rtol=1e-9, atol=1e-11)
+
+
+def test_codes_are_the_same_however_many_rows_are_worked_on_at_once(monkeypatch):
+    """As a GPU works on them: all at once, their sets factorised by size."""
+    x, atoms = problem(share=0.005)
+    few, residual = solve(x, atoms)
+    monkeypatch.setattr(pivoting, "TOGETHER", 6)
+    many, of_many = working_sets.solve(x, atoms, atoms @ atoms.T, TOLERANCE, together=len(x))
+    torch.testing.assert_close(many, few, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(of_many, residual, rtol=1e-6, atol=1e-12)
+
+
+def test_a_gpu_works_on_as_many_rows_as_have_room():
+    paper = (10_000, 2048)
+    room = [2e9, 20e9, 40e9, 70e9, 1e12]
+    rows = [working_sets.rows_within(size, *paper) for size in room]
+    assert rows == [256, 1024, 4096, 8192, 16384]
+    assert all(
+        working_sets.memory(count, *paper) <= size < working_sets.memory(2 * count, *paper)
+        for count, size in zip(rows[1:-1], room[1:-1], strict=True)
+    )
+
+
+@pytest.mark.parametrize("shape", [(10_000, 2048), (100, 64)])
+def test_no_working_set_is_wider_than_planned(shape, monkeypatch):
+    """Rows that all atoms carry: all who may join."""
+    concepts, channels = shape
+    most = min(concepts, working_sets.most_that_carry(concepts, channels))
+    sets = working_sets.WorkingSets(2, torch.empty(concepts, 0, dtype=torch.float64))
+    monkeypatch.setattr(sets, "_extended", lambda joining, before: None)
+    sets.members = torch.arange(most).expand(2, -1)
+    sets.carries = torch.ones(2, most, dtype=torch.bool)
+    sets.join(torch.rand(2, concepts, dtype=torch.float64))
+    assert most < sets.members.shape[1] <= working_sets.widest(concepts, channels)
 
 
 def test_rows_that_many_atoms_carry_are_given_up_early(monkeypatch):

@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 
 from vinfo_mpi.numerics import working_sets
-from vinfo_mpi.numerics.nnls_rows import Factors, OpenRows, at, scale_of, violation_of
+from vinfo_mpi.numerics.nnls_rows import Factors, OpenRows, at, free_on, scale_of, violation_of
 
 CHECK = 10  # iterations between looks at which rows are done
 # Elements of the codes that are worked on at once, and rows at least: what stays in a processor's
@@ -90,7 +90,9 @@ class Dictionary:
             Rows that are worked on at once; None: as many as suit the device.
         """
         if self._sets:
-            codes, residual = working_sets.solve(x.double(), self.atoms, self._products, tolerance)
+            codes, residual = working_sets.solve(
+                x.double(), self.atoms, self._products, tolerance, together
+            )
         elif precision == torch.float64:
             return _solve(self._factors, x, tolerance, max_iterations, together)
         else:
@@ -183,9 +185,7 @@ def _suitable(concepts: int, device: torch.device) -> int:
     """Return how many rows are worked on at once on a device."""
     if device.type == "cpu":
         return max(FEWEST, CACHE // concepts)
-    free, _ = torch.cuda.mem_get_info(device)
-    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return max(FEWEST, min(MOST, free // (ARRAYS * 8 * concepts)))
+    return max(FEWEST, min(MOST, free_on(device) // (ARRAYS * 8 * concepts)))
 
 
 def _decomposed(atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

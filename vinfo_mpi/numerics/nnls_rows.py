@@ -182,3 +182,9 @@ def violation_of(codes: torch.Tensor, gradient: torch.Tensor, scale: torch.Tenso
 def at(numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Return numbers of rows where x is, without waiting."""
     return numbers.to(x.device, non_blocking=True)
+
+
+def free_on(device: torch.device) -> int:
+    """Return the bytes that are free on a GPU, those that torch keeps for later among them."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -15,6 +15,9 @@ import torch
 EXCHANGES = 40
 PATIENCE = 3  # exchanges of whole blocks without an improvement
 RIDGE = 1e-12  # relative to a variable's square, for variables that are there twice
+# Problems that are factorised together. Of more, as a GPU has them, those with as many free
+# variables are together: each takes as long as the largest beside it.
+TOGETHER = 1024
 
 
 @dataclass
@@ -54,18 +57,16 @@ def solve(
     count, size = target.shape
     values = torch.zeros_like(target)
     positive = allowed.clone()
-    solved = torch.ones(count, dtype=torch.bool)
-    fewest = torch.full((count,), size + 1)
-    patience = torch.full((count,), PATIENCE)
-    left = torch.arange(count)
+    solved = positive.new_ones(count)
+    left = torch.arange(count, device=target.device)
+    fewest = torch.full_like(left, size + 1)
+    patience = torch.full_like(left, PATIENCE)
     for _ in range(EXCHANGES):
-        a = products if len(left) == count else products[left]
         free = positive[left]
-        z, factored = _on_free(a, target[left], free)
-        gradient = (a @ z[:, :, None])[:, :, 0] - target[left]
+        z, gradient, factored = _on_free(products, left, target[left], free)
         wrong_gradient = ~free & allowed[left] & (gradient < -slack[left, None])
         wrong = (free & (z < 0)) | wrong_gradient
-        values[left[factored]] = z[factored].clamp(min=0)
+        values[left] = torch.where(factored[:, None], z.clamp(min=0), values[left])
         solved[left] = factored
 
         number = wrong.sum(1)
@@ -73,7 +74,7 @@ def solve(
         fewest[left] = torch.minimum(fewest[left], number)
         stuck = patience[left] < 0
         exchanged = free ^ torch.where(stuck[:, None], _last(wrong), wrong)
-        goes_on = factored & (number > 0)
+        goes_on = (factored & (number > 0)).nonzero()[:, 0]  # the one wait for a GPU
         left = left[goes_on]
         if not len(left):
             break
@@ -81,7 +82,58 @@ def solve(
     return Solution(values, positive, solved)
 
 
+def chosen_places(chosen: torch.Tensor, width: int) -> torch.Tensor:
+    """Return the places of each row's that are chosen, and others up to a width: (b, width)."""
+    return chosen.byte().argsort(dim=1, descending=True, stable=True)[:, :width]
+
+
+def lines_of(matrices: torch.Tensor, rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return lines of some of the matrices (b, m, m): at `places` (n, s) of `rows`, (n, s, m)."""
+    width = matrices.shape[2]
+    return matrices.view(-1, width)[(rows * width)[:, None] + places]
+
+
+def columns_of(lines: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the columns of lines (n, s, m) at the same places (n, s): (n, s, s)."""
+    return lines.gather(2, places[:, None, :].expand(-1, places.shape[1], -1))
+
+
 def _on_free(
+    products: torch.Tensor, rows: torch.Tensor, target: torch.Tensor, free: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return solutions of least squares on the free variables; their gradients; which are found.
+
+    Of the problems whose products are at these rows; their solutions are 0 elsewhere.
+    """
+    if len(rows) > TOGETHER:
+        return _in_parts(products, rows, target, free)
+    a = products if len(rows) == len(products) else products[rows]
+    z, factored = _least_squares(a, target, free)
+    return z, (a @ z[:, :, None])[:, :, 0] - target, factored
+
+
+def _in_parts(
+    products: torch.Tensor, rows: torch.Tensor, target: torch.Tensor, free: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the same, found in parts that are as wide as the most free variables of a row."""
+    z = torch.zeros_like(target)
+    gradient = torch.empty_like(target)
+    factored = torch.empty_like(free[:, 0])
+    numbers, order = free.sum(1).sort()
+    widths = torch.stack([part[-1] for part in numbers.split(TOGETHER)]).tolist()
+    for part, width in zip(order.split(TOGETHER), widths, strict=True):
+        places = chosen_places(free[part], width)
+        lines = lines_of(products, rows[part], places)
+        t = target[part]
+        values, factored[part] = _least_squares(
+            columns_of(lines, places), t.gather(1, places), free[part].gather(1, places)
+        )
+        z[part] = torch.zeros_like(t).scatter_(1, places, values)
+        gradient[part] = (values[:, None, :] @ lines)[:, 0] - t
+    return z, gradient, factored
+
+
+def _least_squares(
     products: torch.Tensor, target: torch.Tensor, free: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the least squares solution of the free variables, 0 elsewhere; and which are found."""
@@ -95,5 +147,5 @@ def _on_free(
 
 def _last(chosen: torch.Tensor) -> torch.Tensor:
     """Return the last place of each row's that is chosen, alone."""
-    numbers = torch.arange(1, chosen.shape[1] + 1) * chosen
+    numbers = torch.arange(1, chosen.shape[1] + 1, device=chosen.device) * chosen
     return chosen & (numbers == numbers.amax(1, keepdim=True))

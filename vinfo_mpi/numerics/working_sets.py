@@ -12,9 +12,19 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from vinfo_mpi.numerics import pivoting
-from vinfo_mpi.numerics.nnls_rows import scale_of, violation_of
+from vinfo_mpi.numerics.nnls_rows import free_on, scale_of, violation_of
 
-ROWS = 64  # worked on at once
+ROWS = 64  # worked on at once on a CPU
+# On a GPU rows at least and at most, and the share of its free memory that they may take: what a
+# step takes there beside its arithmetic is the same for any number of rows.
+FEWEST = 2**8
+MOST = 2**14
+FREE = 0.5
+# Numbers that are held: of a row for each atom; of a row for each product of its set, while it is
+# made; of a problem that is factorised for each of its products.
+OF_ATOMS = 7
+OF_PRODUCTS = 2.5
+OF_FACTORS = 4
 FIRST = 32  # atoms of the first working set
 JOIN = 16  # atoms that join at each look, at most; or
 SHARE = 0.25  # ... so many of those that carry the row, if that is more
@@ -28,7 +38,11 @@ INNER = 0.5  # of the tolerance: violations that may stay within a working set
 
 
 def solve(
-    x: torch.Tensor, atoms: torch.Tensor, products: torch.Tensor, tolerance: float
+    x: torch.Tensor,
+    atoms: torch.Tensor,
+    products: torch.Tensor,
+    tolerance: float,
+    together: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the codes of rows, and how far they are from the optimality conditions.
 
@@ -40,6 +54,8 @@ def solve(
         D Dᵀ.
     tolerance : float
         That the residual, see `nnls.Codes`, is to be at most.
+    together : int, or None
+        Rows that are worked on at once; None: as many as suit the device.
 
     Returns
     -------
@@ -50,8 +66,9 @@ def solve(
     """
     codes = x.new_zeros(len(x), len(atoms))
     residual = x.new_full((len(x),), torch.inf)
-    for start in range(0, len(x), ROWS):
-        rows = slice(start, start + ROWS)
+    together = together or _suitable(atoms)
+    for start in range(0, len(x), together):
+        rows = slice(start, start + together)
         _solve_together(x[rows], atoms, products, tolerance, codes[rows], residual[rows])
     return codes, residual
 
@@ -59,6 +76,34 @@ def solve(
 def most_that_carry(concepts: int, channels: int) -> int:
     """Return with how many atoms a row is given up."""
     return int((DENSE * concepts * channels) ** (1 / 3))
+
+
+def widest(concepts: int, channels: int) -> int:
+    """Return how many atoms a working set has at most."""
+    most = min(concepts, most_that_carry(concepts, channels))
+    return most + max(FIRST, JOIN, int(SHARE * most))
+
+
+def memory(rows: int, concepts: int, channels: int) -> float:
+    """Return the bytes that so many rows take on a GPU while their sets are the largest."""
+    products = widest(concepts, channels) ** 2
+    of_row = OF_ATOMS * concepts + OF_PRODUCTS * products
+    return 8.0 * (rows * of_row + min(rows, pivoting.TOGETHER) * OF_FACTORS * products)
+
+
+def rows_within(room: float, concepts: int, channels: int) -> int:
+    """Return how many rows a GPU works on at once in so many bytes: a power of two."""
+    rows = MOST
+    while rows > FEWEST and memory(rows, concepts, channels) > room:
+        rows //= 2
+    return rows
+
+
+def _suitable(atoms: torch.Tensor) -> int:
+    """Return how many rows are worked on at once where the atoms are."""
+    if not atoms.is_cuda:
+        return ROWS
+    return rows_within(FREE * free_on(atoms.device), *atoms.shape)
 
 
 def _solve_together(
@@ -72,7 +117,7 @@ def _solve_together(
     """Write codes and residual of a few rows."""
     target = x @ atoms.T
     scale = scale_of(target)
-    open_rows = torch.arange(len(x))
+    open_rows = torch.arange(len(x), device=x.device)
     most = most_that_carry(*atoms.shape)
     sets = WorkingSets(len(x), products)
     descent = target
@@ -112,8 +157,8 @@ class WorkingSets:
 
     def __init__(self, rows: int, products: torch.Tensor) -> None:
         self._all_products = products
-        self.members = torch.empty(rows, 0, dtype=torch.int64)
-        self.carries = torch.empty(rows, 0, dtype=torch.bool)
+        self.members = products.new_empty(rows, 0, dtype=torch.int64)
+        self.carries = products.new_empty(rows, 0, dtype=torch.bool)
         self._products = products.new_empty(rows, 0, 0)
 
     def join(self, descent: torch.Tensor) -> None:
@@ -122,10 +167,10 @@ class WorkingSets:
         How many they are depends on the row alone.
         """
         size = self.carries.sum(1)
-        most = (SHARE * size).long().clamp(min=JOIN)
-        most[size == 0] = FIRST
+        most = torch.where(size == 0, FIRST, (SHARE * size).long().clamp(min=JOIN))
         steepest = descent.topk(min(int(most.max()), descent.shape[1]), dim=1)
-        joins = (torch.arange(steepest.values.shape[1]) < most[:, None]) & (steepest.values > 0)
+        number = torch.arange(steepest.values.shape[1], device=most.device)
+        joins = (number < most[:, None]) & (steepest.values > 0)
         before = self.members.shape[1]
         self.members = torch.cat([self.members, steepest.indices], 1)
         self.carries = torch.cat([self.carries, joins], 1)
@@ -154,12 +199,11 @@ class WorkingSets:
         """Go on with these rows, and with the atoms that carry them."""
         carries = self.carries[rows]
         size = int(carries.sum(1).max())
-        places = carries.byte().argsort(dim=1, descending=True, stable=True)[:, :size]
+        places = pivoting.chosen_places(carries, size)
         self.carries = carries.gather(1, places)
         self.members = self.members[rows].gather(1, places)
-        width = self._products.shape[1]
-        lines = self._products.view(-1, width)[(rows * width)[:, None] + places]
-        self._products = lines.gather(2, places[:, None, :].expand(-1, size, -1))
+        lines = pivoting.lines_of(self._products, rows, places)
+        self._products = pivoting.columns_of(lines, places)
 
     def hide_carrying(self, descent: torch.Tensor) -> None:
         """Set the descent (b, K) along atoms that carry their row to 0, that they join once."""

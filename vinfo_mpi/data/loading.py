@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import multiprocessing.forkserver
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from multiprocessing.reduction import ForkingPickler
@@ -21,7 +19,7 @@ from vinfo_mpi.data.images import Images
 from vinfo_mpi.data.preprocessing import Preprocessing
 from vinfo_mpi.errors import InputError, in_one_line
 from vinfo_mpi.numerics.hashing import hashed
-from vinfo_mpi.parallel import signals
+from vinfo_mpi.parallel import readers
 from vinfo_mpi.parallel.prefetch import ahead
 
 MEMORY = 2**29  # bytes of images that a rank remembers
@@ -58,10 +56,7 @@ class Loader:
         self._idle: tuple[_Requests, DataLoader] | None = None
         if workers:
             _check_travels(images)
-            # Without this each worker would import torch again.
-            multiprocessing.set_forkserver_preload([__name__])
-            with signals.not_heard_by_children():
-                multiprocessing.forkserver.ensure_running()
+            readers.prepare()
 
     def batches(
         self, batches: Sequence[np.ndarray], augment: str = "none", seed: int = 0
@@ -102,7 +97,6 @@ class Loader:
             batch_sampler=requests,
             num_workers=self.workers,
             collate_fn=_collate,
-            # No fork once MPI has started.
             multiprocessing_context="forkserver" if self.workers else None,
             persistent_workers=self.workers > 0,
             generator=torch.Generator(),  # the loader would draw from the network's random numbers

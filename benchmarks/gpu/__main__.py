@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import algebra, ceilings, network, numerics, runs, sizes
+from benchmarks.gpu import algebra, ceilings, network, numerics, runs, sizes, study
 from benchmarks.gpu.runs import Runs
 from benchmarks.gpu.session import Session
 
@@ -63,7 +63,8 @@ SECTIONS = {
     "dictionary": Section(_alone(algebra.dictionary), 45, CEILINGS),
     "score": Section(_alone(algebra.score), 45, CEILINGS),
     "network": Section(_alone(network.network), 60, CEILINGS),
-    "extraction": Section(network.extraction, 50),
+    "study": Section(study.study, 90),
+    "reading": Section(_alone(network.reading), 5),
     "sums": Section(_alone(ceilings.sums), 25),
     "sizes": Section(_alone(sizes.sizes), 60, CEILINGS),
 }

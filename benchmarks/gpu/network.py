@@ -1,14 +1,11 @@
-"""Speed of what runs the network: forward passes, taps, pictures, the stage that extracts."""
+"""Speed of what runs the network: forward passes, taps, pictures; and of reading an image."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +14,6 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from benchmarks.gpu.ceilings import tf32
-from benchmarks.gpu.runs import Runs
 from benchmarks.gpu.session import Session
 from vinfo_mpi.config.schema import Extract
 from vinfo_mpi.data.loading import AUGMENTATIONS, Preprocessing
@@ -26,8 +22,6 @@ from vinfo_mpi.visualisation.transformations import draws, transformed
 
 FORWARD = 8.2e9  # operations of ResNet-50 on an image of 224 pixels
 SIDE = 224
-READERS = 14
-CLASSES = 8  # of the planted images
 JPEG = (375, 500)  # height and width of an image of ImageNet
 # How a forward pass may be done: TF32, channels last, bfloat16.
 WAYS = {
@@ -107,44 +101,8 @@ def _pictures(session: Session, model: torch.nn.Module, size: int) -> None:
     session.speed("  their crops and noise", seconds)
 
 
-def extraction(session: Session, runs: Runs) -> None:
-    """Measure the stage that extracts, on planted images, and the reading of one JPEG."""
-    images, size, batch, readers = session.choose((2048, SIDE, 256, READERS), (160, 64, 16, 0))
-    torch.manual_seed(0)
-    weights = session.work / "resnet50.pt"
-    torch.save(torchvision.models.resnet50(num_classes=CLASSES).state_dict(), weights)
-    config: dict[str, Any] = {
-        "name": "extraction",
-        "data": {
-            "source": "planted",
-            "image_size": size,
-            "planted": {"images": images, "size": size},
-        },
-        "network": {"name": "resnet50", "checkpoints": [str(weights)]},
-        "extract": {"dtype": "float16"},
-        "train": {"epochs": 0},
-        "machine": {"batch": batch, "workers": readers},
-    }
-    runs.clear("extraction")
-    start = time.perf_counter()
-    code = runs.complete("extraction", stage="extract", config=config)
-    whole = time.perf_counter() - start
-    session.check("extraction of ResNet-50", code == 0, code=code)
-    if code == 0:
-        timings = json.loads((runs.folder("extraction") / "timings.json").read_text())["extract"][
-            "seconds"
-        ]
-        seconds = timings["total"]["max"]
-        phases = {name: values["max"] for name, values in timings.items()}
-        name = f"the stage: {images} images, {readers} readers"
-        session.speed(
-            name, seconds, images_per_second=images / seconds, phases=phases, with_start=whole
-        )
-    _jpeg(session)
-
-
-def _jpeg(session: Session) -> None:
-    """Measure what one reader does: decode, resize, crop; on one core."""
+def reading(session: Session) -> None:
+    """Measure what one reader does: decode, resize, crop a JPEG; on one core."""
     random = np.random.default_rng(0)
     small = Image.fromarray(random.integers(0, 255, (JPEG[0] // 8, JPEG[1] // 8, 3), np.uint8))
     smooth = np.asarray(small.resize(JPEG[::-1])).astype(float)

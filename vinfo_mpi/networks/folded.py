@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import fusion
 
-from vinfo_mpi.errors import NotApplicable
+from vinfo_mpi.errors import NotApplicable, in_one_line
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -37,10 +37,9 @@ def fold(network: nn.Module) -> fx.GraphModule:
         graph = tracer.trace(copied)
     except Exception as error:  # whatever the network's own code raises when it is given a proxy
         at = f", in {tracer.path}" if tracer.path else ""
-        said = str(error).partition("\n")[0]
         raise NotApplicable(
             f"merging needs torch.fx to trace the network, which fails for {type(network).__name__}"
-            f"{at}: {said}"
+            f"{at}: {in_one_line(error)}"
         ) from None
     folded = fx.GraphModule(copied, graph)
     for hook in network._forward_hooks.values():  # what picks the logits out of the output

@@ -13,7 +13,7 @@ from vinfo_mpi.numerics.bootstrap import Estimate
 from vinfo_mpi.registry import command
 from vinfo_mpi.results import findings
 from vinfo_mpi.results.dataset import Dataset
-from vinfo_mpi.results.findings import NEAR
+from vinfo_mpi.results.findings import VERDICTS
 from vinfo_mpi.results.schema import CLASS, COMPLEXITY, IMPORTANCE, NAME, PARTS, TEMPORAL
 from vinfo_mpi.results.sign import THE_PAPER
 from vinfo_mpi.results.tables import Results
@@ -69,8 +69,8 @@ class Answer:
         Concepts at either end, and the most important one of every part of the scale.
     findings : list of dict
         Of the paper and of others: sign, expected, value, verdict, command, source.
-    near : float
-        How far from 0 a value may be where about 0 is expected.
+    verdicts : str
+        What these mean.
     """
 
     sentences: Sequence[tuple[str, str]] = ()
@@ -79,7 +79,7 @@ class Answer:
     most_complex: Sequence[Shown] = ()
     along: Sequence[Shown] = ()
     findings: Sequence[dict[str, str]] = ()
-    near: float = NEAR
+    verdicts: str = VERDICTS
 
     @property
     def findings_of_the_paper(self) -> list[dict[str, str]]:

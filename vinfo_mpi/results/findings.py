@@ -47,6 +47,7 @@ from vinfo_mpi.results.signs_of_others import SIGNS_OF_OTHERS
 from vinfo_mpi.results.tables import Results
 
 NEAR = 0.2  # what counts as about nothing, on the scale of correlations and of V-information
+VERDICTS = f"yes and no: by more than two standard errors; about 0 is up to {NEAR} from it"
 GIVEN = (CODE_VARIANCE, LAST_TAP)  # what each correlation is shown without, beside all confounds
 COLUMNS = ("sign", "expected", "value", "standard_error", "verdict", "source")
 
@@ -92,7 +93,7 @@ def text(results: Results) -> str:
             number = _number(row["value"], row["standard_error"])
             lines.append(f"  {row['sign']:<72} {row['expected']:<9} {number:<15} {row['verdict']}")
         lines.append("")
-    lines.append(f"yes and no: by more than two standard errors; about 0 is up to {NEAR} from it")
+    lines.append(VERDICTS)
     of_all = results.mean(COMPLEXITY) if COMPLEXITY in results else None
     if of_all is not None:
         lines.append(f"± of correlations and of means over concepts: bootstrap over {of_all.over}")

@@ -75,6 +75,7 @@ class Facets:
         self.number = np.concatenate([np.arange(count) for count in [0, *counts]])
         self._images = dict(zip(concepts.tolist(), images, strict=True))
         self._facet = dict(zip(concepts.tolist(), facet, strict=True))
+        self._centres: dict[int, np.ndarray] = {}  # of the facets of a concept, (F, d)
         ids = activations.read("samples/id")
         self._order = np.argsort(ids)
         self._ids = ids[self._order]
@@ -91,8 +92,7 @@ class Facets:
         origins = []
         directions = []
         for index in chosen:
-            images = self._of_concept(index)
-            centres = centres_of(images.vectors, images.facet)
+            centres = self._centres_beside(index)
             origins.append(centres.mean(axis=0))
             directions.append(centres[self.number[index]] - origins[-1])
         tensor = self.run.tensor
@@ -121,10 +121,7 @@ class Facets:
             "distance_to_others": np.empty(len(chosen)),
         }
         for place, index in enumerate(chosen):
-            images = self._of_concept(index)
-            distances = np.linalg.norm(
-                centres_of(images.vectors, images.facet) - vectors[place], axis=1
-            )
+            distances = np.linalg.norm(self._centres_beside(index) - vectors[place], axis=1)
             number = self.number[index]
             compared["nearest"][place] = distances.argmin()
             compared["distance"][place] = distances[number]
@@ -142,12 +139,19 @@ class Facets:
         vectors = read_rows(self.activations, name, ascending)[place].astype(np.float64)
         return Member(ids, vectors, self._facet[concept][there])
 
+    def _centres_beside(self, index: int) -> np.ndarray:
+        """Return the centres of all facets of the concept of one: (F, d) float64."""
+        concept = int(self.concepts[index])
+        if concept not in self._centres:
+            images = self._of_concept(index)
+            self._centres[concept] = centres_of(images.vectors, images.facet)
+        return self._centres[concept]
+
     def _nearest(self, index: int) -> np.ndarray:
         """Return the ids of the images nearest to the centre of a facet."""
         images = self._of_concept(index)
         number = self.number[index]
-        centre = centres_of(images.vectors, images.facet)[number]
-        distances = np.linalg.norm(images.vectors - centre, axis=1)
+        distances = np.linalg.norm(images.vectors - self._centres_beside(index)[number], axis=1)
         distances[images.facet != number] = np.inf
         order = np.argsort(distances, kind="stable")[: np.sum(images.facet == number)]
         return images.ids[order[:NEAREST]]

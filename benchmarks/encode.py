@@ -71,7 +71,7 @@ def _case(x: np.ndarray, atoms: np.ndarray, options: Options, peers: bool) -> li
     rows = torch.from_numpy(x).to(options.device)
     prepared = nnls.Dictionary(torch.from_numpy(atoms).to(options.device))
 
-    directions = nnls.Dictionary(prepared.atoms, sets=False)
+    directions = nnls.Dictionary(prepared.atoms, "directions")
 
     def ours(dictionary: nnls.Dictionary, precision: torch.dtype = torch.float64) -> np.ndarray:
         return dictionary.encode(rows, TOLERANCE, precision=precision).codes.cpu().numpy()

@@ -165,7 +165,7 @@ def working_sets_of_many_rows(place: Place) -> Sequence[torch.Tensor]:
 @CASES.add
 def nnls_after_working_sets(place: Place) -> Sequence[torch.Tensor]:
     """Non-negative codes; most rows are carried by too many atoms for working sets."""
-    codes = nnls.Dictionary(place(ATOMS), sets=True).encode(place(X.abs()))
+    codes = nnls.Dictionary(place(ATOMS), "working-sets").encode(place(X.abs()))
     return [codes.codes, codes.residual]
 
 

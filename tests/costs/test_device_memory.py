@@ -72,6 +72,22 @@ def test_what_a_stage_holds_on_a_gpu(stage, costs):
     assert costs[stage].on_device == pytest.approx(BY_HAND[stage], rel=0.2)
 
 
+def test_codes_by_working_sets_hold_products_and_as_many_rows_as_have_room():
+    """All products (0.8 GB), and of half of the device 512 rows (8 GB), or of 80 GB 4,096 (36)."""
+    encode = CONFIG.encode.model_copy(update={"solver": "working-sets"})
+    config = CONFIG.model_copy(update={"encode": encode})
+
+    def planned(config, **options):
+        work = Workload(IMAGENET, config, ranks=1, device="cuda", **options)
+        return plan.costs_of_stages(["encode"], work)["encode"]
+
+    directions = planned(CONFIG)
+    for options, sets in (({}, 8.1 * GB), ({"room": 20 * GB}, 36.3 * GB)):
+        further = planned(config, **options).on_device - directions.on_device
+        assert further == pytest.approx(0.8 * GB + sets, rel=0.05)
+    assert planned(config).operations < directions.operations / 20
+
+
 def test_gpus_that_are_slow_in_float64_are_known(monkeypatch):
     device = torch.device("cuda")
     for capability, slow in (((9, 0), False), ((8, 9), True), ((8, 0), False), ((7, 5), True)):

@@ -90,7 +90,7 @@ def test_float32_reaches_the_residual_and_error_of_float64():
 def test_float32_comes_close_to_codes_of_many_atoms_with_a_common_direction():
     """Where what is large is formed and taken away again, it stops at 7e-6."""
     x, atoms = problem(n=20, d=32, atoms=400)
-    rows = OpenRows(nnls.Dictionary(atoms, sets=False)._single, x, len(x), None)
+    rows = OpenRows(nnls.Dictionary(atoms, "directions")._single, x, len(x), None)
     for _ in range(30):
         rows.iterate(10)
         residual = rows.violation()

@@ -114,7 +114,7 @@ def test_many_atoms_are_solved_by_them_and_what_they_give_up_by_directions(share
     assert (encoded.residual <= TOLERANCE).all()
     expected = residual_of(x, atoms, encoded.codes)
     torch.testing.assert_close(encoded.residual, expected, rtol=1e-6, atol=1e-12)
-    directions = nnls.Dictionary(atoms, sets=False).encode(x, TOLERANCE)
+    directions = nnls.Dictionary(atoms, "directions").encode(x, TOLERANCE)
     difference = error(x, atoms, encoded.codes) - error(x, atoms, directions.codes)
     assert (difference.abs() <= 1e-6 * x.square().sum(1)).all()
 

@@ -87,7 +87,7 @@ class NonNegative:
     reads: tuple[str, ...] = ("map",)
 
     def __init__(self, atoms: torch.Tensor, options: Encode) -> None:
-        self.dictionary = nnls.Dictionary(atoms)
+        self.dictionary = nnls.Dictionary(atoms, options.solver)
         self.options = options
         single = options.precision == "float32"
         if options.precision == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vinfo_mpi.concepts.vinformation import TOGETHER
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Workload
@@ -64,7 +65,7 @@ def _positive(work: Workload) -> float:
     """Return how many positive codes a vector has."""
     k = work.sizes.concepts
     d = work.sizes.d
-    if nnls.by_working_sets(k, d, work.device):
+    if _by_working_sets(work):
         return CARRY * working_sets.most_that_carry(k, d)
     return POSITIVE * min(k, d)
 
@@ -127,7 +128,7 @@ def solutions(work: Workload, images: int) -> float:
     vectors = float(images * _vectors_of_image(work))
     if not _non_negative(work):
         return 2.0 * vectors * k * d
-    if nnls.by_working_sets(k, d, work.device):
+    if _by_working_sets(work):
         carry = CARRY * working_sets.most_that_carry(k, d)
         of_vector = 2.0 * k * d * (1 + LOOKS) + FACTORISATIONS * carry**3
         return vectors * of_vector + 2.0 * work.ranks * k**2 * d
@@ -149,6 +150,12 @@ def _by_position(work: Workload) -> bool:
     return work.config.dictionary.kind_of_source.codes in ("non-negative", "encoder")
 
 
+def _by_working_sets(work: Workload) -> bool:
+    sizes = work.sizes
+    solver = work.config.encode.solver
+    return nnls.by_working_sets(sizes.concepts, sizes.d, work.device, solver)
+
+
 def _solver(work: Workload, rows: int) -> float:
     """Return the bytes of solving for the codes of so many vectors."""
     k = work.sizes.concepts
@@ -158,8 +165,18 @@ def _solver(work: Workload, rows: int) -> float:
     all_codes = 3 * held(NUMBER * rows * k)
     # Target, s, y, z, the gradient, ...: also where working sets give rows up.
     directions = 12 * held(NUMBER * open_rows * k)
-    if not nnls.by_working_sets(k, d, work.device):
+    if not _by_working_sets(work):
         return all_codes + directions
-    carry = working_sets.most_that_carry(k, d)
-    sets = working_sets.ROWS * (6 * k + 4 * carry**2)  # rows with all atoms, and their sets
-    return all_codes + directions + held(NUMBER * k * k) + held(NUMBER * sets)
+    return all_codes + directions + held(NUMBER * k * k) + held(_sets(work, rows))
+
+
+def _sets(work: Workload, rows: int) -> float:
+    """Return the bytes of rows with all atoms, and of their working sets."""
+    k = work.sizes.concepts
+    d = work.sizes.d
+    if work.device == "cpu":
+        carry = working_sets.most_that_carry(k, d)
+        return NUMBER * working_sets.ROWS * (6 * k + 4 * carry**2)
+    whole_device = 4 * (work.room or TOGETHER[work.device])
+    together = working_sets.rows_within(working_sets.FREE * whole_device, k, d)
+    return working_sets.memory(min(rows, together), k, d)

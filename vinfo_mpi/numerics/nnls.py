@@ -4,14 +4,15 @@ By alternating directions (`vinfo_mpi.numerics.nnls_rows`). Every row has a pena
 stops on its own: a code depends on its row alone, not on the rows beside it. A row that is done
 makes room for the next one, so that the products stay large and the memory small.
 
-By working sets (`vinfo_mpi.numerics.working_sets`) against many atoms on a CPU: a row is carried by
-few of them. What they cannot solve, alternating directions do.
+By working sets (`vinfo_mpi.numerics.working_sets`), unless told otherwise against many atoms on a
+CPU: a row is carried by few of them. What they cannot solve, alternating directions do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 
@@ -33,6 +34,8 @@ ROUNDING = 1e-14  # an eigenvalue below this share of the largest is 0
 # goes on in float64.
 SINGLE = 2e-5
 PATIENCE = 500
+
+Solver = Literal["auto", "directions", "working-sets"]
 
 
 @dataclass
@@ -56,15 +59,13 @@ class Dictionary:
     Parameters
     ----------
     atoms : (K, d) tensor
-    sets : bool, or None
-        Whether working sets come first; None: where they are faster, see `by_working_sets`.
+    solver : str
+        ``directions``, ``working-sets``, or ``auto``; see `by_working_sets`.
     """
 
-    def __init__(self, atoms: torch.Tensor, sets: bool | None = None) -> None:
+    def __init__(self, atoms: torch.Tensor, solver: Solver = "auto") -> None:
         self.atoms = atoms.double()
-        concepts, channels = atoms.shape
-        suit = by_working_sets(concepts, channels, atoms.device.type)
-        self._sets = suit if sets is None else sets
+        self._sets = by_working_sets(*atoms.shape, atoms.device.type, solver)
 
     def encode(
         self,
@@ -141,8 +142,13 @@ def encode(
     return Dictionary(torch.as_tensor(atoms)).encode(torch.as_tensor(x), tolerance, max_iterations)
 
 
-def by_working_sets(concepts: int, channels: int, device: str) -> bool:
-    """Whether codes against so many atoms are found by working sets on a kind of device."""
+def by_working_sets(concepts: int, channels: int, device: str, solver: Solver = "auto") -> bool:
+    """Whether codes against so many atoms are found by working sets on a kind of device.
+
+    ``auto``: where they have been measured to be faster.
+    """
+    if solver != "auto":
+        return solver == "working-sets"
     few = concepts >= 2 * channels
     return device == "cpu" and few and MANY <= concepts <= TOO_MANY
 

@@ -17,7 +17,7 @@ from vinfo_mpi.errors import InputError
 # A10, L40S and L4, B300, those for workstations and games.
 SLOW_IN_FLOAT64 = {(6, 1), (7, 5), (8, 6), (8, 7), (8, 9), (10, 3), (12, 0), (12, 1)}
 SLOW = (
-    "this GPU does 1/32 or 1/64 of its arithmetic in float64: codes are found in float32 "
+    "this GPU does 1/32 or 1/64 of its arithmetic in float64: directions find codes in float32 "
     "(encode.precision), score.products: float32 does the same for the score"
 )
 

@@ -134,7 +134,7 @@ class Dictionary(Section):
 class Encode(Section):
     """Computation of the codes."""
 
-    added_later = ("precision",)
+    added_later = ("precision", "solver")
 
     positions: Literal["all", "pooled"] = Field(
         "all",
@@ -144,6 +144,11 @@ class Encode(Section):
         1e-4, description="largest violation of the KKT conditions, relative to max|x D^T|"
     )
     max_iterations: Count = Field(5000, description="limit on the iterations for a code")
+    solver: Literal["auto", "directions", "working-sets"] = Field(
+        "auto",
+        description="alternating directions, or working sets first, always in float64; "
+        "auto: working sets on CPUs against 2,000 to 16,384 atoms, twice as many as channels",
+    )
     precision: Literal["auto", "float64", "float32"] = Field(
         "auto",
         description="precision of the iterations; the result is checked in float64. "

@@ -159,7 +159,6 @@ def _by_working_sets(work: Workload) -> bool:
 def _solver(work: Workload, rows: int) -> float:
     """Return the bytes of solving for the codes of so many vectors."""
     k = work.sizes.concepts
-    d = work.sizes.d
     together = nnls.MOST if work.device == "cuda" else max(nnls.FEWEST, nnls.CACHE // k)
     open_rows = min(rows, together)
     all_codes = 3 * held(NUMBER * rows * k)

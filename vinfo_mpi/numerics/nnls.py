@@ -65,7 +65,8 @@ class Dictionary:
 
     def __init__(self, atoms: torch.Tensor, solver: Solver = "auto") -> None:
         self.atoms = atoms.double()
-        self._sets = by_working_sets(*atoms.shape, atoms.device.type, solver)
+        concepts, channels = atoms.shape
+        self._sets = by_working_sets(concepts, channels, atoms.device.type, solver)
 
     def encode(
         self,

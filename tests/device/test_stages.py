@@ -31,7 +31,7 @@ SETTINGS = [
     "data.image_size=16",
     "network.width=0.0625",
     "train={epochs: 1, batch: 400}",
-    "extract={taps: [layer1.0, layer3.0, layer4.1], maps: all}",
+    "extract={taps: [layer1.0, layer3.0, layer4.1], maps: all, positions: 3}",
     "dictionary={concepts_per_class: 2, max_iterations: 20}",
     "encode.max_iterations=100",
     "score={also: [random-features, in-sample], random_features: 16}",
@@ -47,6 +47,19 @@ SETTINGS = [
     "visualise={steps: 5, extremes: 1, per_decile: 0, images: 20}",
     "report={levels: [0.0], examples: 2}",
 ]
+# Where weights are loaded and a network is looked at, once: images are not waited for there.
+ONCE = (
+    "analyses/merged_networks.py",
+    "networks/branches.py",
+    "networks/checkpoints.py",
+    "networks/condition.py",
+    "networks/heads.py",
+    "networks/record.py",
+    "networks/states.py",
+    "pipeline/measure.py",
+    "run/subject.py",
+    "stages/pilot.py",
+)
 CONFIG = ("--config", ROOT / "config/quickstart.yaml")
 OPTIONS = [*CONFIG, *(word for setting in SETTINGS for word in ("--set", setting))]
 WHOLE = ["--set", "analyses=all"]
@@ -62,11 +75,12 @@ class Stage(NamedTuple):
     datasets : tuple of str
         How their names begin.
     most : int
-        Synchronisations of each step, half as many again as were counted when this was written.
+        Synchronisations of each step, half as many again as were counted when this was written, but
+        for those of `ONCE`.
     steps : int
         Batches, iterations, or whatever is done so often.
     once : int
-        Synchronisations beside those of the steps: weights that go to the device one by one.
+        Synchronisations beside those of the steps.
     """
 
     file: str
@@ -93,9 +107,9 @@ STAGES = {
     "extract": Stage(
         "activations/epoch_001.h5",
         ("taps", "penultimate", "outputs", "head", "samples"),
-        most=2,
+        most=1,
         steps=CHECKPOINTS * BATCHES,
-        once=820,
+        once=16,  # what is subtracted from taps and branches
     ),
     "dictionary": Stage("dictionary.h5", ("atoms", "class", "objective"), most=5, steps=20),
     "encode": Stage(
@@ -117,29 +131,29 @@ STAGES = {
     "support": result("support", most=22),
     "hoyer": result("concepts/hoyer", most=0),
     "metafeatures": result("metafeatures", "concepts/cluster", most=6),
-    "sparsity": Stage("results.h5", ("sparsity",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
+    "sparsity": Stage("results.h5", ("sparsity",), most=18, steps=CHECKPOINTS * BATCHES),
     "spectrum": result("spectrum", most=33, steps=CHECKPOINTS * 6),
     "collapse": result("collapse", most=30, steps=CHECKPOINTS * 6),
-    "robustness": result("robustness", "concepts/noise_variance", most=42, steps=2 * 3),
+    "robustness": result("robustness", "concepts/noise_variance", most=10, steps=2 * 3),
     "stability": result("stability", "concepts/stability", most=33, steps=20),
     "autoencoder": result("autoencoder", most=720),
     "audit": result("audit", most=82, steps=CHECKPOINTS * TAPS),
     "sedimentation": result("sedimentation", most=1400),
     "migration": result("migration", most=0),
-    "patterns": Stage("results.h5", ("patterns",), most=60, steps=CHECKPOINTS * BATCHES, once=1200),
-    "merging": Stage("results.h5", ("merging",), most=1, steps=BATCHES, once=400),
-    "filters": Stage("results.h5", ("filters",), most=1, steps=CHECKPOINTS * 20, once=900),
+    "patterns": Stage("results.h5", ("patterns",), most=65, steps=CHECKPOINTS * BATCHES),
+    "merging": Stage("results.h5", ("merging",), most=3, steps=BATCHES),
+    "filters": Stage("results.h5", ("filters",), most=26, steps=CHECKPOINTS),
     "pointwise": result("pointwise", "concepts/misled", most=95),
     "monosemanticity": result("monosemanticity", "concepts/clarity", most=95),
     "facets": result("facets", "concepts/facet", most=15),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),
-        most=70,
+        most=40,
         steps=5,
     ),
 }
-MOST_TRAIN = 1100  # with the measurements for the plan, before it
+MOST_TRAIN = 2 * 9  # batches of the images held out, before and after: no step is waited for
 MOST_REPORT = 50
 # The main stages, and how much more often a rank may wait that shares the device: for sums by MPI,
 # which go through the processor's memory.
@@ -212,7 +226,11 @@ def assert_equal(stage, expected, actual):
 
 def assert_few(counts, most):
     """Assert that the processor has not waited for the device more often than that."""
-    waits = counts["synchronisations"]
+    waits = {
+        place: count
+        for place, count in counts["synchronisations"].items()
+        if not place.split()[-1].startswith(ONCE)
+    }
     assert sum(waits.values()) <= most, f"{sum(waits.values())} synchronisations: {waits}"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.limits import Peak
 from vinfo_mpi.errors import InputError
 
 SMALL_COUNT = pytest.mark.parametrize("count", [3, 2**30], ids=["split", "whole"])
@@ -175,3 +176,16 @@ def test_waiting_in_the_background_leaves_the_core_to_others(ranks):
     if ranks.size > 1:
         assert time.perf_counter() - start >= 0.2
     assert time.thread_time() - computed_before < 0.1
+
+
+def test_sums_take_little_memory_beside_what_is_added(ranks):
+    """MPI has buffers as large as what it is given at once."""
+    values = torch.ones(2000, 2**13, dtype=torch.float64)
+    with Peak() as of_sum:
+        ranks.sum(values)
+    with Peak() as of_part:
+        part = ranks.reduce_scatter(values)
+    if of_sum.bytes is None:
+        pytest.skip("the kernel does not let a process reset its peak")
+    assert of_sum.bytes < values.nbytes / 3
+    assert of_part.bytes < (ranks.size > 1) * part.nbytes + values.nbytes / 2

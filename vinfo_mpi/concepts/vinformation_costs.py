@@ -12,6 +12,7 @@ from vinfo_mpi.costs.workload import Workload
 from vinfo_mpi.networks.footprint import held
 from vinfo_mpi.numerics import ridge
 from vinfo_mpi.numerics.moments import Moments
+from vinfo_mpi.parallel.ranks import LARGEST_COUNT
 
 
 def memory(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
@@ -55,8 +56,18 @@ def _staged(work: Workload, d: int) -> float:
     """Return the bytes of sums of a tap that are on their way to other ranks."""
     if work.ranks == 1:
         return 0.0
-    of_all = NUMBER * work.sizes.concepts * work.config.score.folds * d
-    return 2.0 * of_all + 3 * of_all / work.ranks
+    return 2.0 * _scattered(work, d) + _received(work, d)
+
+
+def _scattered(work: Workload, d: int) -> float:
+    """Return the bytes of the sums of a tap of which every rank gets its own concepts."""
+    return float(NUMBER * work.sizes.concepts * work.config.score.folds * d)
+
+
+def _received(work: Workload, d: int) -> float:
+    """Return the bytes of a rank's part of them, and of pieces on their way: ours and MPI's."""
+    whole = _scattered(work, d)
+    return whole / work.ranks + 4 * min(whole, NUMBER * LARGEST_COUNT)
 
 
 def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
@@ -76,7 +87,7 @@ def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
 
     reduce: float = sums + Moments.bytes(folds, d, 0)
     if work.ranks > 1:
-        reduce += 3 * NUMBER * k * folds * d / work.ranks
+        reduce += _received(work, d)
 
     factor = NUMBER * (2 * d * d + d)
     factors_of_rank = predictors * -(-len(taps) * folds // work.ranks)

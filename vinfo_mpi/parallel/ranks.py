@@ -22,7 +22,9 @@ from vinfo_mpi.parallel.waiting import wait
 
 K = TypeVar("K")
 T = TypeVar("T")
-LARGEST_COUNT = 2**30  # elements in one MPI call: Open MPI 4 fails above 2**31 - 1
+# Elements in one MPI call: MPI's own buffers take up to twice as much, and Open MPI 4 fails above
+# 2**31 - 1.
+LARGEST_COUNT = 2**21
 
 
 class Ranks:

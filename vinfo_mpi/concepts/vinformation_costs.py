@@ -15,13 +15,22 @@ from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.parallel.ranks import LARGEST_COUNT
 
 
-def memory(work: Workload, widths: Sequence[int], beside: int = 0) -> float:
-    """Return the bytes at taps, or branches, of so many channels; `beside`: random features."""
+def memory(work: Workload, widths: Sequence[int], beside: int = 0, predictors: int = 1) -> float:
+    """Return the bytes at taps, or branches, of so many channels.
+
+    Parameters
+    ----------
+    beside : int
+        Random features.
+    predictors : int
+        Each of which factorises for itself, before any of them solves.
+    """
     n = work.sizes.n
     ids_and_folds = 2 * NUMBER * n
     peak = 8.0 * NUMBER * n  # sorting the ids of all images
     for group in read_together(work, widths, beside):
-        peak = max(peak, _memory_together(work, widths[group.start : group.stop], beside))
+        taps = widths[group.start : group.stop]
+        peak = max(peak, _memory_together(work, taps, beside, predictors))
     return ids_and_folds + peak
 
 
@@ -70,11 +79,10 @@ def _received(work: Workload, d: int) -> float:
     return whole / work.ranks + 4 * min(whole, NUMBER * LARGEST_COUNT)
 
 
-def _memory_together(work: Workload, taps: Sequence[int], beside: int) -> float:
+def _memory_together(work: Workload, taps: Sequence[int], beside: int, predictors: int) -> float:
     """Return the bytes at taps that are read together: of the largest of four steps."""
     k = work.sizes.concepts
     folds = work.config.score.folds
-    predictors = 1 + len(work.config.score.also)
     concepts_of_rank = -(-k // work.ranks)
     d = max(taps) + beside
     families = [*taps, *(width + beside for width in taps if beside)]  # each has its own sums

@@ -117,11 +117,13 @@ def costs(work: Workload) -> Costs:
     columns = 3 * len(widths) * (1 + len(work.config.score.also)) + COLUMNS
     disk = formulas.results(work, columns)
     disk["results"] += 4 * formulas.FILE + 60 * formulas.DATASET
-    memory = vinformation_costs.memory(work, widths, work.config.score.beside)
+    half = predictors.has_half(work.config.score)
+    learning = len(predictors.names(work.config.score)) + half
+    memory = vinformation_costs.memory(work, widths, work.config.score.beside, learning)
     of_classes = Occurrence.bytes(len(work.sizes.classes), work.sizes.concepts)
     sent = sum(predictors_costs.sent(work, width) for width in widths)
     sent += work.sent(of_classes / formulas.NUMBER)
-    if predictors.has_half(work.config.score):
+    if half:
         learned = 1 + ridge.half_of_folds(work.config.score.folds)
         concepts_of_rank = -(-work.sizes.concepts // work.ranks)
         memory += Moments.bytes(learned, max(widths) + work.config.score.beside, concepts_of_rank)

@@ -17,7 +17,7 @@ from vinfo_mpi.concepts import encoders_costs, predictors, vinformation_costs
 from vinfo_mpi.concepts.vinformation import TOGETHER, together
 from vinfo_mpi.costs.sizes import Sizes
 from vinfo_mpi.costs.workload import Costs, Workload
-from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd, nnls, working_sets
+from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd, nnls, pivoting, working_sets
 from vinfo_mpi.pipeline.plan import costs_of_stages
 from vinfo_mpi.stages.extract import planned_layout
 
@@ -27,8 +27,17 @@ IMAGE = 110e3  # bytes of a file of ImageNet, mean
 GRID = "grid of taps and checkpoints"  # of sedimentation
 STAGES = ("extract", "dictionary", "encode", "importance", "score", "dynamics")
 SMALL_FILES = 5  # that a stage opens, at least
-PASSES = 10  # of a look, or of a factorisation, over its numbers
-EXCHANGES = 15  # factorisations of a working set, measured: 14 to 16
+# Of working sets: passes of a look, or of a factorisation, over its numbers (on a GPU as many as
+# operations that are called, and sorting); factorisations of a row, measured: 14 to 16. On a GPU
+# small operations of a look, of a factorisation, and of each part of the rows, as tests/device
+# counts them; how often the slowest row of a block does what the mean row does (1.5 and 2 times
+# among 1,000 rows).
+PASSES = {"cpu": 10, "cuda": 30}
+EXCHANGES = 15
+OF_LOOK = 96
+OF_EXCHANGE = 73
+OF_PART = 40
+SLOWEST = 3
 KERNELS = 600  # small operations of a forward pass with its taps: as many for any number of images
 
 
@@ -224,8 +233,8 @@ def _encode(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     vectors = images * vectors_of_image
     blocks = vectors / (images_of_block * vectors_of_image)
     transfer = item * images * sizes.positions * d + 8 * images * k
-    if nnls.by_working_sets(k, d, machine.device):
-        return {"bandwidth": vectors * _by_working_sets(k, d), "transfer": transfer}, read
+    if nnls.by_working_sets(k, d, machine.device, work.config.encode.solver):
+        return _by_working_sets(machine, work, vectors) | {"transfer": transfer}, read
     rank = min(k, d)
     # Numbers read and written beside the products', and to look who is done.
     step = 8 * (15 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
@@ -240,15 +249,30 @@ def _encode(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     return amounts, read
 
 
-def _by_working_sets(k: int, d: int) -> float:
-    """Return the bytes that the codes of a vector read and write beside products with all atoms.
+def _by_working_sets(machine: Machine, work: Workload, vectors: float) -> Amounts:
+    """Return what the codes of so many vectors take beside products with all atoms.
 
     Passes over all codes at every look, the atoms that carry the vector, half of them on average;
-    and passes over their products at every factorisation.
+    and passes over their products at every factorisation. On a GPU many small factorisations are
+    as far from the rate of products as one large decomposition is.
     """
+    k = work.sizes.concepts
+    d = work.sizes.d
     carry = encoders_costs.CARRY * working_sets.most_that_carry(k, d)
-    looks = encoders_costs.LOOKS * 8 * (PASSES * k + carry / 2 * d)
-    return looks + EXCHANGES * PASSES * 8 * carry**2 / 3
+    passes = PASSES[machine.device]
+    looks = encoders_costs.LOOKS * 8 * (passes * k + carry / 2 * d)
+    amounts = {"bandwidth": vectors * (looks + EXCHANGES * passes * 8 * carry**2 / 3)}
+    if machine.device == "cpu":
+        return amounts
+    room = working_sets.FREE * machine.memory
+    at_once = min(
+        vectors, encoders_costs.vectors_at_once(work), working_sets.rows_within(room, k, d)
+    )
+    steps = encoders_costs.LOOKS * OF_LOOK + EXCHANGES * OF_EXCHANGE
+    parts = vectors * EXCHANGES / pivoting.TOGETHER
+    amounts["calls"] = vectors / at_once * SLOWEST * steps + parts * OF_PART
+    amounts["decomposition"] = vectors * encoders_costs.FACTORISATIONS * carry**3
+    return amounts
 
 
 def _importance(work: Workload) -> tuple[Amounts, float]:

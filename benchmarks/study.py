@@ -37,6 +37,7 @@ PAPER = {
 OTHERWISE: dict[str, dict[str, Any]] = {
     "as it is": {},
     "codes take 400 iterations, not 200": {"iterations": 400.0},
+    "codes by working sets (encode.solver: working-sets)": {"encode": {"solver": "working-sets"}},
     "320 images a second are read for a GPU, not 1,280": {"rates": {"decode": 320.0}},
     "every checkpoint reads the images anew": {"together": 1},
     "the network in TF32 (extract.precision: tf32)": {

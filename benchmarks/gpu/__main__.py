@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import algebra, ceilings, network, numerics, runs, sizes, study
+from benchmarks.gpu import algebra, ceilings, network, numerics, runs, sizes, solvers, study
 from benchmarks.gpu.runs import Runs
 from benchmarks.gpu.session import Session
 
@@ -60,6 +60,7 @@ SECTIONS = {
     "ceilings": Section(_alone(ceilings.ceilings), 20),
     "decompositions": Section(_alone(ceilings.decompositions), 60, CEILINGS),
     "codes": Section(_alone(algebra.codes), 60, CEILINGS),
+    "solvers": Section(_alone(solvers.solvers), 40, CEILINGS),
     "dictionary": Section(_alone(algebra.dictionary), 45, CEILINGS),
     "score": Section(_alone(algebra.score), 45, CEILINGS),
     "network": Section(_alone(network.network), 60, CEILINGS),

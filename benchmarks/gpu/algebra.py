@@ -46,7 +46,7 @@ def codes(session: Session) -> None:
     concepts, channels = session.choose((10000, 2048), (300, 64))
     counts = session.choose((980, 4096, 16384), (64, 256))
     vectors, atoms = problem(counts[-1], concepts, channels, session.device)
-    dictionary = nnls.Dictionary(atoms)
+    dictionary = nnls.Dictionary(atoms, "directions")
     for count in counts:
         rows = vectors[:count]
         session.forget_peak()

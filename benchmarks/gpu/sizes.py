@@ -22,7 +22,7 @@ def sizes(session: Session) -> None:
 def _codes(session: Session) -> None:
     rows, concepts, channels = session.choose((16384, 10000, 2048), (256, 300, 64))
     vectors, atoms = problem(rows, concepts, channels, session.device)
-    dictionary = nnls.Dictionary(atoms)
+    dictionary = nnls.Dictionary(atoms, "directions")
     for precision in (torch.float64, torch.float32):
         for together in session.choose((1024, 4096, 8192, 16384), (64, 256)):
             encode = partial(

@@ -10,7 +10,17 @@ from benchmarks.gpu.runs import differences
 from benchmarks.gpu.session import Session
 from vinfo_mpi.storage import hdf5
 
-TRIED = ["decompositions", "codes", "dictionary", "score", "study", "reading", "sums", "sizes"]
+TRIED = [
+    "decompositions",
+    "codes",
+    "solvers",
+    "dictionary",
+    "score",
+    "study",
+    "reading",
+    "sums",
+    "sizes",
+]
 OPTIONS = ["--device", "cpu", "--tiny", "--only"]
 
 

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,21 @@ def test_the_network_in_its_precision(file):
         assert estimates["extract"].parts[rate] == pytest.approx(seconds, rel=1e-3)
     assert rounded["extract"].seconds < exact["extract"].seconds
     assert rounded["encode"] == exact["encode"]
+
+
+def test_codes_by_working_sets_are_products_and_what_a_gpu_is_slow_at(target):
+    """Fewer products, more launches for each; all of it by the vector, in blocks with room."""
+    directions = of_the_paper(target, 1)["encode"]
+    sets = of_the_paper(target, 1, encode={"solver": "working-sets"})["encode"]
+    assert sets.parts["matrix"] < directions.parts["matrix"] / 20
+    assert sets.parts["bandwidth"] < directions.parts["bandwidth"] / 2
+    assert sets.parts["decomposition"] > sets.parts["matrix"]
+    assert 2 * sets.seconds < directions.seconds
+    half = study.study(target, TRAINING_IMAGES // 2, 1, encode={"solver": "working-sets"})
+    assert by_stage(half)["encode"].seconds == pytest.approx(sets.seconds / 2, rel=0.01)
+    small = replace(target, memory=20e9)
+    crowded = of_the_paper(small, 1, encode={"solver": "working-sets"})["encode"]
+    assert crowded.parts["calls"] > 3 * sets.parts["calls"]
 
 
 def test_what_is_asked_for_beside_the_study(target):

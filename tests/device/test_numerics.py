@@ -5,6 +5,7 @@ import torch
 
 from benchmarks.gpu.case import difference
 from benchmarks.gpu.cases import CASES
+from benchmarks.model import OF_EXCHANGE, OF_LOOK, OF_PART
 
 EQUAL = 1e-9  # relative to the largest value
 
@@ -32,6 +33,19 @@ def test_working_sets_wait_as_often_for_many_rows_as_for_few(cases):
     exchanges = sum(count for line, count in few.items() if "pivoting" in line)
     assert sum(few.values()) - exchanges <= 4 * 5 + 2  # looks, and where the data are placed
     assert sum(few.values()) <= sum(many.values()) <= sum(few.values()) + exchanges
+
+
+def test_the_model_knows_how_many_operations_working_sets_ask_for(cases):
+    few, many = (cases[f"working_sets_of_{rows}_rows"] for rows in ("few", "many"))
+    waits = few["synchronisations"]
+    exchanges = sum(count for line, count in waits.items() if "pivoting" in line)
+    looks = (sum(waits.values()) - exchanges) // 4
+    steps = looks * OF_LOOK + exchanges * OF_EXCHANGE
+    assert few["operations"] == pytest.approx(steps, rel=0.1)
+    parts = 2 * sum(
+        count for line, count in many["synchronisations"].items() if "from device" in line
+    )
+    assert many["operations"] - few["operations"] == pytest.approx(parts * OF_PART, rel=0.2)
 
 
 def test_differences_are_seen():

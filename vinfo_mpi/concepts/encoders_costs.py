@@ -29,7 +29,7 @@ def memory(work: Workload) -> float:
     k = work.sizes.concepts
     d = work.sizes.d
     images = _images(work)
-    rows = images * _vectors_of_image(work)
+    rows = vectors_at_once(work)
 
     if _non_negative(work):
         dictionary = NUMBER * k * (d + 3 * min(k, d))  # atoms and their singular vectors
@@ -92,6 +92,11 @@ def _images(work: Workload) -> int:
     """Return the images of a block."""
     images = images_at_once(work.config.machine.rows, work.sizes.positions, work.device)
     return min(batch_rows(columns(work), images), work.images_of_rank)
+
+
+def vectors_at_once(work: Workload) -> int:
+    """Return the vectors of a block."""
+    return _images(work) * _vectors_of_image(work)
 
 
 def images_at_once(rows: int, positions: int, device: str) -> int:

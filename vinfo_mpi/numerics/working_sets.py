@@ -19,12 +19,12 @@ ROWS = 64  # worked on at once on a CPU
 # step takes there beside its arithmetic is the same for any number of rows.
 FEWEST = 2**8
 MOST = 2**14
-FREE = 0.5
+FREE = 0.6
 # Numbers that are held: of a row for each atom; of a row for each product of its set, while it is
 # made; of a problem that is factorised for each of its products.
 OF_ATOMS = 7
 OF_PRODUCTS = 2.5
-OF_FACTORS = 4
+OF_FACTORS = 5
 FIRST = 32  # atoms of the first working set
 JOIN = 16  # atoms that join at each look, at most; or
 SHARE = 0.25  # ... so many of those that carry the row, if that is more

@@ -191,7 +191,7 @@ def _iterations(run: Run) -> float:
     size = min(SAMPLE, len(vectors))
     vectors = vectors[np.random.default_rng(0).choice(len(vectors), size, replace=False)]
     atoms = read_table(run.dictionary, "vinfo-dictionary", "atoms")
-    dictionary = Dictionary(run.tensor(atoms))
+    dictionary = Dictionary(run.tensor(atoms), "directions")
     options = run.config.encode
     mean = 0.0
     before = 0

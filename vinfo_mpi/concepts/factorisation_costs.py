@@ -8,6 +8,7 @@ from vinfo_mpi.costs.formulas import NUMBER
 from vinfo_mpi.costs.workload import Costs, Workload
 from vinfo_mpi.networks.footprint import held
 from vinfo_mpi.numerics import grouped_rows, nmf_updates, nndsvd
+from vinfo_mpi.parallel.ranks import LARGEST_COUNT
 
 
 def costs(work: Workload) -> Costs:
@@ -16,7 +17,7 @@ def costs(work: Workload) -> Costs:
     rows = sizes.n * sizes.positions
     return Costs(
         memory=_memory(work),
-        host=_block(work) + 2 * NUMBER * _numbers_of_sums(work),
+        host=_block(work) + 2 * NUMBER * min(_numbers_of_sums(work), LARGEST_COUNT),
         operations=_of_start(work) + _of_iteration(work) * work.iterations["dictionary"],
         sent=_sent_by_start(work) + _sent_by_iterations(work) + work.sent(sizes.concepts),
         temporary=NUMBER * rows * _atoms_per_group(work),

@@ -65,7 +65,7 @@ def _staged(work: Workload, d: int) -> float:
     """Return the bytes of sums of a tap that are on their way to other ranks."""
     if work.ranks == 1:
         return 0.0
-    return 2.0 * _scattered(work, d) + _received(work, d)
+    return 4.0 * min(_scattered(work, d), NUMBER * LARGEST_COUNT)
 
 
 def _scattered(work: Workload, d: int) -> float:

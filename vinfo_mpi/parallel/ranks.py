@@ -71,11 +71,11 @@ class Ranks:
         than several. A tensor on a GPU is staged through host memory.
         """
         if self.size > 1:
-            host = _host(values)
-            for piece in _pieces(host):
-                self.comm.Allreduce(MPI.IN_PLACE, piece)
-            self._count(host)
-            _store(host, values)
+            for piece in _pieces(values):
+                host = _host(piece)
+                self.comm.Allreduce(MPI.IN_PLACE, host)
+                self._count(host)
+                _store(host, piece)
         return values
 
     def reduce_scatter(self, values: torch.Tensor) -> torch.Tensor:
@@ -83,17 +83,17 @@ class Ranks:
         if self.size == 1:
             return values
         counts = np.array(sizes(len(values), self.size))
-        count = counts[self.rank]
-        host = _host(values).reshape(len(values), -1)
-        result = np.empty((count, host.shape[1]), host.dtype)
-        width = max(1, LARGEST_COUNT // max(1, len(host)))
-        for start in range(0, host.shape[1], width):
-            columns = np.ascontiguousarray(host[:, start : start + width])
-            received = np.empty((count, columns.shape[1]), host.dtype)
-            self.comm.Reduce_scatter(columns, received, (counts * columns.shape[1]).tolist())
-            result[:, start : start + width] = received
-        self._count(host)
-        return torch.from_numpy(result.reshape(count, *values.shape[1:])).to(values.device)
+        flat = values.reshape(len(values), -1)
+        of_rank = flat.new_empty(int(counts[self.rank]), flat.shape[1])
+        width = max(1, LARGEST_COUNT // max(1, len(flat)))
+        buffer = flat.new_empty(len(flat) * min(width, flat.shape[1]))
+        for piece, part in zip(flat.split(width, 1), of_rank.split(width, 1), strict=True):
+            host = _host(buffer[: piece.numel()].view(piece.shape).copy_(piece))
+            received = np.empty(part.shape, host.dtype)
+            self.comm.Reduce_scatter(host, received, (counts * host.shape[1]).tolist())
+            self._count(host)
+            part.copy_(torch.from_numpy(received))
+        return of_rank.reshape(len(of_rank), *values.shape[1:])
 
     def broadcast(self, values: torch.Tensor, root: int) -> torch.Tensor:
         """Copy a contiguous tensor of rank `root` into the same tensor of all others, in place.
@@ -101,11 +101,11 @@ class Ranks:
         Returns it.
         """
         if self.size > 1:
-            host = _host(values)
-            for piece in _pieces(host):
-                self.comm.Bcast(piece, root=root)
-            self._count(host if self.rank == root else host[:0])
-            _store(host, values)
+            for piece in _pieces(values):
+                host = _host(piece)
+                self.comm.Bcast(host, root=root)
+                self._count(host if self.rank == root else host[:0])
+                _store(host, piece)
         return values
 
     def concatenate(self, values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -132,11 +132,11 @@ class Ranks:
     def largest(self, values: torch.Tensor) -> torch.Tensor:
         """Replace every value of a contiguous tensor by the largest over all ranks. Returns it."""
         if self.size > 1:
-            host = _host(values)
-            for piece in _pieces(host):
-                self.comm.Allreduce(MPI.IN_PLACE, piece, op=MPI.MAX)
-            self._count(host)
-            _store(host, values)
+            for piece in _pieces(values):
+                host = _host(piece)
+                self.comm.Allreduce(MPI.IN_PLACE, host, op=MPI.MAX)
+                self._count(host)
+                _store(host, piece)
         return values
 
     def any(self, flag: bool) -> bool:
@@ -205,14 +205,19 @@ def library() -> str:
     return MPI.Get_library_version().replace("\x00", "").split("\n")[0].split(",")[0].strip()
 
 
+def _pieces(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return the values in pieces, views of one axis that one call takes."""
+    if not values.is_contiguous():
+        raise ValueError("only contiguous tensors are sent between ranks")
+    return values.detach().view(-1).split(LARGEST_COUNT)
+
+
 def _host(values: torch.Tensor) -> np.ndarray:
     """Return the values in the processor's memory.
 
-    Those of a GPU in pinned memory, which torch keeps for the next sum: into fresh memory they
+    Those of a GPU in pinned memory, which torch keeps for the next piece: into fresh memory they
     would take fifty times as long.
     """
-    if not values.is_contiguous():
-        raise ValueError("only contiguous tensors are sent between ranks")
     if not values.is_cuda:
         return values.detach().numpy()
     return torch.empty_like(values, device="cpu", pin_memory=True).copy_(values).numpy()
@@ -221,11 +226,6 @@ def _host(values: torch.Tensor) -> np.ndarray:
 def _store(host: np.ndarray, values: torch.Tensor) -> None:
     if values.device.type != "cpu":
         values.copy_(torch.from_numpy(host))
-
-
-def _pieces(host: np.ndarray) -> list[np.ndarray]:
-    flat = host.reshape(-1)
-    return [flat[start : start + LARGEST_COUNT] for start in range(0, len(flat), LARGEST_COUNT)]
 
 
 def _portable(error: Exception) -> Exception:

@@ -9,6 +9,7 @@ from small_run import on
 
 from vinfo_mpi.parallel import memory
 from vinfo_mpi.parallel.devices import Binding
+from vinfo_mpi.parallel.ranks import Ranks
 
 TOO_MUCH = 2**55  # numbers
 
@@ -38,6 +39,19 @@ def test_a_processors_memory(allocate):
 def test_what_cuda_says(error, full):
     assert memory.is_exhausted(error) == full
     assert not full or memory.of_device(error)
+
+
+def test_what_is_free_of_a_gpu_is_divided_among_its_ranks(monkeypatch):
+    free, kept = 12e9, 1e9
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 80e9))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: kept)
+    of_rank = [Binding("node", "cuda:0", "A GPU", uuid, 1, uuid) for uuid in "aab"]
+    shared = memory.limit_of_device(Ranks(), of_rank)
+    assert shared.size == free / 2 - memory.LIBRARIES + kept
+    assert shared.source == "free on A GPU cuda:0 of node, 2 ranks share it"
+    alone = memory.limit_of_device(Ranks(), of_rank[2:])
+    assert alone.size == free - memory.LIBRARIES + kept
+    assert memory.limit_of_device(Ranks(), [Binding("node", "cpu", "", "", 1)]) is None
 
 
 def test_a_stage_begins_with_what_the_one_before_has_kept_on_the_device(tmp_path, monkeypatch):

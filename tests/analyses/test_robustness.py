@@ -1,5 +1,7 @@
 """Robustness, from the images: one at a time through the network, non-negative codes by scipy."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,15 @@ def plain(run):
 
 
 def test_variances_are_those_of_a_plain_loop(copy, plain, monkeypatch):
-    """Also if the job is stopped and goes on."""
+    """Also if the job is stopped and goes on; noise is drawn while the network is busy."""
+    drawn_by = []
+    normal = noise.normal
+
+    def draw(*arguments):
+        drawn_by.append(threading.current_thread())
+        return normal(*arguments)
+
+    monkeypatch.setattr(noise, "normal", draw)
     small = on(
         copy("activations", "checkpoints", "dictionary.h5", "codes.h5", "results.h5"),
         "encode.tolerance=1e-9",
@@ -77,6 +87,8 @@ def test_variances_are_those_of_a_plain_loop(copy, plain, monkeypatch):
     run_stage(small, "robustness")
     results = datasets(small.results)
     assert not piece.parent.exists()
+    assert drawn_by
+    assert threading.main_thread() not in drawn_by
     np.testing.assert_allclose(results["robustness/sigmas"], SIGMAS)
     for name, expected in zip(("variance", "variance_undivided", "range"), plain, strict=True):
         for written, values in (

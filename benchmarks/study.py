@@ -34,15 +34,15 @@ PAPER = {
     "analyses": ["flow"],
     "pages": [],
 }
+TF32 = {"dtype": "float16", "precision": "tf32"}
 OTHERWISE: dict[str, dict[str, Any]] = {
     "as it is": {},
     "codes take 400 iterations, not 200": {"iterations": 400.0},
     "codes by working sets (encode.solver: working-sets)": {"encode": {"solver": "working-sets"}},
     "320 images a second are read for a GPU, not 1,280": {"rates": {"decode": 320.0}},
     "every checkpoint reads the images anew": {"together": 1},
-    "the network in TF32 (extract.precision: tf32)": {
-        "extract": {"dtype": "float16", "precision": "tf32"}
-    },
+    "the network in TF32 (extract.precision: tf32)": {"extract": TF32},
+    "both: working sets, TF32": {"encode": {"solver": "working-sets"}, "extract": TF32},
     "8 of 49 positions (extract.positions: 8)": {"extract": {"dtype": "float16", "positions": 8}},
     "pooled vectors encoded (encode.positions: pooled)": {"encode": {"positions": "pooled"}},
 }

@@ -146,6 +146,7 @@ STAGES = {
     "pointwise": result("pointwise", "concepts/misled", most=95),
     "monosemanticity": result("monosemanticity", "concepts/clarity", most=95),
     "facets": result("facets", "concepts/facet", most=15),
+    "names": result("concepts/word", "concepts/runner_up", most=90),
     "visualise": Stage(
         "visualisation.h5",
         ("images", "transparency", "activations", "reference", "concepts"),
@@ -192,7 +193,7 @@ def runs(python, mpirun, environment, tmp_path_factory):
         assert done.returncode == 0, done.stderr
         return done
 
-    whole = [*OPTIONS, *WHOLE, "--run-dir"]
+    whole = [*OPTIONS, *WHOLE, *embeddings(base), "--run-dir"]
     with ThreadPoolExecutor() as pool:
         device = pool.submit(start, python, PIPELINE, base / "alone", *whole, base / "device")
         start(python, ON_CPU, *whole, base / "cpu")
@@ -205,6 +206,16 @@ def runs(python, mpirun, environment, tmp_path_factory):
     return Runs(
         base / "cpu", base / "device", base / "shared", counts[0], counts[1:], shared.stderr
     )
+
+
+def embeddings(folder):
+    """Write embeddings of words and of all digits; return the settings that name them."""
+    random = np.random.default_rng(0)
+    (folder / "words.txt").write_text("\n".join("abcdef"))
+    np.save(folder / "words.npy", random.normal(size=(6, 4)))
+    np.save(folder / "images.npy", random.normal(size=(1797, 4)))
+    files = f"vocabulary: {folder}/words.txt, words: {folder}/words.npy"
+    return ["--set", f"names={{{files}, images: {folder}/images.npy, strongest: 5, draws: 19}}"]
 
 
 def assert_equal(stage, expected, actual):

@@ -98,6 +98,8 @@ class Machine:
             return 2 * work / (nodes * (reached["network"] if nodes > 1 else reached["within"]))
         if resource == "messages":
             return work * math.log2(ranks) / reached["messages"]
+        if resource not in reached:
+            raise ValueError(f"{self.name}: no rate is known of '{resource}'")
         return work / reached[resource]
 
     def reaching(self, rates: Mapping[str, float]) -> Machine:

@@ -234,7 +234,7 @@ def _encode(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     blocks = vectors / (images_of_block * vectors_of_image)
     transfer = item * images * sizes.positions * d + 8 * images * k
     if nnls.by_working_sets(k, d, machine.device, work.config.encode.solver):
-        return _by_working_sets(machine, work, vectors) | {"transfer": transfer}, read
+        return _beside_products_of_sets(machine, work, vectors) | {"transfer": transfer}, read
     rank = min(k, d)
     # Numbers read and written beside the products', and to look who is done.
     step = 8 * (15 * k + 3 * rank) + 8 * 25 * k / nnls.CHECK
@@ -249,7 +249,7 @@ def _encode(machine: Machine, work: Workload) -> tuple[Amounts, float]:
     return amounts, read
 
 
-def _by_working_sets(machine: Machine, work: Workload, vectors: float) -> Amounts:
+def _beside_products_of_sets(machine: Machine, work: Workload, vectors: float) -> Amounts:
     """Return what the codes of so many vectors take beside products with all atoms.
 
     Passes over all codes at every look, the atoms that carry the vector, half of them on average;

@@ -110,6 +110,8 @@ def test_the_network_in_its_precision(file):
         assert estimates["extract"].parts[rate] == pytest.approx(seconds, rel=1e-3)
     assert rounded["extract"].seconds < exact["extract"].seconds
     assert rounded["encode"] == exact["encode"]
+    with pytest.raises(ValueError, match="no rate is known of 'forward_bfloat16'"):
+        of_the_paper(machine_, 8, extract={"precision": "bfloat16"})
 
 
 def test_codes_by_working_sets_are_products_and_what_a_gpu_is_slow_at(target):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from vinfo_mpi.data.augmentation import AUGMENTATIONS, Drawing
+from vinfo_mpi.data.augmentation import AUGMENTATIONS, DRAWING, Drawing
 from vinfo_mpi.data.images import Images
 from vinfo_mpi.data.loading import Loader
 from vinfo_mpi.data.preprocessing import Preprocessing
@@ -51,6 +51,26 @@ def test_what_is_drawn_meanwhile_is_left_alone():
     torch.manual_seed(SEED)
     again = torch.rand(2), torch.randint(0, 9, ()), torch.empty(2).uniform_(0, 1)
     assert all(map(torch.equal, own, again))
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_an_augmentation_draws_nothing_of_the_networks_numbers(name):
+    before = torch.get_rng_state()
+    list(loader().batches(BATCHES, name, SEED))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("function", sorted(DRAWING, key=lambda each: each.__name__))
+def test_everything_that_draws_takes_a_generator(function):
+    assert "generator" in function.__doc__
+    like = torch.full((3,), 0.5)
+    arguments = {
+        torch.rand: (3,), torch.randn: (3,), torch.randint: (0, 9, (3,)), torch.randperm: (3,),
+    }  # fmt: skip
+    before = torch.get_rng_state()
+    with Drawing(SEED):
+        function(*arguments.get(function, (like, 1) if function is torch.multinomial else (like,)))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_augmented_images_are_read_ahead():

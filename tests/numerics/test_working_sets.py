@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,16 @@ def test_codes_are_the_same_however_many_rows_are_worked_on_at_once(monkeypatch)
     many, of_many = working_sets.solve(x, atoms, atoms @ atoms.T, TOLERANCE, together=len(x))
     torch.testing.assert_close(many, few, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(of_many, residual, rtol=1e-6, atol=1e-12)
+
+
+def test_ranks_that_share_a_gpu_take_their_own_room_of_it(monkeypatch):
+    """What is free of it is free for all of them."""
+    monkeypatch.setattr(working_sets, "free_on", lambda device: 79e9)
+    atoms = SimpleNamespace(is_cuda=True, device="cuda", shape=(10_000, 2048))
+    alone = working_sets.rows_at_once(atoms)
+    shared = working_sets.rows_at_once(atoms, room=79e9 / 4)
+    assert working_sets.memory(shared, *atoms.shape) <= working_sets.FREE * 79e9 / 4
+    assert shared < alone == working_sets.rows_at_once(atoms, room=1e12)
 
 
 def test_a_gpu_works_on_as_many_rows_as_have_room():

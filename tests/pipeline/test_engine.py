@@ -1,5 +1,6 @@
 """Which stages a setting makes stale, what comes before what, what belongs to the pipeline."""
 
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -172,3 +173,34 @@ def test_changed_files_of_a_hugging_face_folder_make_training_and_extraction_sta
 def test_a_hugging_face_folder_that_is_not_there_has_no_files():
     for name in ("hf/nobody/nothing", "hf//not/there", "timm/resnet18"):
         assert libraries.files(Network(name=name)) == []
+
+
+class Planned(Exception):
+    """The plan is looked at: what follows is no part of the test."""
+
+
+@pytest.mark.parametrize(
+    ("workers", "targets", "force", "prepared"),
+    [
+        (1, ["extract"], True, True),
+        (1, ["train"], True, True),
+        (0, ["extract"], True, False),
+        (1, ["score"], True, False),
+        (1, ["score"], False, False),  # up to date
+    ],
+)
+def test_what_reads_images_is_prepared_where_they_will_be_read(
+    run, monkeypatch, workers, targets, force, prepared
+):
+    """Before the network is looked at, which takes a while."""
+    calls = []
+    monkeypatch.setattr(engine.readers, "prepare", lambda: calls.append("prepare"))
+
+    def check_plan(run, earlier):
+        raise Planned
+
+    monkeypatch.setattr(engine, "check_plan", check_plan)
+    monkeypatch.setattr(engine.image_list, "forget", lambda folder: None)
+    with suppress(Planned):
+        engine.bring_up_to_date(on(run[0], f"machine.workers={workers}"), targets, force=force)
+    assert calls == ["prepare"] * prepared

@@ -20,14 +20,12 @@ from vinfo_mpi.cli.options import SAMPLE, parse, write_template
 from vinfo_mpi.config.load import load_config
 from vinfo_mpi.config.schema import Config
 from vinfo_mpi.errors import InputError
-from vinfo_mpi.parallel import launcher, malloc, readers, signals
+from vinfo_mpi.parallel import launcher, malloc, signals
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
     from vinfo_mpi.run.run import Run
-
-READ_IMAGES = (None, "train", "extract")  # commands that do so first of all
 
 
 def main(stage: str | None, description: str | None) -> NoReturn:
@@ -106,8 +104,6 @@ def _start(stage: str | None, options: argparse.Namespace, config: Config) -> No
     look_first = not (in_job or _shows(options) or options.force) and alone.crowded()
     if look_first and alone.on_root(lambda comm: _is_up_to_date(stage, options, config, comm)):
         return
-    if config.machine.workers and stage in READ_IMAGES and not _shows(options):
-        readers.prepare()  # it imports torch while we do
     from vinfo_mpi.cli.header import head
     from vinfo_mpi.pipeline import engine
 

@@ -16,6 +16,7 @@ import torch
 
 from vinfo_mpi.concepts.saes.features import Features, FromFile, FromFunction
 from vinfo_mpi.config.schema import Encode
+from vinfo_mpi.costs.workload import SUMS
 from vinfo_mpi.numerics import nnls
 from vinfo_mpi.numerics.autoencoder import Encoder as OfAutoencoder
 from vinfo_mpi.parallel import gpus
@@ -86,8 +87,8 @@ class NonNegative:
 
     reads: tuple[str, ...] = ("map",)
 
-    def __init__(self, atoms: torch.Tensor, options: Encode) -> None:
-        self.dictionary = nnls.Dictionary(atoms, options.solver)
+    def __init__(self, atoms: torch.Tensor, options: Encode, room: float | None = None) -> None:
+        self.dictionary = nnls.Dictionary(atoms, options.solver, room)
         self.options = options
         single = options.precision == "float32"
         if options.precision == "auto":
@@ -214,7 +215,8 @@ def encoder(run: Run) -> Encoder:
     options = run.config.dictionary
     dictionary = _read(run, "atoms", "offset", "projection", "centre")
     if options.kind_of_source.codes == "non-negative":
-        return NonNegative(dictionary["atoms"], run.config.encode)
+        room = None if run.room is None else run.room / SUMS  # what is free belongs to all ranks
+        return NonNegative(dictionary["atoms"], run.config.encode, room)
     if options.kind_of_source.codes == "encoder":
         return Own(*_features(run, dictionary["atoms"].shape[1]), run.config.encode)
     if options.kind_of_source.codes == "projection":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vinfo_mpi.concepts.vinformation import TOGETHER
 from vinfo_mpi.costs import formulas
 from vinfo_mpi.costs.formulas import NUMBER
-from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.costs.workload import SUMS, Workload
 from vinfo_mpi.networks.footprint import held
 from vinfo_mpi.numerics import nnls, working_sets
 from vinfo_mpi.storage import codes, row_writer
@@ -181,6 +181,6 @@ def _sets(work: Workload, rows: int) -> float:
     if work.device == "cpu":
         carry = working_sets.most_that_carry(k, d)
         return NUMBER * working_sets.ROWS * (6 * k + 4 * carry**2)
-    whole_device = 4 * (work.room or TOGETHER[work.device])
-    together = working_sets.rows_within(working_sets.FREE * whole_device, k, d)
+    room = (work.room or TOGETHER[work.device]) / SUMS
+    together = working_sets.rows_within(working_sets.FREE * room, k, d)
     return working_sets.memory(min(rows, together), k, d)

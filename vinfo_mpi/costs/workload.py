@@ -10,6 +10,7 @@ from vinfo_mpi.costs.sizes import Sizes
 
 # Iterations of the fit of the dictionary; of the codes of a vector, mean over the vectors.
 TYPICAL = {"dictionary": 100.0, "encode": 200.0}
+SUMS = 1 / 4  # of what a rank has of a GPU: sums of taps that are read together
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Workload:
     together : int
         Checkpoints that are extracted together.
     room : float, or None
-        Bytes for sums of taps that are read together; None: the default of the kind of device.
+        Bytes for sums of taps that are read together, `SUMS` of what the rank has of a GPU; None:
+        the default of the kind of device.
     iterations : mapping of str to float
         Of fitting the dictionary, of finding codes.
     formulas : function of a stage and a workload

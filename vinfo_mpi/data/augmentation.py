@@ -32,7 +32,11 @@ AUGMENTATIONS: dict[str, Callable[[Preprocessing], list[Any]]] = {
     ],
 }
 DRAWING = frozenset(
-    {torch.rand, torch.randint, torch.randn, torch.randperm, torch.Tensor.uniform_}
+    {
+        *(torch.rand, torch.randint, torch.randn, torch.randperm, torch.normal),
+        *(torch.bernoulli, torch.multinomial, torch.Tensor.bernoulli_, torch.Tensor.uniform_),
+        *(torch.Tensor.normal_, torch.Tensor.random_, torch.Tensor.exponential_),
+    }
 )  # what transforms draw with
 
 

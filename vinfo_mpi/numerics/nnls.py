@@ -61,12 +61,17 @@ class Dictionary:
     atoms : (K, d) tensor
     solver : str
         ``directions``, ``working-sets``, or ``auto``; see `by_working_sets`.
+    room : float, or None
+        Bytes of a GPU that may be taken; None: what is free of it.
     """
 
-    def __init__(self, atoms: torch.Tensor, solver: Solver = "auto") -> None:
+    def __init__(
+        self, atoms: torch.Tensor, solver: Solver = "auto", room: float | None = None
+    ) -> None:
         self.atoms = atoms.double()
         concepts, channels = atoms.shape
         self._sets = by_working_sets(concepts, channels, atoms.device.type, solver)
+        self._room = room
 
     def encode(
         self,
@@ -93,7 +98,11 @@ class Dictionary:
         """
         if self._sets:
             codes, residual = working_sets.solve(
-                x.double(), self.atoms, self._products, tolerance, together
+                x.double(),
+                self.atoms,
+                self._products,
+                tolerance,
+                together or working_sets.rows_at_once(self.atoms, self._room),
             )
         elif precision == torch.float64:
             return _solve(self._factors, x, tolerance, max_iterations, together)

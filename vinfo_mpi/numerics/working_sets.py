@@ -55,7 +55,7 @@ def solve(
     tolerance : float
         That the residual, see `nnls.Codes`, is to be at most.
     together : int, or None
-        Rows that are worked on at once; None: as many as suit the device.
+        Rows that are worked on at once; None: see `rows_at_once`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def solve(
     """
     codes = x.new_zeros(len(x), len(atoms))
     residual = x.new_full((len(x),), torch.inf)
-    together = together or _suitable(atoms)
+    together = together or rows_at_once(atoms)
     for start in range(0, len(x), together):
         rows = slice(start, start + together)
         _solve_together(x[rows], atoms, products, tolerance, codes[rows], residual[rows])
@@ -99,11 +99,12 @@ def rows_within(room: float, concepts: int, channels: int) -> int:
     return rows
 
 
-def _suitable(atoms: torch.Tensor) -> int:
-    """Return how many rows are worked on at once where the atoms are."""
+def rows_at_once(atoms: torch.Tensor, room: float | None = None) -> int:
+    """Return how many rows suit the device of the atoms; `room`: bytes of a GPU, None: the free."""
     if not atoms.is_cuda:
         return ROWS
-    return rows_within(FREE * free_on(atoms.device), *atoms.shape)
+    free = free_on(atoms.device)
+    return rows_within(FREE * (free if room is None else min(free, room)), *atoms.shape)
 
 
 def _solve_together(

@@ -1,4 +1,4 @@
-"""Processes that read images, made ready while the program still imports the rest of itself.
+"""Processes that read images, made ready while the program still looks at the network.
 
 They descend from one process that has imported what reading takes. No fork once MPI has started.
 """

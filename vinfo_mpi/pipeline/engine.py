@@ -11,7 +11,7 @@ from typing import Any
 
 from vinfo_mpi import units
 from vinfo_mpi.errors import InputError, NotApplicable, require
-from vinfo_mpi.parallel import limits, logs, memory
+from vinfo_mpi.parallel import limits, logs, memory, readers
 from vinfo_mpi.parallel.logs import log
 from vinfo_mpi.pipeline import measured, plan
 from vinfo_mpi.registry import STAGES, before, command
@@ -20,6 +20,8 @@ from vinfo_mpi.run.freshness import is_current
 from vinfo_mpi.run.part import Part
 from vinfo_mpi.run.run import Run
 from vinfo_mpi.run.staleness import Stale
+
+READ_IMAGES = {"train", "extract"}  # stages that begin by it
 
 
 def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bool = False) -> None:
@@ -52,6 +54,8 @@ def bring_up_to_date(run: Run, targets: list[str], only: bool = False, force: bo
             continue
         if not begun:
             earlier = [] if force else run.ranks.on_root(previous.to_keep, run, stale)
+            if run.config.machine.workers and READ_IMAGES & {*stale, *(targets if force else [])}:
+                readers.prepare()  # it imports torch while we look at the network
             check_plan(run, earlier)
             run.ranks.on_root(_begin, run, stages, stale, earlier)
             begun = True

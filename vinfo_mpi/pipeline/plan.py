@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vinfo_mpi import units
 from vinfo_mpi.costs.sizes import Sizes
-from vinfo_mpi.costs.workload import Costs, Workload
+from vinfo_mpi.costs.workload import SUMS, Costs, Workload
 from vinfo_mpi.errors import InputError
 from vinfo_mpi.parallel import gpus
 from vinfo_mpi.parallel.limits import Limit
@@ -170,7 +170,7 @@ def make(
     base = sizes.base + sizes.remembered
     together = machine.checkpoints or checkpoints_together(work, base, memory_limit, device_limit)
     together = min(together, sizes.checkpoints)
-    room = None if device_limit is None else device_limit.size / 4
+    room = None if device_limit is None else device_limit.size * SUMS
     costs = costs_of_stages(run.config.stages, replace(work, together=together, room=room))
     facts = _facts(run, sizes, together)
     plan = Plan(

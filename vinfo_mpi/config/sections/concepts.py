@@ -146,8 +146,9 @@ class Encode(Section):
     max_iterations: Count = Field(5000, description="limit on the iterations for a code")
     solver: Literal["auto", "directions", "working-sets"] = Field(
         "auto",
-        description="alternating directions, or working sets first, always in float64; "
-        "auto: working sets on CPUs against 2,000 to 16,384 atoms, twice as many as channels",
+        description="alternating directions, or working sets first, these in float64 whatever "
+        "precision says; auto: working sets on CPUs against 2,000 to 16,384 atoms, twice as many "
+        "as channels",
     )
     precision: Literal["auto", "float64", "float32"] = Field(
         "auto",

@@ -3,6 +3,7 @@
 Each is measured in a process that does nothing else.
 """
 
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,15 +16,17 @@ from benchmarks.limits import Peak
 from vinfo_mpi.concepts import encoders_costs, vinformation, vinformation_costs
 from vinfo_mpi.concepts.vinformation import Source
 from vinfo_mpi.costs.workload import Workload
+from vinfo_mpi.numerics import ridge
+from vinfo_mpi.numerics.moments import Moments
 from vinfo_mpi.run.part import Part
+from vinfo_mpi.stages import score
 from vinfo_mpi.stages.encode import encode_images
-from vinfo_mpi.stages.score import costs
 from vinfo_mpi.storage import codes, hdf5
 from vinfo_mpi.storage.activations import Layout
 from vinfo_mpi.storage.hdf5 import Table
 
 WIDTH = 128
-WIDE = 768
+WIDE = 4096
 CONCEPTS = 500
 POSITIONS = 2
 CLASSES = 10
@@ -45,13 +48,13 @@ print(test_memory.measured(*sys.argv[1:]))
 """
 
 
-def write(folder, n, width=WIDTH):
+def write(folder, n):
     """Write random activations, atoms and codes of n images."""
     run = on(folder, *SETTINGS)
-    head = (np.ones((CLASSES, width), np.float32), np.zeros(CLASSES, np.float32))
-    shift = {"last": np.zeros(width, np.float32)}
+    head = (np.ones((CLASSES, WIDTH), np.float32), np.zeros(CLASSES, np.float32))
+    shift = {"last": np.zeros(WIDTH, np.float32)}
     names = [str(number) for number in range(CLASSES)]
-    layout = Layout(shift, {}, "average", "float32", CLASSES, names, (POSITIONS, width), head)
+    layout = Layout(shift, {}, "average", "float32", CLASSES, names, (POSITIONS, WIDTH), head)
     for filetype, path, columns, tables in (
         ("vinfo-activations", run.activations(run.final), layout.columns(), layout.tables()),
         ("vinfo-codes", run.codes, codes.columns(CONCEPTS), {}),
@@ -67,7 +70,7 @@ def write(folder, n, width=WIDTH):
                 }
                 values["samples/id"] = np.arange(rows.start, rows.stop)
                 writer.write(rows.start, values)
-    atoms = np.random.default_rng(0).random((CONCEPTS, width))
+    atoms = np.random.default_rng(0).random((CONCEPTS, WIDTH))
     tables = {
         "atoms": Table(atoms, "atoms", axes=("concept", "channel")),
         "class": Table(np.arange(CONCEPTS) % CLASSES, "class", axes=("concept",)),
@@ -97,15 +100,7 @@ def encoding(folder, n):
     return peak.bytes
 
 
-def scoring(folder, n):
-    """Return the peak of the stage that scores, above what the process held before."""
-    run = on(folder, *SETTINGS)
-    with Peak() as peak:
-        run_stage(run, "score")
-    return peak.bytes
-
-
-PASSES = {"moments": moments, "encoding": encoding, "scoring": scoring}
+PASSES = {"moments": moments, "encoding": encoding}
 PLANNED = {
     "moments": lambda work: vinformation_costs.memory(work, [WIDTH]),
     "encoding": encoders_costs.memory,
@@ -139,7 +134,7 @@ def measured(folder, name, n):
     return peak
 
 
-@pytest.mark.parametrize("name", PLANNED)
+@pytest.mark.parametrize("name", PASSES)
 def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path, python, name):
     peaks = {}
     write(tmp_path / str(WARM), WARM)
@@ -153,11 +148,27 @@ def test_memory_does_not_grow_with_the_images_and_is_what_the_plan_says(tmp_path
     assert peaks[MANY] < planned + NOISE
 
 
-def test_factors_of_all_predictors_are_held_at_once_and_planned(tmp_path, python):
-    """The widest tap: what is factorised takes more than the sums, once and for half the images."""
-    for n in (WARM, FEW):
-        write(tmp_path / str(n), n, WIDE if n == FEW else WIDTH)
-    done = python("-c", CHILD, tmp_path, "scoring", FEW, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    planned = costs(workload(tmp_path, FEW, WIDE)).memory
-    assert 0.8 * planned < int(done.stdout) < planned
+def test_factors_of_both_predictors_are_held_at_once_and_planned(copy, monkeypatch):
+    """Of taps that are read together: those of the main one, and of half of the images."""
+    made = []
+    held = []
+    factorise = ridge.factorise
+
+    def noted(moments, held_out):
+        factor = factorise(moments, held_out)
+        made.append(weakref.ref(factor))
+        held.append(sum(reference() is not None for reference in made))
+        return factor
+
+    monkeypatch.setattr(ridge, "factorise", noted)
+    folder = copy("activations", "checkpoints", "codes.h5", "dictionary.h5", "images.txt.gz")
+    run_stage(on(folder), "score")
+    of_predictor = len(made) // 2
+    assert of_predictor < max(held) < 2 * of_predictor
+    # A tap whose factors take more than anything else.
+    work = workload(folder, FEW, WIDE)
+    folds = work.config.score.folds
+    planned = score.costs(work).memory
+    sums_and_half = folds + 1 + ridge.half_of_folds(folds)
+    least = Moments.bytes(sums_and_half, WIDE, CONCEPTS) + 2 * folds * 8 * 2 * WIDE**2
+    assert least < planned < 2 * least
